@@ -1,0 +1,1 @@
+"""Thin command modules: they parse, call and print."""

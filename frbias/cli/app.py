@@ -1,0 +1,191 @@
+"""The ``frbias`` command: commands are listed here and imported only when they are run.
+
+Each entry of ``COMMANDS`` names a module of :mod:`frbias.cli` that has either a function ``command``
+(a Typer command) or a Typer application ``app`` (a group of commands). The flags of
+:func:`_global_options` work before and after the name of every command.
+"""
+
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from frbias import __version__
+from frbias.cli import console
+from frbias.core.errors import UsageError
+
+
+class Entry(NamedTuple):
+    """Where a command is defined and what it is for."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry("frbias.cli.demo", "Run the whole experiment, small, with nothing to download by hand."),
+    "generate": Entry("frbias.cli.generate", "Make synthetic faces of known identity and age."),
+    "align": Entry("frbias.cli.align", "Find faces and bring them to a template (112x112 ArcFace, FFHQ)."),
+    "finetune": Entry("frbias.cli.finetune", "Fine-tune a recogniser with chosen stages frozen."),
+    "embed": Entry("frbias.cli.embed", "Turn aligned faces into embeddings."),
+    "evaluate": Entry("frbias.cli.evaluate", "Measure age bias: FMR, FNMR, DET, GARBE, with intervals."),
+    "compare": Entry("frbias.cli.compare", "Compare two or more recognisers on the same data, paired."),
+    "report": Entry("frbias.cli.report", "Write a self-contained HTML report of an evaluation."),
+    "export": Entry("frbias.cli.export", "Export a fine-tuned recogniser to ONNX, safetensors or an insightface pack."),
+    "models": Entry("frbias.cli.models", "Weights: list, add, fetch, verify, convert."),
+    "data": Entry("frbias.cli.data", "Data sets: list, add, import, verify, statistics."),
+    "doctor": Entry("frbias.cli.doctor", "Say what works on this machine and what each command lacks."),
+}
+
+
+def _load(name: str) -> Any:
+    module = import_module(COMMANDS[name].module)
+    if hasattr(module, "app"):
+        group: typer.Typer = module.app
+    else:
+        group = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=_CONTEXT)
+        group.command(name=name)(module.command)
+    loaded = typer.main.get_command(group)
+    loaded.name = name
+    _add_global_options(loaded)
+    return loaded
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the experiment."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in with name and help, enough for ``--help`` and completion."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name].help, rich_markup_mode="rich")
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that is about to run."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return (name, _load(name), rest) if stand_in is not None and name in COMMANDS else (name, stand_in, rest)
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    cls=LazyGroup,
+    name="frbias",
+    help="Is my face recogniser biased by age, and can synthetic data fix it?",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings=_CONTEXT,
+    pretty_exceptions_enable=False,
+)
+
+
+def _flag(name: str) -> Any:
+    def callback(value: bool) -> None:
+        if value:
+            console.configure(**{name: True})
+
+    return callback
+
+
+def _read_config(ctx: typer.Context, value: Path | None) -> None:
+    if value is None:
+        return
+    try:
+        settings = tomllib.loads(value.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {value} cannot be read: {str(error).splitlines()[0]}") from error
+    name = ctx.info_name or ""
+    if ctx.parent is None:
+        unknown = [key for key in settings if key not in COMMANDS]
+        if unknown:
+            raise UsageError(f"--config {value}: [{unknown[0]}] is no command; sections are named after commands.")
+        ctx.default_map = {key: _option_names(section) for key, section in settings.items()}
+        return
+    section = _option_names(settings.get(name, settings))
+    known = {parameter.name for parameter in ctx.command.params}
+    unknown = [key for key in section if key not in known and not isinstance(section[key], dict)]
+    if unknown:
+        raise UsageError(f"--config {value}: {name} has no option {unknown[0]!r}.")
+    ctx.default_map = {**(ctx.default_map or {}), **section}
+
+
+def _option_names(section: Any) -> dict[str, Any]:
+    if not isinstance(section, dict):
+        raise UsageError("--config: options belong into a section named after their command, e.g. [generate].")
+    return {key.replace("-", "_"): value for key, value in section.items()}
+
+
+def _global_options(
+    json_output: Annotated[
+        bool,
+        typer.Option("--json", help="Print the result as JSON on stdout.", callback=_flag("json"), expose_value=False),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks.", callback=_flag("debug"), expose_value=False)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print errors only.", callback=_flag("quiet"), expose_value=False)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more on stderr.", callback=_flag("verbose"), expose_value=False)
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="TOML file with options; those given here win.",
+            is_eager=True,
+            callback=_read_config,
+            expose_value=False,
+        ),
+    ] = None,
+) -> None:
+    """Carry the options that every command understands."""
+
+
+def _add_global_options(command: Any) -> None:
+    donor = typer.Typer(add_completion=False)
+    donor.command()(_global_options)
+    extra = [p for p in typer.main.get_command(donor).params if p.name != "help"]
+    for target in [command, *getattr(command, "commands", {}).values()]:
+        taken = {option for parameter in target.params for option in parameter.opts}
+        target.params.extend(p for p in extra if not taken & set(p.opts))
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"frbias {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Is my face recogniser biased by age, and can synthetic data fix it?"""
+
+
+def build() -> Any:
+    """The complete command, ready to be called with arguments."""
+    command = typer.main.get_command(app)
+    _add_global_options(command)
+    return command
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``frbias`` with ``arguments`` (default: those of the process) and exit with its code."""
+    console.reset()
+    with console.errors_as_sentences():
+        try:
+            build()(args=arguments, prog_name="frbias", standalone_mode=True)
+        finally:
+            sys.stdout.flush()

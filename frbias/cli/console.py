@@ -1,0 +1,169 @@
+"""The one output sink of the command line: results on stdout, everything else on stderr.
+
+Modes: *human* (tables and sentences), *json* (one JSON document on stdout, no progress bar unless
+stderr is a terminal) and *quiet* (errors only).
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from frbias.core.errors import FrbiasError
+
+EXIT_UNEXPECTED = 1
+EXIT_INTERRUPTED = 130
+
+
+@dataclass
+class _Settings:
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+_settings = _Settings(debug=bool(os.environ.get("FRBIAS_DEBUG")))
+
+
+def configure(**changes: bool) -> None:
+    """Switch ``json``, ``quiet``, ``verbose`` or ``debug`` on for this process."""
+    for name, value in changes.items():
+        setattr(_settings, name, value)
+
+
+def reset() -> None:
+    """Back to the defaults (for processes that run several commands)."""
+    configure(json=False, quiet=False, verbose=False, debug=bool(os.environ.get("FRBIAS_DEBUG")))
+
+
+def json_wanted() -> bool:
+    """True when machine-readable output was asked for."""
+    return _settings.json
+
+
+def result(value: Any, human: Callable[[], None] | None = None) -> None:
+    """Give the result of a command: as JSON with ``--json``, else by calling ``human`` (or as plain JSON)."""
+    if _settings.json:
+        sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    elif not _settings.quiet and human is not None:
+        human()
+
+
+def say(message: str) -> None:
+    """Print one line of the human result on stdout (rich markup allowed); silent with --json or --quiet."""
+    if not (_settings.json or _settings.quiet):
+        _stdout().print(message, highlight=False, soft_wrap=True)
+
+
+def show(renderable: Any) -> None:
+    """Print a rich table or other renderable on stdout; silent with --json or --quiet."""
+    if not (_settings.json or _settings.quiet):
+        _stdout().print(renderable)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[int] = ()) -> None:
+    """Print a table on stdout; columns whose index is in ``numeric`` are right-aligned."""
+    from rich.table import Table
+
+    grid = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for index, name in enumerate(columns):
+        grid.add_column(name, justify="right" if index in numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+    show(grid)
+
+
+def note(message: str) -> None:
+    """Say one line on stderr (warnings, what is being done); silent with --quiet."""
+    if not _settings.quiet:
+        _stderr().print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Say a warning on stderr."""
+    note(f"warning: {message}")
+
+
+def detail(message: str) -> None:
+    """Say one line on stderr, only with --verbose."""
+    if _settings.verbose:
+        note(message)
+
+
+class ConsoleProgress:
+    """A progress bar on stderr; shown on a terminal only, never with --quiet."""
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show a bar of ``total`` steps while the block runs."""
+        if _settings.quiet or not sys.stderr.isatty():
+            yield lambda n: None
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=_stderr(), transient=True) as bars:
+            task = bars.add_task(description, total=total)
+            yield lambda n: bars.update(task, advance=n)
+
+    def note(self, message: str) -> None:
+        """Say one line on stderr."""
+        note(message)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Turn exceptions of a command into one sentence on stderr and the right exit code."""
+    try:
+        yield
+    except FrbiasError as error:
+        _fail(error, str(error), error.exit_code)
+    except KeyboardInterrupt as error:
+        _fail(error, "Interrupted. Run the same command again to go on.", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(EXIT_UNEXPECTED) from None
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[0]
+        sentence = (
+            f"Unexpected {type(error).__name__}: {text}\nThis is a bug or a broken installation; --debug shows where."
+        )
+        _fail(error, sentence, EXIT_UNEXPECTED)
+
+
+def _fail(error: BaseException, sentence: str, code: int) -> None:
+    if _settings.debug:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    sys.stderr.write(f"frbias: {sentence}\n")
+    raise SystemExit(code) from None
+
+
+def _stdout() -> Any:
+    from rich.console import Console
+
+    return Console(file=sys.stdout)
+
+
+def _stderr() -> Any:
+    from rich.console import Console
+
+    return Console(file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The reusable toolkit behind the commands."""

@@ -1,0 +1,1 @@
+"""Weights and data packs: where they come from, how they are checked."""

@@ -1,0 +1,1 @@
+"""Trainable recognisers and their named stages."""

@@ -1,0 +1,1 @@
+"""Ageing data sets read into one table of samples."""

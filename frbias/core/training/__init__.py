@@ -1,0 +1,1 @@
+"""Fine-tuning with margin losses and frozen stages."""

@@ -1,0 +1,1 @@
+"""Comparison scores, error rates, fairness measures and their uncertainty. Needs neither torch nor images."""

@@ -1,0 +1,1 @@
+"""Generators of faces of known identity and age."""

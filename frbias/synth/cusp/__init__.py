@@ -1,0 +1,1 @@
+"""CUSP age editing of photographs."""

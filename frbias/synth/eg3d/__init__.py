@@ -1,0 +1,1 @@
+"""EG3D-Age, a 3-D aware generator."""

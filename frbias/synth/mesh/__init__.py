@@ -1,0 +1,1 @@
+"""The embedded parametric head renderer."""

@@ -1,0 +1,44 @@
+"""Shared fixtures and options of the test suite."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fixtures",
+        default=None,
+        help="folder with arcface/, cusp/, eg3d/, metrics/ to run the parity tests on (default: the committed copies)",
+    )
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir(request: pytest.FixtureRequest) -> Path:
+    """Root of the parity fixtures: ``--fixtures`` or tests/fixtures."""
+    chosen = request.config.getoption("--fixtures")
+    return Path(chosen).resolve() if chosen else FIXTURES
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not any(item.get_closest_marker("cuda") for item in items):
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="no CUDA device")
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep FRBIAS_DEBUG and torchrun variables of the outer shell out of the tests."""
+    for name in ("FRBIAS_DEBUG", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        if name in os.environ:
+            monkeypatch.delenv(name)
