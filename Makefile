@@ -1,0 +1,44 @@
+# frbias: everything a newcomer needs is `make demo` and `make test`.
+# Both set up .venv themselves; nothing is installed outside it.
+
+PYTHON ?= python3
+VENV   ?= .venv
+OUT    ?= demo-out
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.frbias-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint typecheck format bench thesis clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with frbias and everything it needs (torch for CPU or CUDA, whichever is right)
+
+$(STAMP): pyproject.toml constraints.txt tools/setup_environment.py
+	$(PYTHON) tools/setup_environment.py --venv $(VENV)
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 8 minutes on 2 cores)
+	$(BIN)/frbias demo --out $(OUT)
+
+test: $(STAMP) ## Run the test suite
+	$(BIN)/python -m pytest -n auto --dist loadgroup -q
+
+lint: $(STAMP) ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(STAMP) ## Check types (strict)
+	$(BIN)/mypy
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run)
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## Remove the environment, caches and demo output
+	rm -rf $(VENV) $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

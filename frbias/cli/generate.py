@@ -1,0 +1,101 @@
+"""``frbias generate``: make synthetic faces of known identity and age."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from frbias.cli import console
+from frbias.cli.options import BatchSize, Device, Force, Out, Seed, Workers, numbers
+
+if TYPE_CHECKING:
+    from frbias.synth.backend import AgeSynthesizer
+
+BACKENDS = ("mesh", "cusp", "eg3d")
+_MESH = "Mesh backend"
+
+
+def command(
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="mesh (embedded), cusp (age editing) or eg3d (3-D aware).")
+    ] = "mesh",
+    out: Out = Path("generated"),
+    ages: Annotated[
+        str | None, typer.Option("--ages", help="Target ages in years: 5,20,40 or start:stop:step.")
+    ] = None,
+    subjects: Annotated[
+        int, typer.Option("--subjects", min=1, help="Number of identities.", rich_help_panel=_MESH)
+    ] = 20,
+    first_subject: Annotated[
+        int, typer.Option("--first-subject", min=0, help="Number of the first identity.", rich_help_panel=_MESH)
+    ] = 0,
+    variants: Annotated[
+        int,
+        typer.Option(
+            "--variants",
+            min=1,
+            help="Images per identity and age, each with its own pose and light.",
+            rich_help_panel=_MESH,
+        ),
+    ] = 2,
+    size: Annotated[
+        int, typer.Option("--size", min=64, max=1024, help="Width and height in pixels.", rich_help_panel=_MESH)
+    ] = 256,
+    seed: Seed = 0,
+    device: Device = "auto",
+    batch_size: BatchSize = 4,
+    workers: Workers = 0,
+    force: Force = False,
+) -> None:
+    """Make synthetic faces of known identity and age.
+
+    The [bold]mesh[/bold] backend needs no downloaded weights. Finished images are never made again:
+    run the same command to go on after an interruption.
+    """
+    options = dict(locals())
+    generator = _build(backend, options)
+    from frbias.synth.generation import generate
+
+    result = generate(
+        generator, out, batch_size=batch_size, workers=workers, force=force, progress=console.ConsoleProgress()
+    )
+    summary = {
+        "out": str(result.out),
+        "images": result.images,
+        "subjects": result.subjects,
+        "rejected": result.rejected,
+        "reused": result.reused,
+    }
+
+    def human() -> None:
+        again = f", {result.reused} of them from an earlier run" if result.reused else ""
+        console.say(f"{result.images} images of {result.subjects} subjects in [bold]{result.out}[/bold]{again}.")
+        if result.rejected:
+            console.say(f"{result.rejected} could not be made; see {result.out / 'rejected.csv'}.")
+
+    console.result(summary, human)
+
+
+def _build(name: str, options: dict[str, Any]) -> "AgeSynthesizer":
+    from frbias.core.errors import UsageError
+
+    makers = {"mesh": _mesh}
+    if name not in makers:
+        raise UsageError(f"--backend {name!r} is unknown; use {', '.join(BACKENDS)}.")
+    return makers[name](options)
+
+
+def _mesh(options: dict[str, Any]) -> "AgeSynthesizer":
+    from frbias.synth.mesh.backend import MeshBackend, MeshOptions
+
+    chosen = {} if options["ages"] is None else {"ages": tuple(numbers(options["ages"], "--ages"))}
+    return MeshBackend(
+        MeshOptions(
+            subjects=options["subjects"],
+            first_subject=options["first_subject"],
+            variants=options["variants"],
+            size=options["size"],
+            seed=options["seed"],
+            **chosen,
+        )
+    )

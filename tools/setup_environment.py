@@ -1,0 +1,94 @@
+"""Make a virtual environment with frbias, pinned dependencies and the right build of torch.
+
+Used by ``make setup``; needs only the standard library and pip. Torch comes as a CUDA build when
+``nvidia-smi`` lists a device, else as a CPU build where one can be had (it is ten times smaller).
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONSTRAINTS = ROOT / "constraints.txt"
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+def main() -> None:
+    """Create the environment named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
+    folder = parser.parse_args().venv
+    if sys.version_info < (3, 11):
+        sys.exit(f"frbias needs Python 3.11 or newer; this is {platform.python_version()}. Set PYTHON=python3.12, say.")
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"making {folder}", file=sys.stderr)
+        venv.create(folder, with_pip=True)
+    install_torch(python)
+    pip(python, "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[dev]")
+
+
+def install_torch(python: Path) -> None:
+    """Install the pinned torch, preferring a CPU build on machines without an NVIDIA device."""
+    version = pinned("torch")
+    check = f"import torch; assert torch.__version__.split('+')[0] == {version!r}"
+    if run(python, "-c", check, quiet=True):
+        return
+    if has_nvidia_device() or platform.system() != "Linux":
+        pip(python, "install", f"torch=={version}")
+        return
+    cpu = f"torch=={version}+cpu"
+    if run(python, *PIP, "install", "--only-binary=:all:", cpu, quiet=True):
+        return
+    if run(
+        python, *PIP, "install", "--retries=0", "--timeout=10", f"--extra-index-url={TORCH_CPU_INDEX}", cpu, quiet=True
+    ):
+        return
+    print("no CPU build of torch within reach; installing the default build (several GB)", file=sys.stderr)
+    pip(python, "install", f"torch=={version}")
+
+
+PIP = ("-m", "pip", "--disable-pip-version-check", "-q")
+
+
+def pip(python: Path, *arguments: str) -> None:
+    """Run pip in the environment; stop with its exit code when it fails."""
+    if not run(python, *PIP, *arguments):
+        sys.exit(f"pip {' '.join(arguments)} failed; see above.")
+
+
+def run(python: Path, *arguments: str, quiet: bool = False) -> bool:
+    """Run the environment's Python; True when it succeeds."""
+    sink = subprocess.DEVNULL if quiet else None
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    return (
+        subprocess.run([str(python), *arguments], stdout=sink, stderr=sink, env=environment, check=False).returncode
+        == 0
+    )
+
+
+def pinned(package: str) -> str:
+    """Version of ``package`` in the constraints file."""
+    for line in CONSTRAINTS.read_text().splitlines():
+        name, _, version = line.strip().partition("==")
+        if name == package:
+            return version
+    sys.exit(f"{CONSTRAINTS.name} does not pin {package}.")
+
+
+def has_nvidia_device() -> bool:
+    """True when nvidia-smi is there and lists a device."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return False
+    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
+    return listed.returncode == 0 and "GPU" in listed.stdout
+
+
+if __name__ == "__main__":
+    main()
