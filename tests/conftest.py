@@ -9,8 +9,12 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    # pytest has a flag of the same name that lists its fixtures; that one stays reachable as --funcargs.
+    parser._anonymous._arggroup.conflict_handler = "resolve"  # type: ignore[attr-defined]
     parser.addoption(
         "--fixtures",
+        dest="parity_fixtures",
+        metavar="DIR",
         default=None,
         help="folder with arcface/, cusp/, eg3d/, metrics/ to run the parity tests on (default: the committed copies)",
     )
@@ -19,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def fixtures_dir(request: pytest.FixtureRequest) -> Path:
     """Root of the parity fixtures: ``--fixtures`` or tests/fixtures."""
-    chosen = request.config.getoption("--fixtures")
+    chosen = request.config.getoption("parity_fixtures")
     return Path(chosen).resolve() if chosen else FIXTURES
 
 
@@ -37,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep FRBIAS_DEBUG and torchrun variables of the outer shell out of the tests."""
     for name in ("FRBIAS_DEBUG", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
         if name in os.environ:

@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     folder = parser.parse_args().venv
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 is there
         sys.exit(f"frbias needs Python 3.11 or newer; this is {platform.python_version()}. Set PYTHON=python3.12, say.")
     python = folder / "bin" / "python"
     if not python.exists():

@@ -86,9 +86,9 @@ def _build(name: str, options: dict[str, Any]) -> "AgeSynthesizer":
 
 
 def _mesh(options: dict[str, Any]) -> "AgeSynthesizer":
+    chosen = {} if options["ages"] is None else {"ages": tuple(numbers(options["ages"], "--ages"))}
     from frbias.synth.mesh.backend import MeshBackend, MeshOptions
 
-    chosen = {} if options["ages"] is None else {"ages": tuple(numbers(options["ages"], "--ages"))}
     return MeshBackend(
         MeshOptions(
             subjects=options["subjects"],

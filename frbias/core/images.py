@@ -15,7 +15,7 @@ RgbImage = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "MPO")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 
 def read_image(path: Path) -> RgbImage:

@@ -1,0 +1,135 @@
+"""The generation loop with a small painted backend: resume, shards, workers, rejection."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from frbias.core.errors import BadInputError, UsageError
+from frbias.core.samples import read_samples
+from frbias.synth.backend import Made, Task, WorkUnit
+from frbias.synth.generation import generate
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Paints noise that depends on subject and age alone; refuses age 13; can be slow."""
+
+    subjects: int = 4
+    pause: float = 0.0
+    parallel: Literal["processes", "batches"] = "batches"
+    ages: tuple[int, ...] = (3, 13, 30)
+    name: str = "painter"
+
+    def describe(self) -> dict[str, Any]:
+        return {"subjects": self.subjects, "ages": list(self.ages)}
+
+    def plan(self) -> list[WorkUnit]:
+        return [
+            WorkUnit(f"s{s}", tuple(Task(f"s{s}/s{s}_{a}.png", f"s{s}", a, {"seed": s}) for a in self.ages))
+            for s in range(self.subjects)
+        ]
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        for unit in units:
+            time.sleep(self.pause)
+            yield [self._paint(int(task.columns["seed"]), int(task.age)) for task in unit.tasks]  # type: ignore[arg-type]
+
+    def _paint(self, subject: int, age: int) -> Made:
+        if age == 13:
+            return Made(None, reason="unlucky")
+        pixels = np.random.default_rng([subject, age]).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        return Made(pixels, {"yaw": subject + age / 10}, extra_files={f"notes/s{subject}_{age}.txt": b"hello"})
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_images_table_and_rejections(tmp_path: Path) -> None:
+    result = generate(Painter(), tmp_path / "set")
+    assert (result.images, result.subjects, result.rejected, result.reused) == (8, 4, 4, 0)
+    table = read_samples(tmp_path / "set")
+    assert list(table.frame["file_name"][:2]) == ["s0/s0_3.png", "s0/s0_30.png"]
+    assert list(table.frame["yaw"][:2]) == [0.3, 3.0]
+    assert (tmp_path / "set/rejected.csv").read_text().splitlines()[1] == "s0/s0_13.png,unlucky"
+    assert (tmp_path / "set/notes/s0_3.txt").read_bytes() == b"hello"
+    assert not (tmp_path / "set/.journal").exists()
+
+
+def test_same_bytes_for_any_batch_size_and_workers(tmp_path: Path) -> None:
+    generate(Painter(), tmp_path / "one")
+    generate(Painter(), tmp_path / "three", batch_size=3)
+    generate(Painter(parallel="processes"), tmp_path / "pool", workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "three") == contents(tmp_path / "pool")
+
+
+def test_finished_work_is_not_redone(tmp_path: Path) -> None:
+    generate(Painter(), tmp_path / "set")
+    stamp = (tmp_path / "set/s0/s0_3.png").stat().st_mtime_ns
+    again = generate(Painter(), tmp_path / "set")
+    assert again.reused == 8
+    assert (tmp_path / "set/s0/s0_3.png").stat().st_mtime_ns == stamp
+    with pytest.raises(UsageError, match="subjects 4 there, 5 here"):
+        generate(Painter(subjects=5), tmp_path / "set")
+    assert generate(Painter(subjects=5), tmp_path / "set", force=True).images == 10
+
+
+_SCRIPT = """
+import sys; sys.path.insert(0, {here!r})
+from pathlib import Path
+from test_generation import Painter
+from frbias.synth.generation import generate
+generate(Painter(subjects=12, pause={pause}), Path({out!r}))
+"""
+
+
+def script(out: Path, pause: float) -> list[str]:
+    return [sys.executable, "-c", _SCRIPT.format(here=str(Path(__file__).parent), pause=pause, out=str(out))]
+
+
+def test_sigkill_and_resume_gives_the_uninterrupted_bytes(tmp_path: Path) -> None:
+    generate(Painter(subjects=12), tmp_path / "whole")
+    broken = tmp_path / "broken"
+    process = subprocess.Popen(script(broken, 0.1))
+    journal = broken / ".journal/rank-0.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 4):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert journal.exists(), "the run ended before it could be killed"
+    assert not (broken / "metadata.csv").exists()
+    with journal.open("ab") as stream:  # a line torn in the middle, and a file that never got its name
+        stream.write(b'{"unit": "s9", "rows": [')
+    (broken / "s0" / ".frbias-tmp-torn.png").write_bytes(b"half")
+    (broken / "s1" / "s1_30.png").unlink()  # journalled, then lost
+    result = generate(Painter(subjects=12), broken)
+    assert 0 < result.reused < 24
+    assert contents(broken) == contents(tmp_path / "whole")
+
+
+def test_torchrun_shards_give_the_same_bytes(tmp_path: Path) -> None:
+    generate(Painter(subjects=12), tmp_path / "whole")
+    out = tmp_path / "shards"
+    environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29431"}
+    ranks = [
+        subprocess.Popen(script(out, 0.0), env={**environment, "RANK": str(r), "LOCAL_RANK": str(r)}) for r in range(2)
+    ]
+    assert [p.wait(timeout=120) for p in ranks] == [0, 0]
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_empty_plan_and_all_rejected(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="nothing to generate"):
+        generate(Painter(subjects=0), tmp_path / "none")
+    with pytest.raises(BadInputError, match="unlucky"):
+        generate(Painter(ages=(13,)), tmp_path / "unlucky")
