@@ -17,6 +17,7 @@ from frbias.core.errors import FrbiasError
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
+_INTERRUPTED = "Interrupted. Run the same command again to go on."
 
 
 @dataclass
@@ -137,8 +138,12 @@ def errors_as_sentences() -> Iterator[None]:
         yield
     except FrbiasError as error:
         _fail(error, str(error), error.exit_code)
+    except SystemExit as error:
+        if error.code == EXIT_INTERRUPTED:  # Typer has turned Ctrl-C into an exit
+            sys.stderr.write(f"frbias: {_INTERRUPTED}\n")
+        raise
     except KeyboardInterrupt as error:
-        _fail(error, "Interrupted. Run the same command again to go on.", EXIT_INTERRUPTED)
+        _fail(error, _INTERRUPTED, EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_UNEXPECTED) from None

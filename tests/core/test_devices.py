@@ -34,7 +34,7 @@ def test_cuda_numbers_and_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shards_partition_the_items() -> None:
     items = list(range(11))
     shards = [World(r, 3).shard(items) for r in range(3)]
-    assert sorted(sum(shards, [])) == items
+    assert sorted(item for shard in shards for item in shard) == items
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
