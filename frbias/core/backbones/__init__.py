@@ -1,1 +1,1 @@
-"""Trainable recognisers and their named stages."""
+"""Face recognisers as trainable networks of named stages."""
