@@ -37,6 +37,7 @@ __all__ = [
     "PersistentObject",
     "UnsafePickleError",
     "attribute",
+    "entries",
     "load_persistence_pickle",
     "parse_persistence_pickle",
     "state_dict",
@@ -130,13 +131,21 @@ def attribute(record: Any, dotted: str) -> Any:
     """
     value = record
     for part in dotted.split("."):
-        state = value if isinstance(value, dict) else getattr(value, "state", None)
-        tables = [state or {}, *((state or {}).get(t) or {} for t in ("_parameters", "_buffers", "_modules"))]
-        holder = next((t for t in tables if isinstance(t, dict) and part in t), None)
+        if isinstance(value, PersistentObject | InertObject):
+            tables = [value.state, *(entries(value, t) for t in ("_parameters", "_buffers", "_modules"))]
+        else:
+            tables = [value] if isinstance(value, dict) else []
+        holder = next((table for table in tables if part in table), None)
         if holder is None:
             raise KeyError(dotted)
         value = holder[part]
     return value
+
+
+def entries(record: PersistentObject | InertObject, table: str) -> dict[Any, Any]:
+    """The dictionary ``_parameters``, ``_buffers`` or ``_modules`` of a record; empty when it has none."""
+    found = record.state.get(table)
+    return found if isinstance(found, dict) else {}
 
 
 def _named_tensors(record: Any, prefix: str, depth: int, left: list[int]) -> Iterator[tuple[str, LazyTensor]]:
@@ -145,12 +154,13 @@ def _named_tensors(record: Any, prefix: str, depth: int, left: list[int]) -> Ite
     left[0] -= 1
     if depth == 0 or left[0] < 0:
         raise BadInputError("The networks in the pickle are nested without end.")
-    volatile = record.state.get("_non_persistent_buffers_set") or ()
+    listed = record.state.get("_non_persistent_buffers_set")
+    volatile = listed if isinstance(listed, set) else set()
     for table in ("_parameters", "_buffers"):
-        for name, value in (record.state.get(table) or {}).items():
+        for name, value in entries(record, table).items():
             if isinstance(value, LazyTensor) and name not in volatile:
                 yield f"{prefix}{name}", value
-    for name, child in (record.state["_modules"] or {}).items():
+    for name, child in entries(record, "_modules").items():
         if child is not None:
             yield from _named_tensors(child, f"{prefix}{name}.", depth - 1, left)
 
