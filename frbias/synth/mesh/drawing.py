@@ -1,0 +1,126 @@
+"""Drawing passes over a scene: visibility, shadow, shading, light under the skin, resolve."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from frbias.synth.mesh.head_data import HAIR, SKIN
+from frbias.synth.mesh.lighting import Light
+from frbias.synth.mesh.photo import background, develop
+from frbias.synth.mesh.raster import rasterise, rasterise_strands
+from frbias.synth.mesh.scene import Scene, camera_of, projected, transformed
+from frbias.synth.mesh.shading import shade
+from frbias.synth.mesh.view import View
+
+FloatArray = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
+SUPERSAMPLING = 2
+_SHADOW_SIZE = 288
+_SHADOW_SPAN = 3.5
+# Reach of light under the skin per red, green, blue, decimetres on an adult head
+_SCATTER = (0.026, 0.012, 0.007)
+_BUMP = 0.010
+
+
+def draw(
+    scene: Scene,
+    texture: FloatArray,
+    view: View,
+    *,
+    size: int,
+    age: float,
+    iris: tuple[float, float, float],
+    phases: Array,
+    noise: np.random.Generator,
+) -> npt.NDArray[np.uint8]:
+    """Picture of a scene, uint8 RGB (size, size, 3)."""
+    wide = size * SUPERSAMPLING
+    camera = camera_of(view, scene.scale, wide)
+    screen, strands_screen = projected(scene.world, camera), projected(scene.hair_world, camera)
+    ids = _visible(scene, screen, strands_screen, camera, wide)
+    lamp = _lamp(scene, view.light)
+    target = (
+        np.zeros((wide, wide, 3), np.float32),
+        np.zeros((wide, wide, 3), np.float32),
+        np.zeros((wide, wide, 3), np.float32),
+        np.zeros((wide, wide), np.float32),
+    )
+    hair = scene.hair
+    solid = (
+        scene.triangles,
+        scene.material,
+        scene.world,
+        scene.normal,
+        scene.uv,
+        scene.occlusion,
+        scene.right_eye,
+    )
+    strands = (hair.first, hair.near, hair.far, hair.start, hair.end, hair.tint, hair.kind, scene.hair_world)
+    viewer = np.array([camera[2], camera[3], camera[0]])
+    look = (viewer, scene.eyes, phases, np.array(iris), float(age), view.garment, _BUMP, np.zeros(3))
+    shade(ids, (screen, strands_screen), solid, strands, look, lamp, texture, target)
+    irradiance, albedo, glossy, skin = target
+    level = _brightness(irradiance, skin)
+    _scatter(irradiance, skin, camera[1] / camera[0] * scene.scale)
+    linear = _resolve(albedo * irradiance + glossy, ids >= 0, background(noise, size, view.light))
+    return develop(linear, level, view, noise)
+
+
+def _visible(
+    scene: Scene, screen: FloatArray, strands_screen: FloatArray, camera: Array, wide: int
+) -> npt.NDArray[np.int32]:
+    cull = (scene.material == SKIN).astype(np.uint8)
+    depth, ids = rasterise(screen, scene.triangles, (wide, wide), cull)
+    pixels = np.float32(camera[1] / camera[0])
+    near = np.maximum(scene.hair.near * pixels, np.float32(0.55))
+    far = np.maximum(scene.hair.far * pixels, np.float32(0.55))
+    rasterise_strands(strands_screen, scene.hair.first, near, far, depth, ids, len(scene.triangles))
+    return ids
+
+
+def _lamp(scene: Scene, light: Light) -> tuple[Array, Array, Array, Array, float, FloatArray, Array]:
+    key = light.key
+    side = np.cross([0.0, 1.0, 0.0], key)
+    side /= np.sqrt((side * side).sum())
+    up = np.cross(key, side)
+    texels = _SHADOW_SIZE / (_SHADOW_SPAN * scene.scale)
+    frame = np.zeros((3, 4))
+    frame[0, :3], frame[0, 3] = side * texels, _SHADOW_SIZE / 2
+    frame[1, :3], frame[1, 3] = up * texels, _SHADOW_SIZE / 2 + 0.25 * scene.scale * texels
+    frame[2, :3], frame[2, 3] = -key, 20.0
+    size = (_SHADOW_SIZE, _SHADOW_SIZE)
+    depth, ids = rasterise(transformed(scene.world, frame), scene.triangles, size)
+    cast = scene.hair.kind == HAIR
+    half = np.float32(texels)
+    rasterise_strands(
+        transformed(scene.hair_world, frame),
+        scene.hair.first[cast],
+        np.maximum(scene.hair.near[cast] * half, np.float32(0.5)),
+        np.maximum(scene.hair.far[cast] * half, np.float32(0.5)),
+        depth,
+        ids,
+        0,
+    )
+    return light.irradiance, light.radiance, key, light.key_colour, light.softness, depth, frame
+
+
+def _brightness(irradiance: FloatArray, skin: FloatArray) -> float:
+    values = irradiance[skin > 0]
+    return float(np.median(values[:, 1])) if len(values) else 1.0
+
+
+def _scatter(irradiance: FloatArray, skin: FloatArray, pixels: float) -> None:
+    """Spread irradiance under the skin in place, per colour, within the skin (Borshukov and Lewis 2003)."""
+    for channel, reach in enumerate(_SCATTER):
+        sigma = reach * pixels
+        light = cv2.GaussianBlur(irradiance[..., channel] * skin, (0, 0), sigma)
+        weight = cv2.GaussianBlur(skin, (0, 0), sigma)
+        spread = 0.25 * irradiance[..., channel] + 0.75 * light / np.maximum(weight, np.float32(1e-4))
+        irradiance[..., channel] = np.where(skin > 0, spread, irradiance[..., channel])
+
+
+def _resolve(fine: FloatArray, covered: npt.NDArray[np.bool_], ground: FloatArray) -> FloatArray:
+    size = (ground.shape[1], ground.shape[0])
+    picture = cv2.resize(np.minimum(fine, np.float32(6.0)), size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA)[..., None]
+    return picture + ground * (1 - share)

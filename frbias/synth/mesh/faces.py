@@ -1,0 +1,113 @@
+"""Portraits of numbered people: the generator's programming interface."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.errors import UsageError
+from frbias.synth.mesh.drawing import SUPERSAMPLING, draw
+from frbias.synth.mesh.facial_hair import FacialHair
+from frbias.synth.mesh.geometry import normals
+from frbias.synth.mesh.hair import HairGrower, HeadFrame, head_frame
+from frbias.synth.mesh.head_data import HeadData, load_head
+from frbias.synth.mesh.identity import Identity, sample_identity
+from frbias.synth.mesh.landmarks import five_points
+from frbias.synth.mesh.scene import build_scene, camera_of, projected
+from frbias.synth.mesh.shape import OLDEST, shape_weights
+from frbias.synth.mesh.skin import SkinPainter
+from frbias.synth.mesh.strands import Strands, join
+from frbias.synth.mesh.streams import stream
+from frbias.synth.mesh.view import Ranges, sample_view
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RenderedFace:
+    """A picture and what is known about it.
+
+    Attributes:
+        image: uint8 RGB (size, size, 3).
+        points5: Viewer's left eye, right eye, nose tip, left and right mouth corner, pixels, float64 (5, 2).
+        points68: FG-NET's 68 points in FG-NET's order (:func:`frbias.synth.mesh.landmarks.template_points`),
+            pixels, float64 (68, 2).
+        yaw, pitch, roll: Head pose, degrees (:class:`frbias.synth.mesh.view.View`).
+    """
+
+    image: npt.NDArray[np.uint8]
+    points5: npt.NDArray[np.float64]
+    points68: npt.NDArray[np.float64]
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True)
+class _Aged:
+    age: float
+    texture: FloatArray
+    hair: Strands | None
+    frame: HeadFrame
+
+
+class Sitter:
+    """One person, ready to be portrayed at any age; keeps what pictures share."""
+
+    def __init__(self, seed: int, subject: int) -> None:
+        self._head: HeadData = load_head()
+        self.person: Identity = sample_identity(seed, subject)
+        self._painter = SkinPainter(self._head, self.person)
+        self._hair = HairGrower(self._head, self.person)
+        self._facial = FacialHair(self._head, self.person)
+        self._phases = stream(seed, subject, "iris pattern").uniform(0, 2 * np.pi, 8)
+        self._aged: _Aged | None = None
+
+    def portray(self, age: float, variant: int, *, size: int = 256, ranges: Ranges | None = None) -> RenderedFace:
+        """Picture of the person at ``age`` years; ``variant`` chooses pose, light, expression and camera.
+
+        Raises:
+            UsageError: ``age`` is not within 0..80.
+        """
+        check_age(age)
+        aged = self._at(float(age))
+        person, head = self.person, self._head
+        view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges())
+        control = head.control(shape_weights(person, age, view.expression))
+        drawn = head.refine(control)
+        normal = normals(drawn, head.triangles)
+        parts = self._facial.grow(age, control, drawn, normal, aged.frame.scale)
+        hair = join([*([aged.hair] if aged.hair else []), *parts])
+        scene = build_scene(head, control, drawn, normal, hair, aged.frame, view)
+        image = draw(
+            scene,
+            aged.texture,
+            view,
+            size=size,
+            age=age,
+            iris=person.iris,
+            phases=self._phases,
+            noise=stream(person.seed, person.subject, "noise", float(age), variant),
+        )
+        points = projected(scene.landmarks, camera_of(view, scene.scale, size * SUPERSAMPLING))
+        points68 = points[:, :2].astype(np.float64) / SUPERSAMPLING - 0.5
+        return RenderedFace(image, five_points(points68).astype(np.float64), points68, view.yaw, view.pitch, view.roll)
+
+    def _at(self, age: float) -> _Aged:
+        if self._aged is None or self._aged.age != age:
+            control = self._head.control(shape_weights(self.person, age, {}))
+            drawn = self._head.refine(control)
+            frame = head_frame(control, drawn, self._head)
+            hair = self._hair.grow(age, drawn, normals(drawn, self._head.triangles), frame)
+            self._aged = _Aged(age, self._painter.paint(age), hair, frame)
+        return self._aged
+
+
+def check_age(age: float) -> None:
+    """Refuse ages that the head model does not cover.
+
+    Raises:
+        UsageError: ``age`` is not within 0..80 years.
+    """
+    if not 0 <= age <= OLDEST:
+        raise UsageError(f"Age {age:g} cannot be made: the mesh generator covers 0 to {OLDEST:g} years.")

@@ -1,0 +1,252 @@
+"""Who somebody is: everything that the seed and the subject's number fix, at every age."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from frbias.synth.mesh.sliders import HEAD_FORMS, SLIDERS
+from frbias.synth.mesh.streams import stream
+
+Colour = tuple[float, float, float]
+
+_HAIR_COLOURS: dict[str, Colour] = {
+    "black": (0.011, 0.009, 0.008),
+    "dark": (0.026, 0.015, 0.010),
+    "brown": (0.070, 0.037, 0.019),
+    "light": (0.150, 0.088, 0.045),
+    "blond": (0.360, 0.250, 0.130),
+    "red": (0.230, 0.075, 0.026),
+}
+_IRIS_COLOURS: dict[str, Colour] = {
+    "dark": (0.040, 0.020, 0.011),
+    "brown": (0.095, 0.045, 0.020),
+    "hazel": (0.165, 0.110, 0.040),
+    "green": (0.125, 0.165, 0.090),
+    "blue": (0.125, 0.215, 0.330),
+    "grey": (0.190, 0.220, 0.240),
+}
+STYLES_MALE = ("crop", "short", "side", "quiff", "curly")
+STYLES_FEMALE = ("long", "bob", "tied", "wavy", "fringe")
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Pigment and marks.
+
+    Attributes:
+        melanin, blood: Optical densities (see :mod:`frbias.synth.mesh.skin`).
+        blush, freckles, lip_redness, under_eye: Strengths, about 0..1.
+        lip_tone: Lightness of the lips relative to the skin, -1..1.
+        moles: Number of moles.
+        stubble: Strength of the beard shadow of a grown man.
+    """
+
+    melanin: float
+    blood: float
+    blush: float
+    freckles: float
+    lip_redness: float
+    lip_tone: float
+    under_eye: float
+    moles: int
+    stubble: float
+
+
+@dataclass(frozen=True)
+class Hair:
+    """Hair of the head, brows and beard. Lengths in decimetres on an adult head.
+
+    Attributes:
+        colour: Linear RGB albedo before greying.
+        style: One of ``STYLES_MALE`` and ``STYLES_FEMALE``.
+        length, curl, part: Length factor, curliness 0..1.5, parting in x.
+        hairline, peak: Offset of the hairline and of its middle.
+        bald, bald_onset: Extent of male balding 0..1 and its first year.
+        grey_onset, grey_years: Middle of greying and its time constant.
+        brow_thickness, brow_arch, brow_height, brow_density, brow_length, brow_tilt, brow_inset: Shape of the brows.
+        beard: ``none``, ``moustache`` or ``full``.
+    """
+
+    colour: Colour
+    style: str
+    length: float
+    curl: float
+    part: float
+    hairline: float
+    peak: float
+    bald: float
+    bald_onset: float
+    grey_onset: float
+    grey_years: float
+    brow_thickness: float
+    brow_arch: float
+    brow_height: float
+    brow_density: float
+    brow_length: float
+    brow_tilt: float
+    brow_inset: float
+    beard: Literal["none", "moustache", "full"]
+
+
+@dataclass(frozen=True)
+class Ageing:
+    """How somebody ages.
+
+    Attributes:
+        offset: Years that the face looks older than it is.
+        sag, eye_bags, spots: Strengths about 1.
+        wrinkles: Strength of each kind of wrinkle, about 1.
+        onsets: Shift of each kind's onset in years.
+    """
+
+    offset: float
+    sag: float
+    eye_bags: float
+    spots: float
+    wrinkles: tuple[float, ...]
+    onsets: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One person.
+
+    Attributes:
+        seed, subject: What the person was drawn from.
+        female: Sex.
+        gender: Position between the male (0) and female (1) shapes.
+        ancestry: Weights of the African, Asian and Caucasian shapes, sum 1. A mixture of three sets of
+            blend shapes, not a statement about anybody's ethnicity.
+        muscle, weight: 0..1.
+        shape: Blend shape weights of the adult.
+        iris: Linear RGB albedo.
+    """
+
+    seed: int
+    subject: int
+    female: bool
+    gender: float
+    ancestry: tuple[float, float, float]
+    muscle: float
+    weight: float
+    shape: dict[str, float]
+    iris: Colour
+    skin: Skin
+    hair: Hair
+    ageing: Ageing
+
+
+def sample_identity(seed: int, subject: int) -> Identity:
+    """Draw a person; a pure function of its arguments."""
+    rng = stream(seed, subject, "person")
+    female = bool(rng.random() < 0.5)
+    weights = np.full(3, 0.3)
+    weights[int(rng.integers(3))] = 5.0
+    ancestry = rng.dirichlet(weights)
+    dark = float(ancestry[0] + ancestry[1])
+    return Identity(
+        seed=seed,
+        subject=subject,
+        female=female,
+        gender=float(rng.uniform(0.8, 1.0) if female else rng.uniform(0.0, 0.2)),
+        ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
+        muscle=float(np.clip(rng.normal(0.45 if female else 0.58, 0.15), 0.1, 0.95)),
+        weight=float(np.clip(rng.normal(0.5, 0.2), 0.05, 0.97)),
+        shape=_shape(stream(seed, subject, "shape")),
+        iris=_iris(stream(seed, subject, "iris"), dark),
+        skin=_skin(stream(seed, subject, "skin"), ancestry, female),
+        hair=_hair(stream(seed, subject, "hair"), ancestry, female),
+        ageing=_ageing(stream(seed, subject, "ageing")),
+    )
+
+
+def _shape(rng: np.random.Generator) -> dict[str, float]:
+    shape: dict[str, float] = {}
+    for slider in SLIDERS:
+        value = float(np.clip(rng.normal(0.0, slider.spread), -1.0, 1.0))
+        shape |= slider.weights(value, float(rng.normal(0.0, 0.06)))
+    for form in HEAD_FORMS:
+        chosen, amount = rng.random() < 0.22, float(rng.uniform(0.15, 0.7))
+        if chosen:
+            shape[f"local/{form}"] = amount
+    return shape
+
+
+def _iris(rng: np.random.Generator, dark: float) -> Colour:
+    pick = float(rng.random())
+    if rng.random() < dark:
+        name = "dark" if pick < 0.6 else "brown"
+    else:
+        name = str(np.array(list(_IRIS_COLOURS))[np.searchsorted([0.08, 0.32, 0.48, 0.62, 0.92], pick)])
+    red, green, blue = _IRIS_COLOURS[name]
+    return (red, green, blue)
+
+
+def _skin(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Skin:
+    tone = float(ancestry @ np.array([1.65, 0.46, 0.26])) + float(rng.normal(0.0, 0.14)) * (1 + float(ancestry[0]))
+    melanin = float(np.clip(tone, 0.07, 1.9))
+    stubble = float(np.clip(rng.normal(0.30, 0.3), 0.0, 1.0))
+    return Skin(
+        melanin=melanin,
+        blood=float(np.clip(rng.normal(0.20, 0.06), 0.08, 0.36)),
+        blush=float(rng.uniform(0.03, 0.32)),
+        freckles=float(max(0.0, rng.normal(-0.35, 0.6)) * (melanin < 0.5)),
+        lip_redness=float(rng.uniform(0.25, 1.15 if female else 0.75)),
+        lip_tone=float(rng.normal(0.0, 0.45)),
+        under_eye=float(rng.uniform(0.0, 1.0)),
+        moles=int(rng.poisson(3.0)),
+        stubble=0.0 if female else stubble,
+    )
+
+
+def _hair(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Hair:
+    draws = rng.random(6)
+    colour, african = _hair_colour(rng, draws, ancestry)
+    style = (STYLES_FEMALE if female else STYLES_MALE)[int(draws[2] * 5)]
+    if african and style in ("side", "short", "quiff", "wavy", "fringe", "bob"):
+        style = "afro" if draws[3] < (0.6 if female else 0.25) else "crop"
+    beard: Literal["none", "moustache", "full"] = "none"
+    if not female and draws[4] < 0.30:
+        beard = "full" if draws[4] < 0.2 else "moustache"
+    return Hair(
+        colour=colour,
+        style=style,
+        length=float(np.exp(rng.normal(0.0, 0.18))),
+        curl=float(np.clip(rng.normal(0.3, 0.25), 0.0, 1.0)) + (0.8 if african else 0.0),
+        part=float((1 if draws[5] < 0.5 else -1) * rng.uniform(0.0, 0.35)),
+        hairline=float(rng.normal(0.0, 0.065)),
+        peak=float(-abs(rng.normal(0.0, 0.05))),
+        bald=float(rng.uniform(0.0, 0.1) if female else rng.uniform(0.05, 1.0)),
+        bald_onset=float(rng.uniform(24.0, 55.0)),
+        grey_onset=float(rng.normal(50.0, 7.0)),
+        grey_years=float(rng.uniform(3.5, 7.0)),
+        brow_thickness=float(np.clip(rng.normal(0.040 if female else 0.056, 0.013), 0.018, 0.09)),
+        brow_arch=float(rng.normal(0.032 if female else 0.014, 0.022)),
+        brow_height=float(rng.normal(0.0, 0.022)),
+        brow_density=float(np.clip(rng.normal(0.8, 0.24), 0.25, 1.3)),
+        brow_length=float(rng.normal(0.0, 0.03)),
+        brow_tilt=float(rng.normal(0.0, 0.03)),
+        brow_inset=float(rng.normal(0.105, 0.024)),
+        beard=beard,
+    )
+
+
+def _hair_colour(rng: np.random.Generator, draws: np.ndarray, ancestry: np.ndarray) -> tuple[Colour, bool]:
+    if draws[0] < ancestry[0] + ancestry[1]:
+        name = "black" if draws[1] < 0.7 else "dark"
+    else:
+        name = str(np.array(list(_HAIR_COLOURS))[np.searchsorted([0.06, 0.26, 0.54, 0.74, 0.92], draws[1])])
+    red, green, blue = np.array(_HAIR_COLOURS[name]) * np.exp(rng.normal(0.0, 0.18))
+    return (float(red), float(green), float(blue)), bool(ancestry[0] > 0.55)
+
+
+def _ageing(rng: np.random.Generator) -> Ageing:
+    return Ageing(
+        offset=float(rng.normal(0.0, 2.0)),
+        sag=float(rng.uniform(0.6, 1.4)),
+        eye_bags=float(rng.uniform(0.1, 0.9)),
+        spots=float(rng.uniform(0.4, 1.6)),
+        wrinkles=tuple(float(x) for x in rng.uniform(0.6, 1.5, 10)),
+        onsets=tuple(float(x) for x in rng.normal(0.0, 5.0, 10)),
+    )

@@ -1,0 +1,212 @@
+"""The compiled shading pass: light, colour and gloss of every covered pixel."""
+
+import numpy as np
+
+from frbias.synth.mesh.head_data import EYE, HAIR, MOUTH, SKIN, TEETH
+from frbias.synth.mesh.kernels import kernel
+from frbias.synth.mesh.optics import eye_colour, gloss, lit, shadow, smooth, texel
+from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST
+
+# ruff: noqa: ANN001, ANN201, ANN202
+# numba infers the types.
+
+_HEIGHT = HIGHEST - LOWEST
+
+
+@kernel
+def shade(ids, screen, solid, strands, look, lamp, texture, target):  # type: ignore[no-untyped-def]
+    """Shade the pixels of ``ids`` (h, w) into ``target``.
+
+    Args:
+        ids: Triangle or (from ``len(solid triangles)`` on) strand segment per pixel, -1 for none.
+        screen: Projected solid vertices (n, 3) and strand points (m, 3).
+        solid: Triangles, material, world positions, normals, texture coordinates, occlusion, first triangle of the right eye.
+        strands: First point, half widths near and far, start and end along the strand, colour, kind, world points.
+        look: Viewer position (3,), eyes (2, 10), iris phases, iris albedo, age, garment (8,), bump strength, head centre (3,).
+        lamp: Irradiance (9, 3), radiance (9, 3), key direction, key colour, softness, shadow depth, shadow frame (3, 4).
+        texture: float32 (s, s, 6): albedo, roughness, slope of the skin along u and v.
+        target: Irradiance, albedo, gloss (h, w, 3) and translucent skin (h, w), written in place.
+    """
+    height, width = ids.shape
+    count = solid[0].shape[0]
+    sample = np.zeros(6)
+    for y in range(height):
+        for x in range(width):
+            t = ids[y, x]
+            if t < 0:
+                continue
+            angle = 6.2831853 * (((x * 7 + y * 13) % 16) / 16.0)
+            if t < count:
+                _solid_pixel(x, y, t, angle, screen[0], solid, look, lamp, texture, sample, target)
+            else:
+                _strand_pixel(x, y, t - count, angle, screen[1], strands, look, lamp, target)
+
+
+@kernel
+def _solid_pixel(x, y, t, angle, screen, solid, look, lamp, texture, sample, target):  # type: ignore[no-untyped-def]
+    triangles, material, world, normal, uv, occlusion, right_eye = solid
+    i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+    a, b, c = _perspective_weights(x + 0.5, y + 0.5, screen, i, j, k)
+    px = a * world[i, 0] + b * world[j, 0] + c * world[k, 0]
+    py = a * world[i, 1] + b * world[j, 1] + c * world[k, 1]
+    pz = a * world[i, 2] + b * world[j, 2] + c * world[k, 2]
+    nx = a * normal[i, 0] + b * normal[j, 0] + c * normal[k, 0]
+    ny = a * normal[i, 1] + b * normal[j, 1] + c * normal[k, 1]
+    nz = a * normal[i, 2] + b * normal[j, 2] + c * normal[k, 2]
+    open_ = a * occlusion[i] + b * occlusion[j] + c * occlusion[k]
+    irradiance, albedo, glossy, skin = target
+    viewer, eyes, phases, iris, age, garment, bump, _ = look
+    kind = material[t]
+    rough, reflectance, wrap = 0.5, 0.028, 0.0
+    if kind == SKIN:
+        u = a * uv[i, 0] + b * uv[j, 0] + c * uv[k, 0]
+        v = a * uv[i, 1] + b * uv[j, 1] + c * uv[k, 1]
+        cloth, fold = _garment(garment, u, v)
+        if cloth:
+            for channel in range(3):
+                albedo[y, x, channel] = garment[channel] * fold
+            rough, reflectance = 0.9, 0.01
+        else:
+            texel(texture, u, v, sample)
+            for channel in range(3):
+                albedo[y, x, channel] = sample[channel]
+            rough, wrap = sample[3], 0.12
+            skin[y, x] = 1.0
+            nx, ny, nz = _bumped(nx, ny, nz, bump * sample[4], bump * sample[5])
+    elif kind == EYE:
+        eye = eyes[1] if t >= right_eye else eyes[0]
+        red, green, blue, share = eye_colour(eye, phases, iris, age, px, py, pz)
+        albedo[y, x, 0], albedo[y, x, 1], albedo[y, x, 2] = red, green, blue
+        open_, rough, reflectance = share, 0.09, 0.035
+    else:
+        _inner_colour(kind, albedo, y, x)
+        open_ *= 0.45 if kind == MOUTH else 0.7
+        rough = 0.25 if kind == TEETH else 0.4
+    surface = (px, py, pz, nx, ny, nz, open_, rough, reflectance, wrap)
+    _light_surface(x, y, surface, angle, viewer, lamp, kind == EYE, irradiance, glossy)
+
+
+@kernel
+def _perspective_weights(x, y, screen, i, j, k):  # type: ignore[no-untyped-def]
+    ax, ay, bx, by = screen[i, 0], screen[i, 1], screen[j, 0], screen[j, 1]
+    cx, cy = screen[k, 0], screen[k, 1]
+    inverse = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+    u = ((bx - x) * (cy - y) - (by - y) * (cx - x)) * inverse
+    v = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) * inverse
+    a, b, c = u / screen[i, 2], v / screen[j, 2], (1.0 - u - v) / screen[k, 2]
+    total = 1.0 / (a + b + c)
+    return a * total, b * total, c * total
+
+
+@kernel
+def _garment(garment, u, v):  # type: ignore[no-untyped-def]
+    # colour (3), neckline height, depth of the V, half width of the V, stripe frequency, stripe contrast
+    around = (u - 0.5) * 2.0 * HALF_SPAN
+    height = LOWEST + v * _HEIGHT
+    line = garment[3] + 0.10 * np.cos(around) - 0.10
+    dip = garment[4] * max(0.0, 1.0 - abs(around) / garment[5])
+    gap = line - dip - height
+    if gap < 0.0:
+        return False, 1.0
+    stripe = 1.0 + garment[7] * np.sin(garment[6] * height)
+    return True, stripe * (0.55 + 0.45 * smooth(gap, 0.0, 0.03))
+
+
+@kernel
+def _bumped(nx, ny, nz, slope_u, slope_v):  # type: ignore[no-untyped-def]
+    # tangent along increasing azimuth is (nz, 0, -nx) for a cylinder about y
+    flat = np.sqrt(nx * nx + nz * nz) + 1e-9
+    tx, tz = nz / flat, -nx / flat
+    bx, by, bz = -ny * nx / flat, flat, -ny * nz / flat
+    return (
+        nx - slope_u * tx - slope_v * bx,
+        ny - slope_v * by,
+        nz - slope_u * tz - slope_v * bz,
+    )
+
+
+@kernel
+def _inner_colour(kind, albedo, y, x):  # type: ignore[no-untyped-def]
+    if kind == MOUTH:
+        albedo[y, x, 0], albedo[y, x, 1], albedo[y, x, 2] = 0.22, 0.06, 0.055
+    elif kind == TEETH:
+        albedo[y, x, 0], albedo[y, x, 1], albedo[y, x, 2] = 0.72, 0.68, 0.58
+    else:
+        albedo[y, x, 0], albedo[y, x, 1], albedo[y, x, 2] = 0.38, 0.13, 0.12
+
+
+@kernel
+def _light_surface(x, y, surface, angle, viewer, lamp, wet, irradiance, glossy):  # type: ignore[no-untyped-def]
+    px, py, pz, nx, ny, nz, open_, rough, reflectance, wrap = surface
+    sky, mirror, key, colour, softness, depth, frame = lamp
+    scale = 1.0 / (np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
+    nx, ny, nz = nx * scale, ny * scale, nz * scale
+    vx, vy, vz = viewer[0] - px, viewer[1] - py, viewer[2] - pz
+    scale = 1.0 / np.sqrt(vx * vx + vy * vy + vz * vz)
+    vx, vy, vz = vx * scale, vy * scale, vz * scale
+    nv = nx * vx + ny * vy + nz * vz
+    if nv < 0.0:
+        nx, ny, nz, nv = -nx, -ny, -nz, -nv
+    nl = nx * key[0] + ny * key[1] + nz * key[2]
+    reached = 0.0
+    if nl + wrap > 0.0:
+        reached = shadow(depth, frame, px, py, pz, softness, 0.03, angle)
+    hx, hy, hz = vx + key[0], vy + key[1], vz + key[2]
+    scale = 1.0 / (np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9)
+    nh = max((nx * hx + ny * hy + nz * hz) * scale, 0.0)
+    vh = min(max((vx * hx + vy * hy + vz * hz) * scale, 0.0), 1.0)
+    shine = 2.5 * gloss(nl, max(nv, 1e-3), nh, vh, rough, reflectance) * reached
+    direct = max((nl + wrap) / (1.0 + wrap), 0.0) * reached
+    red, green, blue = lit(sky, nx, ny, nz)
+    irradiance[y, x, 0] = red * open_ + direct * colour[0]
+    irradiance[y, x, 1] = green * open_ + direct * colour[1]
+    irradiance[y, x, 2] = blue * open_ + direct * colour[2]
+    rx, ry, rz = 2 * nv * nx - vx, 2 * nv * ny - vy, 2 * nv * nz - vz
+    if wet:
+        shine += 1.6 * max(rx * key[0] + ry * key[1] + rz * key[2], 0.0) ** 90 * (0.25 + 0.75 * reached)
+    edge = (reflectance + 0.5 * (1.0 - reflectance) * (1.0 - nv) ** 5 * (1.0 - rough)) * open_
+    red, green, blue = lit(mirror, rx, ry, rz)
+    glossy[y, x, 0] = shine * colour[0] + edge * red
+    glossy[y, x, 1] = shine * colour[1] + edge * green
+    glossy[y, x, 2] = shine * colour[2] + edge * blue
+
+
+@kernel
+def _strand_pixel(x, y, s, angle, screen, strands, look, lamp, target):  # type: ignore[no-untyped-def]
+    first, _, _, start, end, tint, kind, points = strands
+    sky, _, key, colour, softness, depth, frame = lamp
+    irradiance, albedo, glossy, _ = target
+    viewer, centre = look[0], look[7]
+    i = first[s]
+    sx, sy = screen[i + 1, 0] - screen[i, 0], screen[i + 1, 1] - screen[i, 1]
+    ox, oy = x + 0.5 - screen[i, 0], y + 0.5 - screen[i, 1]
+    along = min(max((ox * sx + oy * sy) / max(sx * sx + sy * sy, 1e-6), 0.0), 1.0)
+    tx = points[i + 1, 0] - points[i, 0]
+    ty = points[i + 1, 1] - points[i, 1]
+    tz = points[i + 1, 2] - points[i, 2]
+    px, py, pz = points[i, 0] + along * tx, points[i, 1] + along * ty, points[i, 2] + along * tz
+    scale = 1.0 / (np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-9)
+    tx, ty, tz = tx * scale, ty * scale, tz * scale
+    nx, ny, nz = px - centre[0], py - centre[1], pz - centre[2]
+    scale = 1.0 / (np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
+    nx, ny, nz = nx * scale, ny * scale, nz * scale
+    vx, vy, vz = viewer[0] - px, viewer[1] - py, viewer[2] - pz
+    scale = 1.0 / np.sqrt(vx * vx + vy * vy + vz * vz)
+    tv = (tx * vx + ty * vy + tz * vz) * scale
+    tl = tx * key[0] + ty * key[1] + tz * key[2]
+    hairy = kind[s] == HAIR
+    reached = shadow(depth, frame, px, py, pz, softness + 1.5, 0.05 if hairy else 0.03, angle)
+    fraction = start[s] + along * (end[s] - start[s])
+    open_ = 0.45 + 0.55 * fraction if hairy else 0.85
+    sine = np.sqrt(max(1.0 - tl * tl, 0.0))
+    facing = 0.3 + 0.7 * min(max(0.5 + 0.6 * (nx * key[0] + ny * key[1] + nz * key[2]), 0.0), 1.0)
+    direct = 0.55 * sine * facing * reached
+    cone = max(sine * np.sqrt(max(1.0 - tv * tv, 0.0)) - tl * tv, 0.0)
+    shine = (0.055 * cone**24 + 0.012 * cone**6) * reached * facing
+    red, green, blue = lit(sky, nx, ny, nz)
+    back = (red * open_, green * open_, blue * open_)
+    for channel in range(3):
+        tone = tint[s, channel]
+        irradiance[y, x, channel] = 0.85 * back[channel] + direct * colour[channel]
+        albedo[y, x, channel] = tone
+        glossy[y, x, channel] = (shine * colour[channel] + 0.012 * back[channel]) * (0.3 + 1.4 * min(tone, 0.5))

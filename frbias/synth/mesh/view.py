@@ -1,0 +1,121 @@
+"""What differs between two pictures of one person at one age: pose, expression, light, clothes, camera."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.synth.mesh.lighting import Light, sample_light
+from frbias.synth.mesh.streams import stream
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Half widths of the uniform distributions of the head's pose, degrees."""
+
+    yaw: float = 30.0
+    pitch: float = 9.0
+    roll: float = 6.0
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture's circumstances.
+
+    Attributes:
+        yaw: Degrees, positive turns the face to the viewer's right.
+        pitch: Degrees, positive raises the face.
+        roll: Degrees, positive tilts the head clockwise as seen.
+        expression: Facial action -> strength 0..1.
+        gaze: Horizontal and vertical turn of the eyes, radians.
+        light: The light.
+        distance: Camera distance in head units; zoom: extent of the picture in head units.
+        shift: Offset of the head in the picture, head units.
+        garment: Colour (3), neckline height, depth and half width of a V, stripe frequency and contrast.
+        exposure, contrast, blur, grain, blotch: Of the camera. quality: Of its JPEG, 1..100.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+    expression: dict[str, float]
+    gaze: tuple[float, float]
+    light: Light
+    distance: float
+    zoom: float
+    shift: tuple[float, float]
+    garment: Array
+    exposure: float
+    contrast: float
+    blur: float
+    grain: float
+    blotch: float
+    quality: int
+
+
+def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Ranges) -> View:
+    """Draw a picture's circumstances; a pure function of its arguments.
+
+    Even variants are near frontal (within a third of the range of yaw), odd ones take the whole range.
+    """
+    key = (float(age), variant)
+    rng = stream(seed, subject, "pose", *key)
+    yaw = ranges.yaw * (1 / 3 if variant % 2 == 0 else 1.0)
+    camera = stream(seed, subject, "camera", *key)
+    return View(
+        yaw=float(rng.uniform(-yaw, yaw)),
+        pitch=float(rng.uniform(-ranges.pitch, ranges.pitch)),
+        roll=float(rng.uniform(-ranges.roll, ranges.roll)),
+        expression=_expression(stream(seed, subject, "expression", *key), age),
+        gaze=(float(rng.normal(0, 0.10)), float(rng.normal(0, 0.05))),
+        light=sample_light(stream(seed, subject, "light", *key)),
+        distance=float(rng.uniform(9.0, 17.0)),
+        zoom=float(rng.uniform(2.55, 2.95)),
+        shift=(float(rng.normal(0, 0.04)), float(rng.normal(0, 0.04))),
+        garment=_garment(stream(seed, subject, "garment", *key)),
+        exposure=float(camera.uniform(0.85, 1.2)),
+        contrast=float(camera.uniform(0.92, 1.12)),
+        blur=float(camera.uniform(0.0, 0.7)),
+        grain=float(camera.uniform(0.002, 0.016)),
+        blotch=float(camera.uniform(0.0, 0.012)),
+        quality=int(camera.integers(68, 96)),
+    )
+
+
+def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:
+    kind, strength, other = float(rng.random()), float(rng.uniform(0.2, 0.85)), float(rng.random())
+    blink = float(rng.uniform(0.0, 0.18))
+    actions = {"eyeBlinkLeft": blink, "eyeBlinkRight": blink}
+    if kind < 0.38:
+        actions |= {f"mouthSmile{side}": strength for side in ("Left", "Right")}
+        actions |= {f"cheekSquint{side}": 0.5 * strength for side in ("Left", "Right")}
+    elif kind < 0.48:
+        actions |= {"jawOpen": 0.35 * strength, "browInnerUp": 0.5 * other}
+    elif kind < 0.58:
+        actions |= {
+            f"{action}{side}": 0.6 * strength for action in ("mouthFrown", "browDown") for side in ("Left", "Right")
+        }
+    elif kind < 0.66:
+        actions |= {"browInnerUp": strength, "browOuterUpLeft": 0.5 * strength, "browOuterUpRight": 0.5 * strength}
+    elif kind < 0.70 and age < 12:
+        actions |= {"mouthPucker": 0.6 * strength}
+    return actions
+
+
+def _garment(rng: np.random.Generator) -> Array:
+    grey = rng.uniform(0.02, 0.55)
+    colour = np.clip(grey * (1 + rng.normal(0, 0.35, 3)), 0.012, 0.7)
+    vee = 0.35 * rng.uniform(0.4, 1.0) if rng.random() < 0.35 else 0.0
+    striped = rng.random() < 0.2
+    return np.array(
+        [
+            *colour,
+            rng.uniform(5.74, 5.90),
+            vee,
+            rng.uniform(0.25, 0.5),
+            rng.uniform(28, 60),
+            rng.uniform(0.15, 0.5) if striped else 0.0,
+        ]
+    )
