@@ -1,0 +1,171 @@
+"""Points of the figures: DET curves, score distributions, fairness over the target FMR."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.verification.binning import NotHeldError
+from frbias.core.verification.bootstrap import Replicates, percentile_interval
+from frbias.core.verification.comparisons import Comparisons
+from frbias.core.verification.fairness import garbe, gini
+from frbias.core.verification.noise import noise_floor
+from frbias.core.verification.rates import Curve, det_points, error_budget
+
+Float = npt.NDArray[np.float64]
+DENSITY_BINS = 100
+CURVE_DRAWS = 1000
+MANTISSAS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+HIGHEST_TARGET = 0.3
+
+
+def curve_targets(non_mated: int, *, lowest: float = 1e-6) -> tuple[float, ...]:
+    """Round target FMRs from the smallest usable one (at least ``lowest``) to 0.3.
+
+    Example:
+        >>> curve_targets(20)
+        (0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
+    """
+    exponents = range(int(np.floor(np.log10(lowest))), 0)
+    values = [float(f"{m:g}e{e}") for e in exponents for m in MANTISSAS]
+    return tuple(v for v in values if v <= HIGHEST_TARGET and error_budget(v, non_mated) >= 1)
+
+
+def det_curves(comparisons: Comparisons, limit: int = 160) -> list[dict[str, Any]]:
+    """DET points of all evaluated groups together and of each, at bin edges, where all counts are exact."""
+    tally, mated = comparisons.tally, comparisons.mated
+    edges = tally.bins.lower_edges()
+    inside = comparisons.in_evaluated_group
+    found = [
+        _det("all groups", edges, tally.histogram[comparisons.classes.pool].sum(axis=0), mated.score[inside], limit)
+    ]
+    for group in np.flatnonzero(comparisons.evaluated):
+        member = comparisons.classes.member[:, group] > 0
+        scores = mated.score[mated.group == group]
+        found.append(_det(comparisons.groups[group], edges, tally.histogram[member].sum(axis=0), scores, limit))
+    return found
+
+
+def distributions(comparisons: Comparisons, gaps: Float | None) -> dict[str, Any]:
+    """Histograms of scores by group, mated and non-mated, and of mated scores by age gap."""
+    from frbias.core.verification.ages import GAP_CLASSES
+
+    tally, mated = comparisons.tally, comparisons.mated
+    used = np.flatnonzero(tally.histogram.any(axis=0))
+    extremes = tally.bins.of(np.array([mated.score.min(), mated.score.max()]))
+    first, last = min(used[0], extremes[0]), max(used[-1], extremes[1])
+    width = max(1, -(-int(last - first + 1) // DENSITY_BINS))
+    starts = np.arange(first, last + 1, width)
+    step = 1 / float(tally.bins.scale)
+    edges = float(tally.bins.low) + np.append(starts, starts[-1] + width) * step
+
+    def coarse(counts: npt.NDArray[np.int64]) -> list[int]:
+        return [int(v) for v in np.add.reduceat(counts[: last + 1], starts)]
+
+    def mated_counts(scores: npt.NDArray[Any]) -> list[int]:
+        return coarse(np.bincount(tally.bins.of(scores), minlength=tally.bins.count))
+
+    groups = []
+    for group in np.flatnonzero(comparisons.evaluated):
+        member = comparisons.classes.member[:, group] > 0
+        groups.append(
+            {
+                "name": comparisons.groups[group],
+                "mated": mated_counts(mated.score[mated.group == group]),
+                "non_mated": coarse(tally.histogram[member].sum(axis=0)),
+            }
+        )
+    by_gap = []
+    if gaps is not None:
+        by_gap = [
+            {"gap_years": g.name, "mated": mated_counts(mated.score[g.holds(gaps)])}
+            for g in GAP_CLASSES
+            if g.holds(gaps).any()
+        ]
+    return {"edges": edges.tolist(), "groups": groups, "age_gaps": by_gap}
+
+
+def fairness_curve(
+    comparisons: Comparisons, targets: tuple[float, ...], replicates: Replicates | None, *, alpha: float, seed: int
+) -> list[dict[str, Any]]:
+    """GARBE and its parts over target FMRs, with confidence band and noise floor.
+
+    Thresholds are the ``at_most`` ones where every score is held; in large sets the smallest bin edge whose FMR
+    does not exceed the target (bins are 6e-5 wide).
+    """
+    chosen, pool = comparisons.evaluated, comparisons.classes.pool
+    if chosen.sum() < 2:
+        return []
+    non_mated, mated = comparisons.non_mated_counts[chosen], comparisons.mated_counts[chosen]
+    points = []
+    for target in targets:
+        allowed = error_budget(target, comparisons.pooled_non_mated)
+        tau, accepted = _counts_near(comparisons, pool, allowed)
+        false_matches = (accepted @ comparisons.classes.member)[chosen]
+        rejected = comparisons.false_non_matches(tau)[chosen]
+        fmr, fnmr = false_matches / non_mated, rejected / mated
+        floor = noise_floor(
+            non_mated,
+            mated,
+            fmr=float(false_matches.sum() / non_mated.sum()),
+            fnmr=float(rejected.sum() / mated.sum()),
+            alpha=alpha,
+            draws=CURVE_DRAWS,
+            seed=seed,
+        )
+        point: dict[str, Any] = {
+            "target": target,
+            "tau": float(tau),
+            "achieved_fmr": int(accepted[pool].sum()) / comparisons.pooled_non_mated,
+            "garbe": garbe(fmr, fnmr, alpha=alpha).value,
+            "gini_fmr": gini(fmr).value,
+            "gini_fnmr": gini(fnmr).value,
+            "noise_floor": {"garbe": floor.garbe.to_json(), "gini_fmr": floor.gini_fmr.to_json()},
+        }
+        if replicates is not None and target in replicates.targets:
+            values = replicates.measures(replicates.targets.index(target), alpha=alpha)
+            bands = {name: percentile_interval(values[name]) for name in ("garbe", "gini_fmr", "gini_fnmr")}
+            point["band"] = {name: [band.low, band.high] for name, band in bands.items()}
+        points.append(point)
+    return points
+
+
+def _counts_near(comparisons: Comparisons, pool: npt.NDArray[np.int64], allowed: int) -> tuple[Any, Any]:
+    tally = comparisons.tally
+    wanted = np.flatnonzero(
+        comparisons.classes.member.any(axis=1) | np.isin(np.arange(comparisons.classes.count), pool)
+    )
+    try:
+        tau = tally.threshold(pool, allowed)
+        return tau, tally.at_least(tau, wanted)
+    except NotHeldError:
+        from_top = tally.histogram[pool].sum(axis=0)[::-1].cumsum()[::-1]
+        position = int(np.flatnonzero(from_top > allowed)[-1]) + 1
+        position = min(position, tally.bins.count - 1)
+        return tally.bins.lower_edges()[position], tally.histogram[:, position:].sum(axis=1)
+
+
+def _det(
+    name: str, edges: npt.NDArray[Any], histogram: npt.NDArray[np.int64], scores: npt.NDArray[Any], limit: int
+) -> dict[str, Any]:
+    false_matches = histogram[::-1].cumsum()[::-1]
+    false_non_matches = np.searchsorted(np.sort(scores), edges, side="left")
+    top = edges.dtype.type(max(edges[-1], scores.max()))
+    thresholds = np.append(edges, np.nextafter(top, edges.dtype.type(np.inf)))
+    curve = Curve(
+        thresholds,
+        np.append(false_matches, 0),
+        np.append(false_non_matches, len(scores)).astype(np.int64),
+        int(false_matches[0]),
+        len(scores),
+    )
+    chosen = det_points(curve, limit)
+    lowest = float(edges[1]) if len(edges) > 1 else float(thresholds[-1])
+    return {
+        "name": name,
+        "non_mated": curve.non_mated,
+        "mated": curve.mated,
+        "threshold": [max(float(t), lowest) if np.isinf(t) else float(t) for t in thresholds[chosen]],
+        "fmr": curve.fmr[chosen].tolist(),
+        "fnmr": curve.fnmr[chosen].tolist(),
+    }

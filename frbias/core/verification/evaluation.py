@@ -1,0 +1,503 @@
+"""Puts comparisons, rates, fairness and uncertainty together into one :class:`Evaluation`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.devices import World
+from frbias.core.errors import BadInputError, UsageError
+from frbias.core.progress import SILENT, Progress
+from frbias.core.verification.ages import by_age_gap, by_age_pair
+from frbias.core.verification.binning import NotHeldError
+from frbias.core.verification.bootstrap import (
+    METHOD,
+    Interval,
+    Replicates,
+    bootstrap,
+    design_effects,
+    percentile_interval,
+)
+from frbias.core.verification.comparisons import Budget, Comparisons, compare_all
+from frbias.core.verification.curves import HIGHEST_TARGET, curve_targets, det_curves, distributions, fairness_curve
+from frbias.core.verification.fairness import Measure, all_measures
+from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_age
+from frbias.core.verification.noise import NoiseFloor, noise_floor
+from frbias.core.verification.rates import (
+    DEFAULT_CONVENTION,
+    Curve,
+    EqualErrorRate,
+    check_target,
+    d_prime,
+    eer_of_curve,
+    error_budget,
+)
+from frbias.core.verification.results import AtTarget, Evaluation, GroupAtTarget, Overall, Rate
+
+Float = npt.NDArray[np.float64]
+DEFAULT_TARGETS = (0.1, 0.01, 0.001)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to compute.
+
+    Attributes:
+        targets: Target FMRs, fractions in 0..1.
+        alpha: Weight of FMR in GARBE, FDR and IR, 0..1.
+        replicates: Subject bootstrap replicates; 0: none.
+        seed: Seed of bootstrap and noise floor.
+        confidence: Coverage of intervals.
+        curves: Whether to compute the points of the figures.
+        failure_to_acquire: Share of images without a usable face, None unknown.
+        threads: Threads; 0: one per core.
+    """
+
+    targets: tuple[float, ...] = DEFAULT_TARGETS
+    alpha: float = 0.5
+    replicates: int = 1000
+    seed: int = 0
+    confidence: float = 0.95
+    curves: bool = True
+    failure_to_acquire: float | None = None
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.targets or any(not 0 < t < 1 for t in self.targets):
+            raise UsageError("Target FMRs are fractions between 0 and 1, e.g. --at-fmr 0.1,0.01,0.001.")
+        if not 0 <= self.alpha <= 1:
+            raise UsageError(f"--alpha is a weight from 0 to 1, not {self.alpha}.")
+
+
+def evaluate_embeddings(
+    matrix: npt.NDArray[np.float32],
+    subjects: Sequence[Any] | npt.NDArray[Any],
+    ages: npt.ArrayLike | None = None,
+    *,
+    groups: str | Grouping = DEFAULT_GROUPS,
+    targets: Sequence[float] = DEFAULT_TARGETS,
+    alpha: float = 0.5,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    non_mated: str = "within",
+    matched_age: float | None = None,
+    failure_to_acquire: float | None = None,
+    curves: bool = True,
+    name: str = "embeddings",
+    budget: Budget | None = None,
+    threads: int = 0,
+    block: int = 8,
+    world: World | None = None,
+    product: Any = None,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Evaluate embeddings: every pair is compared, every count is exact.
+
+    Args:
+        matrix: Embeddings, shape (n, d), any scale.
+        subjects: Identity per row.
+        ages: Years per row, NaN unknown; None when groups are not of ages and ages are not known.
+        groups: Age groups as text (bounds included) or a ready grouping.
+        targets: Target FMRs as fractions; those the data cannot resolve are listed in ``refused``.
+        alpha: Weight of FMR in GARBE, FDR and IR.
+        bootstrap: Subject bootstrap replicates; 0: none.
+        seed: Seed of everything random.
+        confidence: Coverage of intervals.
+        non_mated: Non-mated rule (``within``, ``any-probe``, ``all``).
+        matched_age: Limit non-mated pairs to age-matched ones, tolerance in years.
+        failure_to_acquire: Share of images without a usable face.
+        curves: Whether to compute the points of the figures.
+        name: Title.
+        budget: Limits of held scores.
+        threads, block, world, product, progress: See :func:`compare_all`.
+
+    Raises:
+        BadInputError: The embeddings cannot be used, or no group has both kinds of comparison.
+        UsageError: A group, a target or an option makes no sense, or no target is usable.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> subjects = np.repeat(np.arange(40), 6)
+        >>> matrix = (rng.normal(size=(40, 16))[subjects] + rng.normal(size=(240, 16))).astype(np.float32)
+        >>> result = evaluate_embeddings(
+        ...     matrix, subjects, np.tile([5, 8, 15, 18, 30, 50], 40), groups="0-12,13-19,20-59", targets=[0.1],
+        ...     bootstrap=0, curves=False,
+        ... )
+        >>> result.at(0.1).fmr.errors, result.at(0.1).fmr.trials, result.at(0.1).budget
+        (936, 9360, 936)
+        >>> [group.name for group in result.at(0.1).groups]
+        ['0-12', '13-19', '20-59']
+    """
+    years = np.full(len(matrix), np.nan) if ages is None else np.asarray(ages, dtype=np.float64)
+    _check_lengths(len(matrix), subjects=len(subjects), ages=len(years))
+    grouping = groups if isinstance(groups, Grouping) else group_by_age(years, groups)
+    _check_lengths(len(matrix), groups=len(grouping.codes))
+    chosen = tuple(float(t) for t in targets)
+    options = EvaluationOptions(chosen, alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads)
+    tail = 2 * max(*chosen, HIGHEST_TARGET if curves else 0.0) if bootstrap else None
+    comparisons = compare_all(
+        matrix,
+        subjects,
+        grouping,
+        targets=chosen,
+        rule=non_mated,
+        ages=years,
+        matched_age=matched_age,
+        tail_to=None if tail is None else min(tail, 1.0),
+        budget=budget,
+        threads=threads,
+        block=block,
+        world=world,
+        product=product,
+        progress=progress,
+    )
+    return evaluate(comparisons, grouping, options, ages=years, name=name)
+
+
+def evaluate(
+    comparisons: Comparisons,
+    grouping: Grouping,
+    options: EvaluationOptions,
+    *,
+    ages: Float | None = None,
+    name: str = "scores",
+    provenance: dict[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate comparisons, however they were made.
+
+    Args:
+        comparisons: Mated and non-mated comparisons.
+        grouping: The grouping they were made with.
+        options: What to compute.
+        ages: Years per sample, for age gaps; None when unknown.
+        name: Title.
+        provenance: Where the scores come from.
+
+    Raises:
+        BadInputError: No group has both mated and non-mated comparisons.
+        UsageError: No target FMR is usable.
+    """
+    if not comparisons.evaluated.any():
+        raise BadInputError(
+            f"No group of {grouping.by} has both mated and non-mated comparisons ({_shortage(comparisons)}); "
+            "choose other groups or give more images per subject."
+        )
+    usable, refused = _usable_targets(options.targets, comparisons.pooled_non_mated)
+    comparisons, eer, thresholds = _held(comparisons, usable)
+    curve_at = curve_targets(comparisons.pooled_non_mated) if options.curves else ()
+    replicates = _replicates(comparisons, (*usable, *curve_at), options)
+    results = tuple(
+        _at_target(comparisons, target, tau, replicates, options, ages)
+        for target, tau in zip(usable, thresholds, strict=True)
+    )
+    return Evaluation(
+        name=name,
+        subject=_sample_facts(comparisons, grouping, options),
+        groups=_group_facts(comparisons, grouping),
+        comparisons=_comparison_facts(comparisons, ages),
+        alpha=options.alpha,
+        confidence=options.confidence,
+        overall=_overall(comparisons, eer),
+        targets=results,
+        refused=refused,
+        curves=_curves(comparisons, curve_at, replicates, options, ages),
+        bootstrap=_bootstrap_facts(replicates, options),
+        replicates=replicates,
+        provenance=provenance or {},
+        source=comparisons,
+    )
+
+
+def _usable_targets(targets: Sequence[float], non_mated: int) -> tuple[tuple[float, ...], tuple[dict[str, Any], ...]]:
+    usable, refused, sentences = [], [], []
+    for target in targets:
+        try:
+            check_target(target, non_mated)
+            usable.append(target)
+        except UsageError as error:
+            refused.append({"target": target, "reason": "budget_below_one", "smallest_usable": 1 / non_mated})
+            sentences.append(error.message)
+    if not usable:
+        raise UsageError(sentences[-1])
+    return tuple(usable), tuple(refused)
+
+
+def _held(comparisons: Comparisons, targets: Sequence[float]) -> tuple[Comparisons, EqualErrorRate, list[Any]]:
+    """Thresholds and EER, fetching the scores of bins that turn out to be needed and are not held."""
+    while True:
+        try:
+            thresholds = []
+            for target in targets:
+                tau = comparisons.tally.threshold(
+                    comparisons.classes.pool, error_budget(target, comparisons.pooled_non_mated)
+                )
+                comparisons.tally.at_least(tau)
+                thresholds.append(tau)
+            return comparisons, _equal_error_rate(comparisons), thresholds
+        except NotHeldError as error:
+            if comparisons.refine is None:
+                raise
+            comparisons = comparisons.refine(error.bins)
+
+
+def _equal_error_rate(comparisons: Comparisons) -> EqualErrorRate:
+    """EER from the held scores around the bin in which FNMR overtakes FMR."""
+    tally, pool = comparisons.tally, comparisons.classes.pool
+    mated = np.sort(comparisons.mated.score[comparisons.in_evaluated_group])
+    histogram = tally.histogram[pool].sum(axis=0)
+    edges = tally.bins.lower_edges()
+    accepted = histogram[::-1].cumsum()[::-1]
+    rejected = np.searchsorted(mated, edges, side="left")
+    crossed = np.flatnonzero(rejected * int(accepted[0]) >= accepted * len(mated))
+    last = int(crossed[0]) if crossed.size else tally.bins.count
+    first = max(last - 1, 0)
+    needed = [
+        b for b in range(first, min(last + 1, tally.bins.count)) if histogram[b] and not tally.held[pool, b].all()
+    ]
+    if needed:
+        raise NotHeldError(needed)
+    bins = tally.bins.of(mated)
+    inside = (bins >= first) & (bins <= last)
+    start, end = (np.searchsorted(tally.score, edges[b]) if b < tally.bins.count else None for b in (first, last + 1))
+    own = tally.score[start:end][np.isin(tally.kind[start:end], pool)]
+    candidates = np.unique(
+        np.concatenate([own, mated[inside], *([edges[[last + 1]]] if last + 1 < len(edges) else [])])
+    )
+    top = max([*own[-1:], *mated[-1:]])
+    if last + 1 >= len(edges):
+        candidates = np.append(candidates, np.nextafter(top, candidates.dtype.type(np.inf)))
+    above = int(histogram[last + 1 :].sum())
+    matches = above + len(own) - np.searchsorted(own, candidates, side="left")
+    return eer_of_curve(
+        Curve(candidates, matches, np.searchsorted(mated, candidates, side="left"), int(accepted[0]), len(mated))
+    )
+
+
+def _replicates(comparisons: Comparisons, targets: Sequence[float], options: EvaluationOptions) -> Replicates | None:
+    if not options.replicates or not comparisons.subject_names:
+        return None
+    return bootstrap(
+        comparisons, sorted(set(targets)), replicates=options.replicates, seed=options.seed, threads=options.threads
+    )
+
+
+def _at_target(
+    comparisons: Comparisons,
+    target: float,
+    tau: Any,
+    replicates: Replicates | None,
+    options: EvaluationOptions,
+    ages: Float | None,
+) -> AtTarget:
+    chosen = np.flatnonzero(comparisons.evaluated)
+    accepted = comparisons.tally.at_least(tau)
+    matches, rejected = accepted @ comparisons.classes.member, comparisons.false_non_matches(tau)
+    non_mated, mated = comparisons.non_mated_counts, comparisons.mated_counts
+    position = None if replicates is None else replicates.targets.index(target)
+    fmr_bands, fnmr_bands = _bands(replicates, position, options)
+    groups = tuple(
+        GroupAtTarget(
+            comparisons.groups[g],
+            Rate(int(matches[g]), int(non_mated[g]), fmr_bands.get(g), options.confidence),
+            Rate(int(rejected[g]), int(mated[g]), fnmr_bands.get(g), options.confidence),
+        )
+        for g in map(int, chosen)
+    )
+    fmr, fnmr = np.array([g.fmr.value for g in groups]), np.array([g.fnmr.value for g in groups])
+    overall, tau_band, intervals = None, None, {}
+    if replicates is not None and position is not None:
+        overall = percentile_interval(replicates.overall_fnmr(position), confidence=options.confidence)
+        tau_band = percentile_interval(replicates.tau[:, position], confidence=options.confidence)
+        values = replicates.measures(position, alpha=options.alpha)
+        intervals = {k: percentile_interval(v, confidence=options.confidence) for k, v in values.items()}
+    gaps, younger, older = _mated_ages(comparisons, ages)
+    return AtTarget(
+        target=target,
+        convention=DEFAULT_CONVENTION,
+        tau=float(tau),
+        tau_interval=tau_band,
+        budget=error_budget(target, comparisons.pooled_non_mated),
+        fmr=Rate(int(accepted[comparisons.classes.pool].sum()), comparisons.pooled_non_mated, None, options.confidence),
+        fnmr=Rate(int(rejected[chosen].sum()), int(mated[chosen].sum()), overall, options.confidence),
+        groups=groups,
+        measures=all_measures(fmr, fnmr, alpha=options.alpha, target=target),
+        intervals=intervals,
+        floors=_floors(groups, target, replicates, position, options),
+        age_gaps=[] if gaps is None else by_age_gap(comparisons.mated.score, gaps, tau),
+        cross_age=None if gaps is None else by_age_pair(comparisons.mated.score, younger, older, tau),
+        cross_groups=_cross_groups(comparisons, accepted),
+        failure_to_acquire=options.failure_to_acquire,
+    )
+
+
+def _bands(
+    replicates: Replicates | None, position: int | None, options: EvaluationOptions
+) -> tuple[dict[int, Interval], dict[int, Interval]]:
+    if replicates is None or position is None:
+        return {}, {}
+    both = replicates.fmr(position), replicates.fnmr(position)
+    fmr, fnmr = (
+        {g: percentile_interval(values[:, g], confidence=options.confidence) for g in range(values.shape[1])}
+        for values in both
+    )
+    return fmr, fnmr
+
+
+def _floors(
+    groups: Sequence[GroupAtTarget],
+    target: float,
+    replicates: Replicates | None,
+    position: int | None,
+    options: EvaluationOptions,
+) -> tuple[NoiseFloor, ...]:
+    if len(groups) < 2:
+        return ()
+    non_mated, mated = np.array([g.fmr.trials for g in groups]), np.array([g.fnmr.trials for g in groups])
+    shared = sum(g.fmr.errors for g in groups) / int(non_mated.sum())
+    missed = sum(g.fnmr.errors for g in groups) / int(mated.sum())
+    settings: dict[str, Any] = {"fmr": shared, "fnmr": missed, "alpha": options.alpha, "seed": options.seed}
+    floors = [noise_floor(non_mated, mated, **settings)]
+    if replicates is not None and position is not None:
+        chosen = replicates.evaluated
+        fmr_effect = design_effects(replicates.fmr(position)[:, chosen], non_mated, shared)
+        fnmr_effect = design_effects(replicates.fnmr(position)[:, chosen], mated, missed)
+        floors.append(noise_floor(non_mated / fmr_effect, mated / fnmr_effect, kind="clustered", **settings))
+    return tuple(floors)
+
+
+def _mated_ages(comparisons: Comparisons, ages: Float | None) -> tuple[Float | None, Float, Float]:
+    empty = np.empty(0)
+    if ages is None or not np.isfinite(ages).any() or not len(comparisons.mated.first):
+        return None, empty, empty
+    first, second = ages[comparisons.mated.first], ages[comparisons.mated.second]
+    return np.abs(first - second), np.minimum(first, second), np.maximum(first, second)
+
+
+def _cross_groups(comparisons: Comparisons, accepted: npt.NDArray[np.int64]) -> dict[str, Any] | None:
+    """Non-mated comparisons between every pair of groups at the threshold, when each pair has its own class."""
+    if not comparisons.classes.cross or len(comparisons.groups) < 2:
+        return None
+    table = comparisons.classes.table[1:, 1:]
+    counts, matches = comparisons.tally.counts[table], accepted[table]
+    rates = [
+        [int(m) / int(n) if n else None for m, n in zip(row, total, strict=True)]
+        for row, total in zip(matches, counts, strict=True)
+    ]
+    return {
+        "groups": list(comparisons.groups),
+        "non_mated": counts.tolist(),
+        "false_matches": matches.tolist(),
+        "fmr": rates,
+    }
+
+
+def _overall(comparisons: Comparisons, eer: EqualErrorRate) -> Overall:
+    mated = comparisons.mated.score[comparisons.in_evaluated_group].astype(np.float64)
+    mean, spread = float(mated.mean()), float(mated.std())
+    other_mean, other_spread = comparisons.tally.moments(comparisons.classes.pool)
+    return Overall(
+        eer,
+        d_prime(mean, spread, other_mean, other_spread),
+        {"mean": mean, "std": spread},
+        {"mean": other_mean, "std": other_spread},
+    )
+
+
+def _curves(
+    comparisons: Comparisons,
+    targets: tuple[float, ...],
+    replicates: Replicates | None,
+    options: EvaluationOptions,
+    ages: Float | None,
+) -> dict[str, Any]:
+    if not options.curves:
+        return {}
+    gaps, _, _ = _mated_ages(comparisons, ages)
+    return {
+        "det": det_curves(comparisons),
+        "distributions": distributions(comparisons, gaps),
+        "fairness": fairness_curve(comparisons, targets, replicates, alpha=options.alpha, seed=options.seed),
+    }
+
+
+def _sample_facts(comparisons: Comparisons, grouping: Grouping, options: EvaluationOptions) -> dict[str, Any]:
+    return {
+        "samples": None if comparisons.weights is None else len(grouping.codes),
+        "subjects": len(comparisons.subject_names) or None,
+        "without_group": grouping.ungrouped if comparisons.weights is not None else None,
+        "failure_to_acquire": options.failure_to_acquire,
+    }
+
+
+def _group_facts(comparisons: Comparisons, grouping: Grouping) -> dict[str, Any]:
+    non_mated, mated = comparisons.non_mated_counts, comparisons.mated_counts
+    weights = comparisons.weights
+    evaluated, excluded = [], []
+    for g, name in enumerate(comparisons.groups):
+        facts: dict[str, Any] = {"name": name}
+        if weights is not None:
+            facts |= {"samples": int(weights[:, g].sum()), "subjects": int((weights[:, g] > 0).sum())}
+        if comparisons.evaluated[g]:
+            evaluated.append({**facts, "mated": int(mated[g]), "non_mated": int(non_mated[g])})
+        else:
+            lacking = "no_mated_comparisons" if mated[g] == 0 else "no_non_mated_comparisons"
+            excluded.append({**facts, "reason": lacking})
+    return {
+        "by": grouping.by,
+        "rule": grouping.rule,
+        "protocol": grouping.protocol,
+        "evaluated": evaluated,
+        "excluded": excluded,
+        "gaps": list(grouping.gaps),
+    }
+
+
+def _comparison_facts(comparisons: Comparisons, ages: Float | None) -> dict[str, Any]:
+    inside = comparisons.in_evaluated_group
+    return {
+        "non_mated_rule": comparisons.rule,
+        "matched_age_years": comparisons.matched_age,
+        "non_mated": comparisons.pooled_non_mated,
+        "non_mated_everywhere": int(comparisons.tally.counts.sum()),
+        "mated": int(inside.sum()),
+        "mated_everywhere": len(comparisons.mated.score),
+        "score_dtype": str(comparisons.tally.score.dtype),
+        "every_score_held": comparisons.tally.complete(np.arange(comparisons.classes.count)),
+    }
+
+
+def _bootstrap_facts(replicates: Replicates | None, options: EvaluationOptions) -> dict[str, Any] | None:
+    if replicates is None:
+        return None
+    return {
+        "method": METHOD,
+        "unit": "subject",
+        "replicates": replicates.count,
+        "subjects": replicates.subjects,
+        "seed": options.seed,
+        "confidence": options.confidence,
+        "replicates_missing_a_group": replicates.missing_a_group,
+    }
+
+
+def _shortage(comparisons: Comparisons) -> str:
+    return ", ".join(f"{name}: {m} mated" for name, m in zip(comparisons.groups, comparisons.mated_counts, strict=True))
+
+
+def _check_lengths(expected: int, **lengths: int) -> None:
+    for what, length in lengths.items():
+        if length != expected:
+            raise BadInputError(f"There are {expected} embeddings but {length} {what}.")
+
+
+__all__ = [
+    "DEFAULT_TARGETS",
+    "Evaluation",
+    "EvaluationOptions",
+    "Measure",
+    "evaluate",
+    "evaluate_embeddings",
+]

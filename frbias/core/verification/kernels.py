@@ -1,0 +1,176 @@
+"""The compiled inner loops: binning the scores of a tile, and one bootstrap replicate.
+
+Compiled by numba on first use and cached on disk. Every loop releases the GIL, so plain threads share the work.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+SKIP = np.float32(-2.0)
+"""Value of a tile cell that must not be counted (mated pairs, pairs left out by an option)."""
+_SKIP_BELOW = np.float32(-1.5)
+SUM_SCALE = 2.0**28
+"""Scores and their squares are summed as integers of this scale: exact to 4e-9 each, in any order."""
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Scores = npt.NDArray[np.floating[Any]]
+UInt8 = npt.NDArray[np.uint8]
+
+
+@numba.njit(nogil=True, cache=True)
+def count_tile(
+    tile: Float32,
+    first_row: int,
+    first_column: int,
+    rows: int,
+    columns: int,
+    diagonal: bool,
+    label: Int32,
+    run_end: Int32,
+    class_of: Int32,
+    low: np.float32,
+    scale: np.float32,
+    histogram: Int64,
+    sums: Int64,
+    wanted: UInt8,
+    out_score: Float32,
+    out_class: Int32,
+    out_row: Int32,
+    out_column: Int32,
+    filled: int,
+) -> int:
+    """Bin every comparison of one tile and copy those in wanted bins; returns the new fill of the outputs.
+
+    Args:
+        tile: Scores, at least (rows, columns); cells below -1.5 are skipped.
+        first_row, first_column: Position of the tile's corner among the sorted samples.
+        diagonal: Only cells above the diagonal.
+        label: Label (group code + 1, 0 for none) of every sorted sample, ascending.
+        run_end: For every sample the position after the last sample of its label.
+        class_of: Class of a pair of labels, shape (labels, labels); negative: not counted.
+        low, scale: Bin = int((score - low) * scale), clipped.
+        histogram: Counts, shape (classes, bins); added to.
+        sums: Scaled integer sums of scores and of squares, shape (classes, 2); added to.
+        wanted: Nonzero where a bin's comparisons are copied, shape (classes, bins).
+    """
+    last_bin = histogram.shape[1] - 1
+    for r in range(rows):
+        c = r + 1 if diagonal else 0
+        own = label[first_row + r]
+        while c < columns:
+            end = min(columns, run_end[first_column + c] - first_column)
+            kind = class_of[own, label[first_column + c]]
+            if kind < 0:
+                c = end
+                continue
+            counts, flags = histogram[kind], wanted[kind]
+            total, squares = np.int64(0), np.int64(0)
+            for k in range(c, end):
+                score = tile[r, k]
+                if score < _SKIP_BELOW:
+                    continue
+                position = min(max(int((score - low) * scale), 0), last_bin)
+                counts[position] += 1
+                value = np.float64(score)
+                total += np.int64(value * SUM_SCALE)
+                squares += np.int64(value * value * SUM_SCALE)
+                if flags[position]:
+                    out_score[filled] = score
+                    out_class[filled] = kind
+                    out_row[filled] = first_row + r
+                    out_column[filled] = first_column + k
+                    filled += 1
+            sums[kind, 0] += total
+            sums[kind, 1] += squares
+            c = end
+    return filled
+
+
+@numba.njit(nogil=True, cache=True)
+def replicate_non_mated(
+    weights: Int64,
+    score: Scores,
+    kind: Int32,
+    first: Int32,
+    second: Int32,
+    allowed: Int64,
+    complete: bool,
+    at: Int64,
+    matches: Int64,
+) -> None:
+    """Threshold positions and weighted false matches of bootstrap replicates.
+
+    A comparison of subjects a and b counts weights[a] * weights[b] times. One walk down the sorted scores serves
+    all targets of a replicate.
+
+    Args:
+        weights: Times each subject was drawn, shape (replicates, subjects), int64.
+        score: Non-mated scores that set the threshold, descending, shape (n,).
+        kind, first, second: Class and the two subjects of each, shape (n,).
+        allowed: Weighted false matches allowed per replicate and target, ascending over targets, (replicates, k).
+        complete: Whether these are all such comparisons, not the upper tail alone.
+        at: Output, shape (replicates, k). p >= 0: the threshold is score[p]; -(p + 1): it is just above score[p];
+            n: unresolved, the tail did not reach far enough or the replicate holds no comparison.
+        matches: Output, weighted comparisons at or above the threshold, shape (replicates, k, classes).
+    """
+    total, targets = len(score), allowed.shape[1]
+    for r in range(weights.shape[0]):
+        weight = weights[r]
+        accepted = np.zeros(matches.shape[2], dtype=np.int64)
+        pooled, k, position, threshold = np.int64(0), 0, 0, -1
+        while k < targets and position < total:
+            value = score[position]
+            end, tie = position, np.int64(0)
+            while end < total and score[end] == value:
+                tie += weight[first[end]] * weight[second[end]]
+                end += 1
+            while tie and k < targets and pooled + tie > allowed[r, k]:
+                at[r, k] = threshold if threshold >= 0 else -(position + 1)
+                matches[r, k] = accepted
+                k += 1
+            if tie and k < targets:
+                for p in range(position, end):
+                    accepted[kind[p]] += weight[first[p]] * weight[second[p]]
+                threshold = position
+                pooled += tie
+            position = end
+        while k < targets:
+            at[r, k] = threshold if complete and threshold >= 0 else total
+            matches[r, k] = accepted
+            k += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def replicate_mated(
+    weights: Int64, score: Scores, group: Int64, subject: Int64, tau: npt.NDArray[np.float64], rejected: Int64
+) -> None:
+    """Weighted false non-matches of bootstrap replicates; a mated comparison counts weights[subject] times.
+
+    Args:
+        weights: Shape (replicates, subjects), int64.
+        score: Mated scores, ascending, shape (m,).
+        group, subject: Group code (>= 0) and subject of each, shape (m,).
+        tau: Thresholds, descending over targets, NaN unresolved, shape (replicates, k).
+        rejected: Output, shape (replicates, k, groups).
+    """
+    for r in range(weights.shape[0]):
+        weight = weights[r]
+        below = np.zeros(rejected.shape[2], dtype=np.int64)
+        k = tau.shape[1] - 1
+        while k >= 0 and np.isnan(tau[r, k]):
+            k -= 1
+        for position in range(len(score)):
+            while k >= 0 and tau[r, k] <= score[position]:
+                rejected[r, k] = below
+                k -= 1
+            if k < 0:
+                break
+            below[group[position]] += weight[subject[position]]
+        while k >= 0:
+            rejected[r, k] = below
+            k -= 1
