@@ -1,95 +1,16 @@
-"""What a face generator has to offer: a plan of work units, and a way to render them.
+"""What a face generator has to offer: a name, a plan of work units, and a way to render them."""
 
-A backend is a small picklable object. It loads weights or meshes on the first call of
-:meth:`AgeSynthesizer.render`, not before, so that planning is cheap and worker processes can load
-their own copy.
-"""
+from typing import Protocol
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from frbias.core.units import Column, Made, Producer, Task, WorkUnit
 
-import numpy as np
-import numpy.typing as npt
-
-Column = str | float | int | None
+__all__ = ["AgeSynthesizer", "Column", "Made", "Task", "WorkUnit"]
 
 
-@dataclass(frozen=True)
-class Task:
-    """One image to make.
-
-    Attributes:
-        file_name: Path below the output folder, with ``/``; the suffix (``.png``, ``.jpg``) chooses the format.
-        subject: Identity label.
-        age: Target age in years.
-        columns: Further columns of ``metadata.csv`` known before rendering.
-    """
-
-    file_name: str
-    subject: str
-    age: float
-    columns: Mapping[str, Column] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class WorkUnit:
-    """Tasks that share work (one subject, one source photograph) and are rendered together.
-
-    Attributes:
-        key: Unique and stable name; units are resumed and sharded whole.
-        tasks: The images, in the order of the table.
-        payload: Whatever the backend needs (picklable).
-        source_file: What is named in ``rejected.csv`` when the whole unit fails.
-    """
-
-    key: str
-    tasks: tuple[Task, ...]
-    payload: Any = None
-    source_file: str = ""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What came of one task.
-
-    Attributes:
-        image: uint8 RGB (height, width, 3) or grey (height, width); None when there is none.
-        columns: Further columns known after rendering.
-        reason: Why there is no image, one clause.
-        extra_files: Files to write beside the image: name relative to the output folder -> content.
-    """
-
-    image: npt.NDArray[np.uint8] | None
-    columns: Mapping[str, Column] = field(default_factory=dict)
-    reason: str = ""
-    extra_files: Mapping[str, bytes] = field(default_factory=dict)
-
-
-class AgeSynthesizer(Protocol):
+class AgeSynthesizer(Producer, Protocol):
     """A generator of faces of known identity and age."""
 
     @property
     def name(self) -> str:
         """Short name, as in ``--backend``."""
-        ...
-
-    @property
-    def parallel(self) -> Literal["processes", "batches"]:
-        """``processes``: one unit at a time per worker process; ``batches``: several units per call, in this process."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Everything the images depend on, as JSON values: options, seed, hashes of weights and sources."""
-        ...
-
-    def plan(self) -> list[WorkUnit]:
-        """All units, in the order of the table; cheap, needs no weights."""
-        ...
-
-    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
-        """Render ``units``; one list per unit, one :class:`Made` per task, in order.
-
-        The images of a unit must not depend on the other units in the call.
-        """
         ...

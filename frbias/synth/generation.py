@@ -1,51 +1,13 @@
-"""The generation loop: plan -> batches or worker processes -> files; resumable, sharded, atomic.
+"""``generate``: a backend's plan becomes an image set; resumable, sharded, atomic."""
 
-Finished units are recorded in ``<out>/.journal/rank-<r>.jsonl`` after their files are on disk, so a
-run killed at any moment goes on where it was, with any number of ranks, and ends with the same bytes
-as a run that was never interrupted.
-"""
-
-import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from frbias.core.devices import World, process_group, world_from_environment
-from frbias.core.errors import BadInputError
-from frbias.core.files import write_bytes
-from frbias.core.images import encode_jpeg, encode_png
+from frbias.core.devices import World
+from frbias.core.imagesets import ImageSetResult, produce
 from frbias.core.progress import SILENT, Progress
-from frbias.core.provenance import claim_folder
-from frbias.core.samples import SampleTable, make_table, read_samples, write_rejected, write_samples
-from frbias.synth.backend import AgeSynthesizer, Made, WorkUnit
+from frbias.synth.backend import AgeSynthesizer
 
-JOURNAL = ".journal"
-JPEG_QUALITY = 92
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class GenerationResult:
-    """Counts of a generation run.
-
-    Attributes:
-        out: The image set.
-        images: Images in the set.
-        subjects: Identities in the set.
-        rejected: Tasks that gave no image (listed in ``rejected.csv``).
-        reused: Images that an earlier run of the same work had already made.
-    """
-
-    out: Path
-    images: int
-    subjects: int
-    rejected: int
-    reused: int
+GenerationResult = ImageSetResult
 
 
 def generate(
@@ -58,7 +20,7 @@ def generate(
     world: World | None = None,
     progress: Progress = SILENT,
 ) -> GenerationResult:
-    """Run a backend's plan into the image set ``out``.
+    """Make the images a generator has planned.
 
     Args:
         backend: The generator.
@@ -73,162 +35,15 @@ def generate(
         UsageError: ``out`` holds something else.
         BadInputError: The plan is empty, or not one image could be made.
     """
-    world = world or world_from_environment()
-    units = backend.plan()
-    if not any(unit.tasks for unit in units):
-        raise BadInputError("There is nothing to generate: the plan has no images.")
-    with process_group(world) as barrier:
-        folder = claim_folder(
-            out,
-            stage="generate",
-            arguments={"backend": backend.name, **backend.describe()},
-            force=force,
-            leader=world.leader,
-        )
-        barrier()
-        if folder.finished:
-            return _summary(out, read_samples(out), folder.results().get("rejected", 0), reused=True)
-        done = read_journal(out)
-        barrier()
-        pending = world.shard([unit for unit in units if unit.key not in done])
-        _work(
-            backend,
-            out,
-            pending,
-            batch_size=batch_size,
-            workers=workers,
-            world=world,
-            progress=progress,
-            done=len(done),
-        )
-        barrier()
-        if not world.leader:
-            barrier()
-            return _summary(out, read_samples(out), 0, reused=False)
-        table, rejected = _collect(out, units)
-        if not len(table):
-            raise BadInputError(f"Not one image could be made; {rejected[0][0]}: {rejected[0][1]}")
-        write_rejected(out, rejected)
-        write_samples(table)
-        reused = sum(len(record["rows"]) for record in done.values())
-        folder.finish({"images": len(table), "subjects": len(set(table.subjects)), "rejected": len(rejected)})
-        shutil.rmtree(out / JOURNAL, ignore_errors=True)
-        barrier()
-    return GenerationResult(Path(out), len(table), len(set(table.subjects)), len(rejected), reused)
-
-
-def read_journal(out: Path) -> dict[str, Record]:
-    """Records of finished units by key, from every rank; a line torn by a crash is ignored."""
-    records: dict[str, Record] = {}
-    for path in sorted((Path(out) / JOURNAL).glob("rank-*.jsonl")):
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and all((Path(out) / row["file_name"]).is_file() for row in record["rows"]):
-                records[record["unit"]] = record
-    return records
-
-
-def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
-    """Write the files of one unit and return its journal record."""
-    rows: list[Record] = []
-    rejected: list[tuple[str, str]] = []
-    for task, item in zip(unit.tasks, made, strict=True):
-        if item.image is None:
-            rejected.append((unit.source_file or task.file_name, item.reason))
-            continue
-        encode = encode_png if task.file_name.lower().endswith(".png") else _jpeg
-        write_bytes(out / task.file_name, encode(item.image))
-        for name, data in item.extra_files.items():
-            write_bytes(out / name, data)
-        base = {"file_name": task.file_name, "subject": task.subject, "age": task.age}
-        rows.append({**base, **task.columns, **item.columns})
-    unique = list(dict.fromkeys(rejected))
-    return {"unit": unit.key, "rows": rows, "rejected": unique}
-
-
-def _jpeg(image: Any) -> bytes:
-    return encode_jpeg(image, JPEG_QUALITY)
-
-
-def _work(
-    backend: AgeSynthesizer,
-    out: Path,
-    pending: list[WorkUnit],
-    *,
-    batch_size: int,
-    workers: int,
-    world: World,
-    progress: Progress,
-    done: int,
-) -> None:
-    count = workers or os.cpu_count() or 1
-    if backend.parallel == "processes" and min(count, len(pending)) > 1:
-        records = _in_processes(backend, out, pending, min(count, len(pending)))
-    else:
-        step = batch_size if backend.parallel == "batches" else 1
-        records = _in_batches(backend, out, pending, step)
-    images = sum(len(unit.tasks) for unit in pending)
-    resumed = f" ({done} units were done)" if done else ""
-    journal = out / JOURNAL
-    journal.mkdir(exist_ok=True)
-    path = journal / f"rank-{world.rank}.jsonl"
-    with progress.task(f"generating with {backend.name}{resumed}", images) as advance, path.open("ab") as stream:
-        stream.write(b"\n")
-        for record in records:
-            stream.write(json.dumps(record, allow_nan=False).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-            advance(len(record["rows"]) + len(record["rejected"]))
-
-
-def _in_batches(backend: AgeSynthesizer, out: Path, units: list[WorkUnit], step: int) -> Iterator[Record]:
-    for start in range(0, len(units), step):
-        batch = units[start : start + step]
-        for unit, made in zip(batch, backend.render(batch), strict=True):
-            yield finish_unit(out, unit, made)
-
-
-def _in_processes(backend: AgeSynthesizer, out: Path, units: list[WorkUnit], workers: int) -> Iterator[Record]:
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(backend, out))
-    try:
-        yield from pool.map(_render_in_worker, units)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker: tuple[AgeSynthesizer, Path] | None = None
-
-
-def _start_worker(backend: AgeSynthesizer, out: Path) -> None:
-    global _worker
-    import cv2
-
-    cv2.setNumThreads(1)
-    _worker = (backend, out)
-
-
-def _render_in_worker(unit: WorkUnit) -> Record:
-    if _worker is None:
-        raise RuntimeError("worker process was not started by the generation loop")
-    backend, out = _worker
-    (made,) = backend.render([unit])
-    return finish_unit(out, unit, made)
-
-
-def _collect(out: Path, units: Iterable[WorkUnit]) -> tuple[SampleTable, list[tuple[str, str]]]:
-    records = read_journal(out)
-    missing = [unit.key for unit in units if unit.key not in records]
-    if missing:
-        raise BadInputError(f"{len(missing)} units are unfinished (first: {missing[0]}); run the command again.")
-    ordered = [records[unit.key] for unit in units]
-    rows = [row for record in ordered for row in record["rows"]]
-    rejected = [(str(file), str(reason)) for record in ordered for file, reason in record["rejected"]]
-    return make_table(out, rows), rejected
-
-
-def _summary(out: Path, table: SampleTable, rejected: int, *, reused: bool) -> GenerationResult:
-    return GenerationResult(Path(out), len(table), len(set(table.subjects)), rejected, len(table) if reused else 0)
+    return produce(
+        backend,
+        out,
+        stage="generate",
+        label=f"generating with {backend.name}",
+        arguments={"backend": backend.name, **backend.describe()},
+        batch_size=batch_size,
+        workers=workers,
+        force=force,
+        world=world,
+        progress=progress,
+    )
