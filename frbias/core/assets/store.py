@@ -1,0 +1,177 @@
+"""From a name to what it means: weights and data sets, found in a fixed order, or missed with instructions.
+
+Order: an existing path; a name the user has added (``frbias models add``, ``frbias data add``);
+``./models/<name>`` or ``./datasets/<name>``; the same folders in the data root (``FRBIAS_HOME``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
+from frbias.core.assets.paths import data_home, embedded_folder
+from frbias.core.assets.records import read_book, restored_path
+from frbias.core.assets.registry import (
+    KINDS,
+    ModelAsset,
+    dataset_assets,
+    find_dataset_asset,
+    find_model_asset,
+    missing_dataset,
+    missing_model,
+    model_assets,
+    unknown_name,
+)
+from frbias.core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from frbias.core.samples import SampleTable
+
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".onnx", ".caffemodel")
+Origin = Literal["path", "added", "./models", "./datasets", "data root", "embedded", "insightface"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a name leads.
+
+    Attributes:
+        path: File or folder.
+        origin: Which step of the search found it.
+        record: What is recorded about it (kind, hashes); empty when it was found on disk.
+    """
+
+    path: Path
+    origin: Origin
+    record: dict[str, Any]
+
+
+def resolve_weights(name: str, kind: str | None = None) -> Path:
+    """The weight file (or folder that holds one) that ``name`` means.
+
+    Args:
+        name: A path, a name the user has added, or a name or alias of the registry.
+        kind: What it has to be, one of :data:`frbias.core.assets.registry.KINDS`; None for anything.
+
+    Raises:
+        AssetMissingError: It is known but not installed, or nobody knows it; says what to do.
+        BadInputError: It is a path that does not exist, or something of another kind.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    _refuse_lost_path(name, WEIGHT_SUFFIXES)
+    asset = find_model_asset(name)
+    found = find_model(name)
+    if found is not None:
+        actual = str(found.record.get("kind", asset.kind if asset else ""))
+        if kind is not None and actual and actual != kind:
+            raise BadInputError(
+                f"{name} is a {KINDS.get(actual, actual)}, but a {KINDS.get(kind, kind)} is needed here."
+            )
+        return found.path
+    if asset is None:
+        known = [a.name for a in model_assets().values() if kind in (None, a.kind)]
+        raise unknown_name(
+            name, KINDS.get(kind or "", "model"), [*known, *read_book("models")], "frbias models add NAME FILE"
+        )
+    if kind is not None and asset.kind != kind:
+        raise BadInputError(f"{name} is a {KINDS[asset.kind]}, but a {KINDS.get(kind, kind)} is needed here.")
+    if asset.embedded:
+        return embedded_model(asset.embedded)
+    raise missing_model(asset, [str(folder) for _, folder in _folders("models")])
+
+
+def find_model(name: str) -> Found | None:
+    """Where a model name leads without fetching anything; None when it is not installed."""
+    asset = find_model_asset(name)
+    book = read_book("models")
+    for key in dict.fromkeys([name, asset.name if asset else name]):
+        if key in book:
+            path = restored_path(str(book[key].get("path", "")))
+            if not path.exists():
+                raise BadInputError(
+                    f"{key} was added from {path}, which is gone; add it again, or 'frbias models remove {key}'."
+                )
+            return Found(path, "added", book[key])
+    for origin, folder in _folders("models"):
+        for candidate in _candidates(folder, name, asset):
+            if candidate.exists():
+                return Found(candidate, origin, {})
+    if asset is None:
+        return None
+    if asset.embedded:
+        path = embedded_folder() / EMBEDDED_MODELS[asset.embedded].file_name
+        return Found(path, "embedded", {}) if path.is_file() else None
+    pack = Path.home() / ".insightface" / "models" / asset.name
+    return Found(pack, "insightface", {}) if asset.pack and any(pack.glob("*.onnx")) else None
+
+
+def resolve_data(name: str) -> "SampleTable":
+    """The image set that ``name`` means, as a table.
+
+    Args:
+        name: A folder (with ``metadata.csv`` or in a known layout), a CSV file, a name the user has added or
+            imported, or a name or alias of the registry.
+
+    Raises:
+        AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
+        BadInputError: The path does not exist, or holds no images that can be named.
+    """
+    from frbias.core.datasets.loading import load_table
+
+    path = Path(name).expanduser()
+    if path.exists():
+        return load_table(path)
+    _refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
+    found = find_dataset(name)
+    if found is not None:
+        return load_table(found.path, found.record.get("layout") or _layout(name))
+    asset = find_dataset_asset(name)
+    if asset is None:
+        known = [*dataset_assets(), *read_book("datasets")]
+        raise unknown_name(name, "data set", known, "frbias data add NAME FOLDER")
+    raise missing_dataset(asset, [str(folder) for _, folder in _folders("datasets")])
+
+
+def find_dataset(name: str) -> Found | None:
+    """Where a data set name leads; None when it is not installed."""
+    asset = find_dataset_asset(name)
+    names = list(dict.fromkeys([name, *([asset.name, *asset.aliases] if asset else [])]))
+    book = read_book("datasets")
+    for key in names:
+        if key in book:
+            path = restored_path(str(book[key].get("path", "")))
+            if not path.exists():
+                raise BadInputError(
+                    f"{key} was added from {path}, which is gone; add it again, or 'frbias data remove {key}'."
+                )
+            return Found(path, "added", book[key])
+    for origin, folder in _folders("datasets"):
+        for key in names:
+            if (folder / key).is_dir():
+                return Found(folder / key, origin, {})
+    return None
+
+
+def _layout(name: str) -> str | None:
+    asset = find_dataset_asset(name)
+    return asset.layout if asset else None
+
+
+def _folders(book: Literal["models", "datasets"]) -> list[tuple[Origin, Path]]:
+    here: Origin = "./models" if book == "models" else "./datasets"
+    return [(here, Path(book)), ("data root", data_home() / book)]
+
+
+def _candidates(folder: Path, name: str, asset: ModelAsset | None) -> Iterator[Path]:
+    for key in dict.fromkeys([name, *([asset.name, *asset.aliases] if asset else [])]):
+        yield from (folder / f"{key}{suffix}" for suffix in WEIGHT_SUFFIXES)
+        yield folder / key
+    yield from (folder / file for file in (asset.files if asset else ()))
+
+
+def _refuse_lost_path(name: str, suffixes: tuple[str, ...]) -> None:
+    if "/" in name or "\\" in name or name.lower().endswith(suffixes) or not name.strip():
+        raise BadInputError(f"{name or 'An empty name'} does not exist.")

@@ -1,0 +1,62 @@
+"""From a path to a table: image sets of frbias, CSV files, and folders in a known layout."""
+
+from pathlib import Path
+from typing import Any
+
+from frbias.core.assets.archives import is_archive
+from frbias.core.datasets.csv_table import read_csv_table
+from frbias.core.datasets.layout import Layout
+from frbias.core.datasets.scan import find_layout, scan_folder
+from frbias.core.errors import BadInputError
+from frbias.core.provenance import read_provenance
+from frbias.core.samples import METADATA_NAME, SampleTable, read_samples
+
+IMAGE_SET = Layout("image-set", "frbias image set", METADATA_NAME, lambda path: None)
+CSV = Layout("csv", "CSV table", "faces.csv", lambda path: None)
+
+
+def load_table(path: Path, layout: str | None = None) -> SampleTable:
+    """The face images at ``path``.
+
+    Args:
+        path: A folder with ``metadata.csv``, a CSV file, or a folder in a known layout.
+        layout: Name of the layout; None to find out. An existing ``metadata.csv`` is always preferred.
+
+    Raises:
+        BadInputError: There are no images that can be named, or the path is an archive.
+    """
+    return load_with_rejected(path, layout)[0]
+
+
+def load_with_rejected(path: Path, layout: str | None = None) -> tuple[SampleTable, list[tuple[str, str]], Layout]:
+    """:func:`load_table` with (file, reason) of what cannot be used, and the layout it was read with."""
+    path = Path(path)
+    if is_archive(path):
+        raise BadInputError(f"{path} is an archive; unpack it with:  frbias data import NAME {path}")
+    if path.is_file():
+        if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
+            raise BadInputError(f"{path} is no folder of images and no CSV file.")
+        return *read_csv_table(path), CSV
+    if (path / METADATA_NAME).is_file():
+        return read_samples(path), [], IMAGE_SET
+    found = scan_folder(path, find_layout(layout) if layout and layout not in (IMAGE_SET.name, CSV.name) else None)
+    return found.table, found.rejected, found.layout
+
+
+def synthetic_origin(table: SampleTable) -> str | None:
+    """One sentence when the images are synthetic (by their table or the provenance of their folder), else None.
+
+    Everything that reports on a data set says this, so that a stand-in is never taken for photographs.
+    """
+    record = read_provenance(table.root)
+    if record is None:
+        record = read_provenance(table.root.parent)
+    arguments: dict[str, Any] = (record or {}).get("arguments") or {}
+    made_by = sorted(set(table.frame["generator"]) - {""}) if "generator" in table.frame.columns else []
+    if record is not None and record.get("stage") == "generate" and not made_by:
+        made_by = [str(arguments.get("backend", "a generator"))]
+    if not made_by:
+        return None
+    like = str(arguments.get("stands_in_for", ""))
+    what = f"a synthetic stand-in for {like}" if like else "synthetic"
+    return f"These images are {what}, made by {', '.join(made_by)}; results on them say nothing about photographs."
