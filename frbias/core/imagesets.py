@@ -20,7 +20,7 @@ from frbias.core.errors import BadInputError
 from frbias.core.files import write_bytes
 from frbias.core.images import encode_jpeg, encode_png
 from frbias.core.progress import SILENT, Progress
-from frbias.core.provenance import StageFolder, claim_folder
+from frbias.core.provenance import StageFolder, claim_together
 from frbias.core.samples import SampleTable, make_table, read_samples, write_rejected, write_samples
 from frbias.core.units import Made, Producer, WorkUnit
 
@@ -89,8 +89,7 @@ def produce(
         raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
     with process_group(world) as barrier:
         arguments = producer.describe() if arguments is None else arguments
-        folder = claim_folder(out, stage=stage, arguments=arguments, inputs=inputs, force=force, leader=world.leader)
-        barrier()
+        folder = claim_together(out, world, barrier, stage=stage, arguments=arguments, inputs=inputs, force=force)
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)
         done = read_journal(out)

@@ -20,11 +20,13 @@ results        counts and other facts known at the end
 import importlib.metadata
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from frbias import __version__
+from frbias.core.devices import World
 from frbias.core.errors import UsageError
 from frbias.core.files import read_json, remove_temporaries, sha256_json, write_json
 
@@ -122,6 +124,25 @@ def claim_folder(
         remove_temporaries(path)
         write_json(path / PROVENANCE_NAME, record)
     return StageFolder(path, record, finished=False)
+
+
+def claim_together(path: Path, world: World, barrier: Callable[[], None], **claim: Any) -> StageFolder:
+    """Claim a folder for all processes of ``world``: the leader first, the others once it is theirs to read.
+
+    Args:
+        path: Output folder.
+        world: Place of this process.
+        barrier: As yielded by :func:`frbias.core.devices.process_group`.
+        claim: Other arguments of :func:`claim_folder`.
+
+    Raises:
+        UsageError: As :func:`claim_folder`.
+    """
+    folder = claim_folder(path, leader=True, **claim) if world.leader else None
+    barrier()
+    folder = folder or claim_folder(path, leader=False, **claim)
+    barrier()
+    return folder
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:
