@@ -64,11 +64,12 @@ def read_sface_onnx(path: Path) -> dict[str, torch.Tensor]:
     import onnx
 
     tensors = _constants(onnx.load(str(path)).graph)
-    shapes = {name: value for name, value in SFace().state_dict().items()}
+    with torch.device("meta"):
+        shapes = SFace().state_dict()
     state: dict[str, torch.Tensor] = {}
     for name, like in shapes.items():
         if name.endswith("num_batches_tracked"):
-            state[name] = torch.zeros_like(like)
+            state[name] = torch.zeros((), dtype=torch.int64)
             continue
         values = np.ascontiguousarray(tensors[_published_name(name)], dtype=np.float32)
         state[name] = torch.from_numpy(values).reshape(like.shape)

@@ -1,0 +1,272 @@
+"""The output of a frozen prefix, computed once per image and view and kept on disk.
+
+Without a change of its weights and with its BatchNorm in eval mode, a frozen prefix is a constant function of
+the pixels. Every view of an image set is one entry of the cache: a raw memory-mapped array and a small record
+written last, under a name derived from pixels, weights, preprocessing, view and number format. Entries are
+shared by all runs that need the same.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from frbias.core.assets.paths import data_home
+from frbias.core.backbones.base import Backbone, stage_of_entries
+from frbias.core.backbones.loading import state_sha256
+from frbias.core.devices import World
+from frbias.core.errors import UsageError
+from frbias.core.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.progress import SILENT, Progress
+from frbias.core.training.augment import view
+from frbias.core.training.options import FinetuneOptions
+from frbias.core.training.pixels import FaceSet
+
+_DATA, _RECORD = "features.bin", "entry.json"
+_CHUNK = 32
+_KEPT_BYTES = 20 * 1024**3
+_SPARE_BYTES = 1024**3
+_LARGEST_HALF = 65_504.0
+_TYPES: dict[str, tuple[torch.dtype, int]] = {
+    "fp16": (torch.float16, 2),
+    "bf16": (torch.bfloat16, 2),
+    "fp32": (torch.float32, 4),
+}
+
+
+def cache_folder() -> Path:
+    """Folder of the cached prefixes, below the data root; may be deleted at any time that no training runs."""
+    return data_home() / "cache" / "prefix"
+
+
+class Prefix:
+    """The leading frozen stages of a backbone as a function from faces to features.
+
+    Args:
+        model: The backbone, on its device.
+        stages: Leading stages; may be empty, the function then is the preprocessing alone.
+        dtype: ``fp32`` or ``bf16`` arithmetic.
+        live: BatchNorm statistics move (``frozen_bn = train``): the function is not constant.
+    """
+
+    def __init__(self, model: Backbone, stages: tuple[str, ...], dtype: str, *, live: bool = False) -> None:
+        self.model, self.stages, self.dtype, self.live = model, stages, dtype, live
+        self.device = next(model.parameters()).device
+
+    @torch.no_grad()
+    def __call__(self, faces: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Features of uint8 RGB faces (n, 112, 112, 3) on the model's device."""
+        x = self.model.preprocess(torch.from_numpy(np.ascontiguousarray(faces)).to(self.device))
+        if not self.stages:
+            return x
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == "bf16"):
+            return self.model.run(x, self.stages).float()
+
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the features of one face."""
+        size = self.model.input_size
+        return tuple(self(np.zeros((1, size, size, 3), np.uint8)).shape[1:])
+
+    def sha256(self) -> str:
+        """Hash of everything the function depends on."""
+        stages = stage_of_entries(self.model)
+        weights = {k: v for k, v in self.model.state_dict().items() if stages[k] in self.stages}
+        how = [self.model.architecture, self.stages, self.model.pixel_mean, self.model.pixel_scale, self.dtype]
+        return sha256_json([how, state_sha256(weights)])
+
+
+@dataclass(frozen=True)
+class CacheDecision:
+    """Whether the prefix is cached.
+
+    Attributes:
+        used: The answer.
+        bytes: Size of what the cache holds or would hold.
+        reason: Why, one clause.
+    """
+
+    used: bool
+    bytes: int
+    reason: str
+
+
+def decide(options: FinetuneOptions, prefix: Prefix, images: int, views: int) -> CacheDecision:
+    """Decide about the cache and check the disk.
+
+    Raises:
+        UsageError: ``cache = on`` and there is no prefix or no room.
+    """
+    shape = prefix.shape()
+    size = images * views * int(np.prod(shape)) * _TYPES[options.cache_dtype][1]
+    room = _free_bytes(cache_folder()) - _SPARE_BYTES
+    forced = options.cache == "on"
+    if not prefix.stages:
+        if forced:
+            raise UsageError("--cache on has nothing to keep: the first stages are not frozen.")
+        return CacheDecision(False, 0, "the first stages are not frozen")
+    if options.cache == "off" or prefix.live or options.augment == "fresh":
+        return CacheDecision(
+            False, size, "switched off" if options.cache == "off" else "the prefix has no constant output"
+        )
+    if size > room:
+        if forced:
+            raise UsageError(
+                f"--cache on needs {size / 1e9:.1f} GB in {cache_folder()}; there is room for {room / 1e9:.1f} GB."
+            )
+        return CacheDecision(False, size, f"the disk has room for {max(room, 0) / 1e9:.1f} GB")
+    if forced:
+        return CacheDecision(True, size, "asked for")
+    if options.epochs <= views or size > _KEPT_BYTES:
+        reason = f"{options.epochs} epochs do not pay for {views} views" if options.epochs <= views else "too large"
+        return CacheDecision(False, size, reason)
+    return CacheDecision(True, size, f"computed once instead of {options.epochs} times")
+
+
+class Features:
+    """Features of an image set, from the cache or computed when asked for.
+
+    Args:
+        faces: The images.
+        prefix: The function.
+        cached: View number -> memory-mapped features of all images, or None.
+    """
+
+    def __init__(self, faces: FaceSet, prefix: Prefix, cached: dict[int, torch.Tensor] | None = None) -> None:
+        self.faces, self.prefix, self.cached = faces, prefix, cached or {}
+
+    def batch(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Features (n, ...) in float32 of the given rows, each in its view."""
+        if all(int(number) in self.cached for number in np.unique(views)):
+            return self._stored(rows, views)
+        faces = np.empty((len(rows), *self.faces.pixels.shape[1:]), np.uint8)
+        for number, places in _by_view(views):
+            faces[places] = view(self.faces.pixels[rows[places]], rows[places], number)
+        return self.prefix(faces)
+
+    def _stored(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> torch.Tensor:
+        first = self.cached[int(views[0])]
+        found = torch.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+        for number, places in _by_view(views):
+            found[torch.from_numpy(places)] = self.cached[number][torch.from_numpy(rows[places])]
+        return found.to(self.prefix.device).float()
+
+
+def _by_view(views: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    for number in np.unique(views):
+        yield int(number), np.flatnonzero(views == number)
+
+
+def cached_features(
+    faces: FaceSet,
+    prefix: Prefix,
+    views: list[int],
+    dtype: str,
+    *,
+    world: World,
+    barrier: Callable[[], None],
+    progress: Progress = SILENT,
+) -> Features:
+    """Features whose ``views`` are in the cache, building what is missing; ranks of one machine share the work."""
+    stored: dict[int, torch.Tensor] = {}
+    weights = prefix.sha256()
+    shape = (len(faces.table), *prefix.shape())
+    for number in views:
+        key = sha256_json([faces.sha256, weights, number, dtype])
+        folder = cache_folder() / key[:32]
+        if not _complete(folder, shape, dtype):
+            _build(folder, faces, prefix, number, dtype, shape, world, barrier, progress)
+        stored[number] = _open(folder, shape, dtype, write=False)
+        if world.leader:
+            os.utime(folder / _RECORD)
+    return Features(faces, prefix, stored)
+
+
+def _build(
+    folder: Path,
+    faces: FaceSet,
+    prefix: Prefix,
+    number: int,
+    dtype: str,
+    shape: tuple[int, ...],
+    world: World,
+    barrier: Callable[[], None],
+    progress: Progress,
+) -> None:
+    launch = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}" if world.size > 1 else str(os.getpid())
+    work = folder.with_name(f"{folder.name}.{sha256_bytes(launch.encode())[:8]}")
+    if world.leader:
+        _make_room(int(np.prod(shape)) * _TYPES[dtype][1])
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        with (work / _DATA).open("wb") as file:
+            file.truncate(int(np.prod(shape)) * _TYPES[dtype][1])
+    barrier()
+    target = _open(work, shape, dtype, write=True)
+    rows = np.arange(shape[0])
+    chunks = world.shard([rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)])
+    with progress.task(f"frozen stages, view {number}", sum(map(len, chunks))) as advance:
+        for chunk in chunks:
+            found = prefix(view(faces.pixels[chunk], chunk, number))
+            if dtype == "fp16" and found.abs().max() > _LARGEST_HALF:
+                raise UsageError("The features are too large for 16 bits; use --cache-dtype bf16 or fp32.")
+            target[torch.from_numpy(chunk)] = found.to(_TYPES[dtype][0]).cpu()
+            advance(len(chunk))
+    del target
+    barrier()
+    if world.leader:
+        write_json(
+            work / _RECORD, {"shape": list(shape), "dtype": dtype, "view": number, "stages": list(prefix.stages)}
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+        work.replace(folder)
+    barrier()
+
+
+def _open(folder: Path, shape: tuple[int, ...], dtype: str, *, write: bool) -> torch.Tensor:
+    kind = _TYPES[dtype][0]
+    return torch.from_file(str(folder / _DATA), shared=write, size=int(np.prod(shape)), dtype=kind).view(shape)
+
+
+def _complete(folder: Path, shape: tuple[int, ...], dtype: str) -> bool:
+    try:
+        record = read_json(folder / _RECORD)
+        size = (folder / _DATA).stat().st_size
+    except (OSError, ValueError):
+        return False
+    return record["shape"] == list(shape) and size == int(np.prod(shape)) * _TYPES[dtype][1]
+
+
+def _make_room(needed: int) -> None:
+    """Delete the entries used longest ago until the cache stays within its limit."""
+    entries = sorted(cache_folder().glob(f"*/{_RECORD}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    total = needed
+    for record in entries:
+        total += (record.parent / _DATA).stat().st_size
+        if total > _KEPT_BYTES:
+            shutil.rmtree(record.parent, ignore_errors=True)
+
+
+def _free_bytes(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def prefix_dtype(choice: str, device: torch.device) -> str:
+    """Resolve ``auto``: bf16 where matrix units multiply it (AMX, CUDA from Ampere on), else fp32."""
+    if choice != "auto":
+        return choice
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if has_amx() else "fp32"
+
+
+def has_amx() -> bool:
+    """True when the processor has AMX tiles that torch can use."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported is not None and supported())

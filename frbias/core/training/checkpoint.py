@@ -1,0 +1,95 @@
+"""Checkpoints of a run: complete or absent, never half.
+
+``checkpoints/last`` and ``checkpoints/previous`` are the two newest, ``checkpoints/best`` the best epoch. Each is a
+folder with ``backbone.safetensors`` (the weights to use; the moving average when one is kept); the newest two also
+hold ``training.pt`` (position, optimiser, class centres, best epoch so far; tensors and plain values only).
+"""
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from frbias.core.backbones.base import StateDict
+from frbias.core.backbones.registry import BACKBONE_FILE
+
+FOLDER, TRAINING_FILE = "checkpoints", "training.pt"
+_WORK, _OLD = ".new", ".old"
+
+
+def save_checkpoint(run: Path, weights: StateDict, training: dict[str, Any], metadata: dict[str, str]) -> None:
+    """Write the newest checkpoint; the one before is kept."""
+    folder = run / FOLDER
+    work = _write(folder, weights, training, metadata)
+    if (folder / "last").exists():
+        shutil.rmtree(folder / "previous", ignore_errors=True)
+        (folder / "last").rename(folder / "previous")
+    work.rename(folder / "last")
+    _sync(folder)
+
+
+def save_best(run: Path, weights: StateDict, metadata: dict[str, str]) -> None:
+    """Write the weights of the best epoch in place of earlier ones."""
+    folder = run / FOLDER
+    work = _write(folder, weights, None, metadata)
+    if (folder / "best").exists():
+        shutil.rmtree(folder / _OLD, ignore_errors=True)
+        (folder / "best").rename(folder / _OLD)
+    work.rename(folder / "best")
+    _sync(folder)
+    shutil.rmtree(folder / _OLD, ignore_errors=True)
+
+
+def newest_checkpoint(run: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Weights and training state of the newest checkpoint that can be read, or None; cleans up after a kill."""
+    folder = run / FOLDER
+    shutil.rmtree(folder / _WORK, ignore_errors=True)
+    if (folder / _OLD).exists():
+        if (folder / "best").exists():
+            shutil.rmtree(folder / _OLD)
+        else:
+            (folder / _OLD).rename(folder / "best")
+    for name in ("last", "previous"):
+        found = _read(folder / name)
+        if found is not None:
+            return found
+    return None
+
+
+def _write(folder: Path, weights: StateDict, training: dict[str, Any] | None, metadata: dict[str, str]) -> Path:
+    from safetensors.torch import save_file
+
+    work = folder / _WORK
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    plain = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
+    save_file(plain, work / BACKBONE_FILE, metadata=metadata)
+    (work / BACKBONE_FILE).chmod(0o644)
+    if training is not None:
+        torch.save(training, work / TRAINING_FILE)
+    for path in work.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    return work
+
+
+def _read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        training = torch.load(folder / TRAINING_FILE, map_location="cpu", weights_only=True)
+        return load_file(folder / BACKBONE_FILE), training
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        return None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

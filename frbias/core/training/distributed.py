@@ -1,0 +1,42 @@
+"""Sharing a training between the processes of a torchrun launch."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from frbias.core.devices import World
+
+
+def share(module: nn.Module, world: World) -> nn.Module:
+    """Wrap a module so that its gradients are averaged over all processes; alone, the module itself."""
+    if world.size == 1:
+        return module
+    from torch.nn.parallel import DistributedDataParallel
+
+    return DistributedDataParallel(module, broadcast_buffers=False)
+
+
+def without_sync(module: nn.Module, world: World, *, last: bool) -> AbstractContextManager[Any]:
+    """Context in which gradients are gathered locally, unless this is the ``last`` part of a batch."""
+    return nullcontext() if world.size == 1 or last else module.no_sync()  # type: ignore[operator]
+
+
+def my_part(batch: npt.NDArray[np.int64], world: World) -> npt.NDArray[np.int64]:
+    """This process' consecutive share of a batch whose length is a multiple of the number of processes."""
+    size = len(batch) // world.size
+    return batch[world.rank * size : (world.rank + 1) * size]
+
+
+def mean_over_processes(values: torch.Tensor, world: World) -> torch.Tensor:
+    """Mean of ``values`` over all processes."""
+    if world.size == 1:
+        return values
+    import torch.distributed as dist
+
+    total = values.clone()
+    dist.all_reduce(total)
+    return total / world.size

@@ -1,0 +1,203 @@
+"""What a fine-tuning will do, worked out and checked before anything is trained."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from frbias.core.backbones.base import Backbone, parameter_count
+from frbias.core.backbones.registry import LoadedBackbone
+from frbias.core.devices import World
+from frbias.core.errors import UsageError
+from frbias.core.progress import SILENT, Progress
+from frbias.core.samples import SampleTable
+from frbias.core.training.augment import view_numbers
+from frbias.core.training.batches import Sampler
+from frbias.core.training.cache import CacheDecision, Prefix, decide, prefix_dtype
+from frbias.core.training.freezing import Freezing, freeze, freezing, has_batch_norm, stage_table
+from frbias.core.training.options import FinetuneOptions
+from frbias.core.training.pixels import FaceSet, read_faces
+from frbias.core.training.split import Split, check_no_leak, split_by_subject
+from frbias.core.training.step import tail_embeddings
+
+_BACKWARD_COST = 3.0  # forward and backward together, in forward passes
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A fine-tuning that has been checked and can start.
+
+    Attributes:
+        options: As given.
+        backbone: Start model, its frozen stages without gradients, on its device.
+        freezing: Prefix and tail.
+        faces: Images to train on and to validate with.
+        split: Rows by use.
+        sampler: Order of the epochs.
+        evaluation: Images to evaluate on every few epochs, or None.
+        prefix: The frozen prefix.
+        cache: Whether its output is kept.
+        views: Views that training draws from.
+        seconds: Estimated duration of all of it on this machine.
+    """
+
+    options: FinetuneOptions
+    backbone: LoadedBackbone
+    freezing: Freezing
+    faces: FaceSet
+    split: Split
+    sampler: Sampler
+    evaluation: FaceSet | None
+    prefix: Prefix
+    cache: CacheDecision
+    views: list[int]
+    seconds: float
+
+    @property
+    def model(self) -> Backbone:
+        """The network that is trained."""
+        return self.backbone.model
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return self.sampler.steps * self.options.epochs
+
+    def summary(self) -> dict[str, Any]:
+        """What will happen, as JSON values."""
+        ages = self.faces.table.ages[self.split.train]
+        known = ages[~np.isnan(ages)]
+        return {
+            "weights": self.backbone.name,
+            "architecture": self.model.architecture,
+            "stages": [
+                {"stage": name, "trained": trained, "fixed": fixed}
+                for name, trained, fixed in stage_table(self.model, self.options.frozen)
+            ],
+            "parameters": parameter_count(self.model),
+            "train": {"images": len(self.split.train), "subjects": len(self.split.classes)},
+            "validation": {
+                "images": len(self.split.validation),
+                "subjects": len({self.faces.table.subjects[r] for r in self.split.validation}),
+            },
+            "rejected": len(self.faces.rejected),
+            "left_out": self.split.left_out,
+            "ages": {
+                "known": len(known),
+                "lowest": float(known.min()) if len(known) else None,
+                "highest": float(known.max()) if len(known) else None,
+            },
+            "evaluation_images": 0 if self.evaluation is None else len(self.evaluation.table),
+            "epochs": self.options.epochs,
+            "steps": self.steps,
+            "views": len(self.views),
+            "cache": {"used": self.cache.used, "bytes": self.cache.bytes, "reason": self.cache.reason},
+            "device": str(self.prefix.device),
+            "prefix_arithmetic": self.prefix.dtype if self.prefix.stages else None,
+            "estimated_seconds": round(self.seconds, 1),
+        }
+
+
+def make_plan(
+    options: FinetuneOptions,
+    backbone: LoadedBackbone,
+    table: SampleTable,
+    *,
+    evaluation: SampleTable | None = None,
+    names_unrelated: bool = False,
+    world: World | None = None,
+    progress: Progress = SILENT,
+) -> TrainingPlan:
+    """Read the images, split them, and refuse what makes no sense.
+
+    Args:
+        options: What to do.
+        backbone: Start model; its frozen stages lose their gradients.
+        table: Aligned faces with subjects.
+        evaluation: Aligned faces of other people, or None.
+        names_unrelated: Equal subject names in the two sets mean different people.
+        world: Processes that share the training.
+        progress: Sink of progress.
+
+    Raises:
+        BadInputError: The images or the weights cannot be used for this.
+        UsageError: Options contradict each other, the data or the machine.
+    """
+    world = world or World()
+    device = next(backbone.model.parameters()).device
+    _check_model(options, backbone, device, world)
+    faces = read_faces(table, progress=progress)
+    split = split_by_subject(
+        faces.table.subjects, validation=options.validation, min_images=options.min_images, seed=options.seed
+    )
+    other = None if evaluation is None else read_faces(evaluation, progress=progress)
+    check_no_leak(split, faces, other, names_unrelated=names_unrelated)
+    ways = freezing(options.frozen)
+    freeze(backbone.model, options.frozen)
+    live = options.frozen_bn == "train" and has_batch_norm(_prefix_modules(backbone.model, ways))
+    prefix = Prefix(backbone.model, ways.prefix, prefix_dtype(options.prefix_dtype, device), live=live)
+    views = view_numbers(options.augment, options.views)
+    ages = faces.table.ages[split.train]
+    sampler = Sampler(
+        options.sampler, split.labels, ages, options.batch_size, options.per_subject, tuple(views), options.seed
+    )
+    cache = decide(options, prefix, len(faces.table), len(views))
+    seconds = _estimate(backbone.model, prefix, ways.tail, options, sampler, cache, len(faces.table), len(views), world)
+    return TrainingPlan(options, backbone, ways, faces, split, sampler, other, prefix, cache, views, seconds)
+
+
+def _check_model(options: FinetuneOptions, backbone: LoadedBackbone, device: torch.device, world: World) -> None:
+    if options.amp == "fp16" and device.type == "cpu":
+        raise UsageError("--amp fp16 needs a CUDA device; on a CPU use --amp bf16 or leave it off.")
+    if options.trained_bn == "train" and backbone.description.get("batch_norm") == "folded":
+        raise UsageError(
+            f"--trained-bn train cannot start from {backbone.name}: its BatchNorms were folded away when it was exported, so "
+            "there are no statistics to go on from; use --trained-bn eval."
+        )
+    if options.dropout and not isinstance(getattr(backbone.model, "dropout", None), torch.nn.Dropout):
+        raise UsageError(f"--dropout has no place in {backbone.model.architecture}; leave it out.")
+    if options.batch_size % (world.size * options.accumulate):
+        raise UsageError(
+            f"--batch-size {options.batch_size} cannot be shared by {world.size} processes with --accumulate {options.accumulate}."
+        )
+    if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn) and device.type == "cpu":
+        raise UsageError("BatchNorm in train mode is not shared between CPU processes; use eval, or one process.")
+
+
+def _prefix_modules(model: Backbone, ways: Freezing) -> list[torch.nn.Module]:
+    return [m for stage, modules in model.stages().items() if stage in ways.prefix for m in modules]
+
+
+@torch.no_grad()
+def _estimate(
+    model: Backbone,
+    prefix: Prefix,
+    tail: tuple[str, ...],
+    options: FinetuneOptions,
+    sampler: Sampler,
+    cache: CacheDecision,
+    images: int,
+    views: int,
+    world: World,
+) -> float:
+    """Seconds for everything, from the time that a few images take."""
+
+    def now() -> float:
+        if prefix.device.type == "cuda":
+            torch.cuda.synchronize(prefix.device)
+        return time.perf_counter()
+
+    faces = np.zeros((8, model.input_size, model.input_size, 3), np.uint8)
+    features = prefix(faces)
+    tail_embeddings(model, features, tail, options.amp)
+    start = now()
+    prefix(faces)
+    middle = now()
+    tail_embeddings(model, features, tail, options.amp)
+    per_prefix, per_tail = (middle - start) / 8, (now() - middle) / 8
+    trained = sampler.steps * options.batch_size * options.epochs
+    validated = (images - len(sampler.labels)) * (options.epochs + 1)
+    once = images * views if cache.used else trained + validated
+    return float((once * per_prefix + (trained * _BACKWARD_COST + validated) * per_tail) / world.size)

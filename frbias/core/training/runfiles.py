@@ -1,0 +1,74 @@
+"""The files of a run that people and other tools read: settings, split, metrics."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from frbias.core.files import write_text
+from frbias.core.training.options import FinetuneOptions
+from frbias.core.training.pixels import FaceSet
+from frbias.core.training.split import Split
+
+METRICS_NAME, CONFIG_NAME, SPLIT_NAME = "metrics.jsonl", "config.toml", "split.csv"
+
+
+def write_config(run: Path, options: FinetuneOptions, *, weights: str, data: str) -> None:
+    """Write the settings as TOML that ``frbias finetune --config`` reads."""
+    values = {"weights": weights, "data": data, **options.to_json()}
+    values["frozen"] = ",".join(values["frozen"]) or "none"
+    values["margin"] = f"{options.margin!r}rad" if options.loss == "arcface" else repr(options.margin)
+    values["margins"] = ",".join(repr(m) for m in options.margins)
+    lines = ["[finetune]", *(f"{k.replace('_', '-')} = {json.dumps(v)}" for k, v in values.items())]
+    write_text(run / CONFIG_NAME, "\n".join(lines) + "\n")
+
+
+def write_split(run: Path, faces: FaceSet, split: Split) -> None:
+    """Write who is trained on and who is held out: file_name, subject, use."""
+    use = pd.Series("left_out", index=range(len(faces.table)), dtype=object)
+    use.iloc[split.train] = "train"
+    use.iloc[split.validation] = "validation"
+    frame = pd.DataFrame(
+        {"file_name": faces.table.frame["file_name"], "subject": faces.table.frame["subject"], "use": use}
+    )
+    write_text(run / SPLIT_NAME, frame.to_csv(index=False, lineterminator="\n"))
+
+
+class MetricsLog:
+    """``metrics.jsonl``: one line per epoch, appended; epoch 0 is the start model.
+
+    Args:
+        run: The run folder.
+        after: Keep the lines up to this epoch and drop later ones, which a killed process may have left; -1 drops all.
+    """
+
+    def __init__(self, run: Path, *, after: int) -> None:
+        self.path = run / METRICS_NAME
+        self.records = [r for r in read_metrics(run) if r["epoch"] <= after]
+        write_text(self.path, "".join(_line(r) for r in self.records))
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a line."""
+        self.records.append(record)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Records of ``metrics.jsonl``; a last line cut off by a kill is left out."""
+    try:
+        lines = (run / METRICS_NAME).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, allow_nan=False) + "\n"

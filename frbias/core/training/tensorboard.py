@@ -1,0 +1,38 @@
+"""Metrics of a run as TensorBoard events, for those who have it installed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from frbias.core.errors import UsageError
+
+
+def with_tensorboard(run: Path, observe: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """An observer that writes every record to ``run/tensorboard`` and passes it on to ``observe``.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UsageError("--tensorboard needs the package tensorboard: pip install 'frbias[tensorboard]'.") from None
+    writer = SummaryWriter(str(run / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def write(record: dict[str, Any]) -> None:
+        for name, value in _scalars(record).items():
+            writer.add_scalar(name, value, record["step"])  # type: ignore[no-untyped-call]
+        writer.flush()  # type: ignore[no-untyped-call]
+        observe(record)
+
+    return write
+
+
+def _scalars(record: dict[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            found |= {f"{name}/{k}": float(v) for k, v in value.items() if v is not None}
+        elif isinstance(value, float):
+            found[f"train/{name}"] = value
+    return found
