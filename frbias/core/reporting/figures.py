@@ -1,0 +1,168 @@
+"""Figures of an evaluation or a comparison, each as PNG, SVG and the CSV of the plotted points.
+
+Everything is drawn from the JSON document alone (``docs/evaluation.md``), so a figure can be made again from
+``evaluation.json`` and every plotted number can be traced. matplotlib is imported when something is drawn.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frbias.core.files import atomic_path, write_text
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Points:
+    """The plotted points: column names and rows."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def to_csv(self) -> str:
+        """CSV text, numbers in full precision, empty where there is no value."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(["" if v is None else v for v in row] for row in self.rows)
+        return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One figure on disk.
+
+    Attributes:
+        name: File name without suffix.
+        title: One line.
+        caption: How to read it.
+        png, svg, csv: Files.
+    """
+
+    name: str
+    title: str
+    caption: str
+    png: Path
+    svg: Path
+    csv: Path
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A figure in memory: what a plotting function returns."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Any
+    points: Points
+
+
+def draw_all(source: Any, out_dir: Path, *, target: float | None = None) -> tuple[Drawn, ...]:
+    """Draw every figure that the document has data for.
+
+    Args:
+        source: An Evaluation or Comparison, or the JSON document of one.
+        out_dir: Folder to write ``<name>.png``, ``.svg`` and ``.csv`` into.
+        target: Target FMR of the figures at one threshold; default: the one nearest to 0.01.
+
+    Returns:
+        The figures in the order a reader wants them.
+    """
+    document = source if isinstance(source, dict) else source.to_json()
+    return tuple(_save(sketch, Path(out_dir)) for sketch in sketches(document, target=target))
+
+
+def sketches(document: Document, *, target: float | None = None) -> list[Sketch]:
+    """Figures in memory for a document of either schema."""
+    import matplotlib
+
+    from frbias.core.reporting import figures_comparison, figures_evaluation
+
+    if document["schema"] == "frbias.comparison":
+        makers: Sequence[Callable[[Document, float], Sketch | None]] = figures_comparison.MAKERS
+        chosen = nearest_target(document["baseline"], target)
+    else:
+        makers, chosen = figures_evaluation.MAKERS, nearest_target(document, target)
+    with matplotlib.rc_context(STYLE):
+        return [sketch for make in makers if (sketch := make(document, chosen)) is not None]
+
+
+def nearest_target(document: Document, target: float | None) -> float:
+    """The evaluated target FMR nearest (in ratio) to ``target``, or to 0.01."""
+    wanted = 0.01 if target is None else target
+    return float(min((t["target"] for t in document["targets"]), key=lambda t: max(t / wanted, wanted / t)))
+
+
+def at_target(document: Document, target: float) -> Document:
+    """The record of one target FMR."""
+    return next(t for t in document["targets"] if t["target"] == target)
+
+
+def colours(count: int) -> list[Any]:
+    """``count`` colours from dark blue over green to yellow-green, readable in grey and with colour blindness."""
+    import matplotlib
+    import numpy as np
+
+    return list(matplotlib.colormaps["viridis"](np.linspace(0.02, 0.86, max(count, 1)) if count > 1 else [0.25]))
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
+    """A figure of ``width`` x ``height`` inches and its axes (always an array of shape (rows, columns))."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def percent(fraction: float) -> str:
+    """``0.01`` as ``1%``, as short as it is exact."""
+    return f"{100 * fraction:.4g}%"
+
+
+def _save(sketch: Sketch, folder: Path) -> Drawn:
+    import matplotlib
+
+    paths = {suffix: folder / f"{sketch.name}.{suffix}" for suffix in ("png", "svg", "csv")}
+    with matplotlib.rc_context(STYLE):
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "frbias"})):
+            with atomic_path(paths[suffix]) as temporary:
+                sketch.figure.savefig(temporary, metadata=metadata)
+    write_text(paths["csv"], sketch.points.to_csv())
+    return Drawn(sketch.name, sketch.title, sketch.caption, **paths)
+
+
+MATED_COLOUR = "#2a788e"
+NON_MATED_COLOUR = "#8a8d91"
+ACCENT = "#c44e34"
+INK = "#22262b"
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.edgecolor": "#9aa0a6",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8ea",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#5b6168",
+    "ytick.color": "#5b6168",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "savefig.dpi": 150,
+    "figure.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "frbias",
+}
