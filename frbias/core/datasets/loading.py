@@ -51,6 +51,9 @@ def synthetic_origin(table: SampleTable) -> str | None:
     record = read_provenance(table.root)
     if record is None:
         record = read_provenance(table.root.parent)
+    if record is not None and record.get("stage") == "import":
+        noted = (record.get("results") or {}).get("synthetic")
+        return str(noted) if noted else None
     arguments: dict[str, Any] = (record or {}).get("arguments") or {}
     made_by = sorted(set(table.frame["generator"]) - {""}) if "generator" in table.frame.columns else []
     if record is not None and record.get("stage") == "generate" and not made_by:
