@@ -6,6 +6,7 @@ as a run that was never interrupted.
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -125,13 +126,14 @@ def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
     rejected: list[tuple[str, str]] = []
     for task, item in zip(unit.tasks, made, strict=True):
         if item.image is None:
-            rejected.append((unit.source_file or task.file_name, item.reason))
+            source = str(task.columns.get("source_file") or unit.source_file or task.file_name)
+            rejected.append((source, item.reason))
             continue
         encode = encode_png if task.file_name.lower().endswith(".png") else _jpeg
         write_bytes(out / task.file_name, encode(item.image))
         for name, data in item.extra_files.items():
             write_bytes(out / name, data)
-        base = {"file_name": task.file_name, "subject": task.subject, "age": task.age}
+        base = {"file_name": task.file_name, "subject": task.subject, "age": None if math.isnan(task.age) else task.age}
         rows.append({**base, **task.columns, **item.columns})
     unique = list(dict.fromkeys(rejected))
     return {"unit": unit.key, "rows": rows, "rejected": unique}

@@ -21,7 +21,7 @@ class Task:
     Attributes:
         file_name: Path below the output folder, with ``/``; the suffix (``.png``, ``.jpg``) chooses the format.
         subject: Identity label.
-        age: Target age in years.
+        age: Age in years; NaN when unknown.
         columns: Further columns of ``metadata.csv`` known before rendering.
     """
 
@@ -39,7 +39,7 @@ class WorkUnit:
         key: Unique and stable name; units are resumed and sharded whole.
         tasks: The images, in the order of the table.
         payload: Whatever the backend needs (picklable).
-        source_file: What is named in ``rejected.csv`` when the whole unit fails.
+        source_file: What ``rejected.csv`` names for tasks without a ``source_file`` column of their own.
     """
 
     key: str

@@ -1,0 +1,68 @@
+"""``frbias align``: find faces and bring them to a template."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frbias.cli import console
+from frbias.cli.options import Force, Out, Workers
+
+
+def command(
+    data: Annotated[
+        str, typer.Argument(help="Image set, folder of photographs, or the name of a registered data set.")
+    ],
+    out: Out = Path("aligned"),
+    template: Annotated[
+        str, typer.Option("--template", help="arcface (112x112, for recognisers) or ffhq (for generators).")
+    ] = "arcface",
+    size: Annotated[
+        int, typer.Option("--size", min=0, help="Side of the crop in pixels; 0 means 112 (arcface) or 256 (ffhq).")
+    ] = 0,
+    detector: Annotated[
+        str,
+        typer.Option(
+            "--detector", help="yunet (embedded), insightface:<pack>, or points (columns x1..y5 of the table)."
+        ),
+    ] = "yunet",
+    faces: Annotated[
+        str, typer.Option("--faces", help="Face to take of several: largest, central, or reject the image.")
+    ] = "largest",
+    max_residual: Annotated[
+        float,
+        typer.Option(
+            "--max-residual",
+            help="Reject points further than this fraction of the crop from the template; 0 accepts all.",
+        ),
+    ] = 0.2,
+    workers: Workers = 0,
+    force: Force = False,
+) -> None:
+    """Find faces and bring them to a template.
+
+    Images without a usable face are skipped, counted and listed in rejected.csv.
+    """
+    from frbias.core.assets.store import resolve_data
+    from frbias.core.faces.alignment import AlignOptions, align
+
+    options = AlignOptions(template=template, size=size, detector=detector, faces=faces, max_residual=max_residual)
+    result = align(
+        resolve_data(data), out, options=options, workers=workers, force=force, progress=console.ConsoleProgress()
+    )
+
+    def human() -> None:
+        console.say(f"{result.images} faces of {result.subjects} subjects in [bold]{result.out}[/bold].")
+        if result.rejected:
+            console.say(f"{result.rejected} images were rejected; see {result.out / 'rejected.csv'}.")
+
+    console.result(
+        {
+            "out": str(result.out),
+            "images": result.images,
+            "subjects": result.subjects,
+            "rejected": result.rejected,
+            "reused": result.reused,
+        },
+        human,
+    )
