@@ -136,22 +136,9 @@ def _options(given: dict[str, Any]) -> FinetuneOptions:
     """Options of the core from what was typed."""
     from dataclasses import fields
 
-    from frbias.core.training.options import angle, margin_triple, stages_named
+    from frbias.core.training.options import options_from
 
-    values = {f.name: given[f.name] for f in fields(FinetuneOptions)}
-    values["frozen"] = stages_named(given["frozen"])
-    values["margin"] = angle(given["margin"]) if given["loss"] == "arcface" else _number(given["margin"], "--margin")
-    values["margins"] = margin_triple(given["margins"])
-    return FinetuneOptions(**values)
-
-
-def _number(text: str, option: str) -> float:
-    from frbias.core.errors import UsageError
-
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is not a number.") from None
+    return options_from({f.name: given[f.name] for f in fields(FinetuneOptions)})
 
 
 def _image_set(name: str) -> "SampleTable":

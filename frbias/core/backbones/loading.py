@@ -121,7 +121,7 @@ def state_sha256(state: StateDict) -> str:
     for name in sorted(k for k in state if not k.endswith("num_batches_tracked")):
         value = state[name].detach().cpu().contiguous()
         digest.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from frbias.core.errors import AssetMissingError, BadInputError
 EMBEDDED = "sface"
 BACKBONE_FILE = "backbone.safetensors"
 _INSIGHTFACE = "insightface:"
+_RECOGNISERS = ("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100", "recognition")
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,29 @@ def _loaded(state: StateDict, name: str, source: dict[str, Any], device: str | t
     return LoadedBackbone(model.to(device), name, state_sha256(model.state_dict()), description)
 
 
-def _insightface_recogniser(pack: str) -> Path:
-    folder = Path.home() / ".insightface" / "models" / pack
-    if not pack or any(part in pack for part in ("/", "\\", "..")):
-        raise BadInputError(f"insightface:{pack} names no pack; write e.g. insightface:buffalo_l.")
+def insightface_pack(name: str) -> Path:
+    """Folder of an insightface model pack on this machine.
+
+    Raises:
+        AssetMissingError: The pack is not installed.
+        BadInputError: That is no name of a pack.
+    """
+    folder = Path.home() / ".insightface" / "models" / name
+    if not name or any(part in name for part in ("/", "\\", "..")):
+        raise BadInputError(f"insightface:{name} names no pack; write e.g. insightface:buffalo_l.")
     if not folder.is_dir():
         raise AssetMissingError(
-            f"The insightface pack {pack!r} is not in {folder} (weights for non-commercial research only, "
+            f"The insightface pack {name!r} is not in {folder} (weights for non-commercial research only, "
             "https://github.com/deepinsight/insightface/tree/master/model_zoo).",
-            hint=f"python -c \"import insightface; insightface.app.FaceAnalysis(name='{pack}')\" downloads it.",
+            hint=f"python -c \"import insightface; insightface.app.FaceAnalysis(name='{name}')\" downloads it.",
         )
+    return folder
+
+
+def _insightface_recogniser(name: str) -> Path:
+    folder = insightface_pack(name)
     for path in sorted(folder.glob("*.onnx")):
-        if path.name.startswith(("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100")):
+        if path.name.startswith(_RECOGNISERS):
             return path
     raise BadInputError(f"{folder} holds no recogniser (an .onnx file such as w600k_r50.onnx).")
 

@@ -1,6 +1,7 @@
 """Everything a fine-tuning depends on, checked once."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -246,16 +247,35 @@ def stages_named(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def from_json(values: dict[str, Any]) -> FinetuneOptions:
-    """Options from what :meth:`FinetuneOptions.to_json` gave; unknown names are refused.
+def options_from(settings: Mapping[str, Any]) -> FinetuneOptions:
+    """Options as people write them, on the command line or in a TOML file.
+
+    ``frozen`` may be ``"1,2,3"``, ``margin`` ``"28.6deg"``, ``margins`` ``"1,0.5,0"``; names may be written with
+    dashes; everything else is as in :class:`FinetuneOptions`.
 
     Raises:
-        UsageError: A name is unknown or a value is out of range.
+        UsageError: A name is unknown or a value cannot be used.
     """
-    known = {f.name for f in fields(FinetuneOptions)}
-    if unknown := sorted(set(values) - known):
+    values = {name.replace("-", "_"): value for name, value in settings.items()}
+    if unknown := sorted(values.keys() - {f.name for f in fields(FinetuneOptions)}):
         raise UsageError(f"finetune has no option {unknown[0]!r}.")
-    return FinetuneOptions(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    if "frozen" in values:
+        frozen = values["frozen"]
+        values["frozen"] = stages_named(frozen if isinstance(frozen, str) else ",".join(map(str, frozen)))
+    if "margin" in values:
+        text = str(values["margin"])
+        values["margin"] = angle(text) if values.get("loss", "arcface") == "arcface" else _number(text, "--margin")
+    if "margins" in values:
+        text = values["margins"]
+        values["margins"] = margin_triple(text if isinstance(text, str) else ",".join(map(str, text)))
+    return FinetuneOptions(**values)
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is not a number.") from None
 
 
 def _flag(name: str) -> str:

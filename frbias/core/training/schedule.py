@@ -68,7 +68,8 @@ def set_rate(optimiser: optim.Optimizer, factor: float) -> None:
 
 
 def _by_decay(modules: list[nn.Module], decay_all: bool) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for module in (m for top in modules for m in top.modules()):
         for name, parameter in module.named_parameters(recurse=False):
             if not parameter.requires_grad:

@@ -17,12 +17,12 @@ def with_tensorboard(run: Path, observe: Callable[[dict[str, Any]], None]) -> Ca
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UsageError("--tensorboard needs the package tensorboard: pip install 'frbias[tensorboard]'.") from None
-    writer = SummaryWriter(str(run / "tensorboard"))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(run / "tensorboard"))
 
     def write(record: dict[str, Any]) -> None:
         for name, value in _scalars(record).items():
-            writer.add_scalar(name, value, record["step"])  # type: ignore[no-untyped-call]
-        writer.flush()  # type: ignore[no-untyped-call]
+            writer.add_scalar(name, value, record["step"])
+        writer.flush()
         observe(record)
 
     return write
