@@ -48,7 +48,13 @@ class Exported:
 
 
 def export(
-    backbone: LoadedBackbone, out: Path, *, onnx: bool = True, pack: bool = True, force: bool = False
+    backbone: LoadedBackbone,
+    out: Path,
+    *,
+    onnx: bool = True,
+    pack: bool = True,
+    detector: Path | None = None,
+    force: bool = False,
 ) -> Exported:
     """Write a recogniser for use elsewhere and check that it computes the same.
 
@@ -64,7 +70,7 @@ def export(
         FrbiasError: The ONNX file does not compute what the module computes.
         UsageError: ``out`` holds something else.
     """
-    inputs = {"weights_sha256": backbone.weights_sha256}
+    inputs: dict[str, Any] = {"weights_sha256": backbone.weights_sha256}
     if detector is not None:
         if not (onnx and pack):
             raise UsageError("--detector belongs into a pack; leave out --no-onnx and --no-pack.")
