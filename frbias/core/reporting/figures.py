@@ -131,6 +131,7 @@ def _save(sketch: Sketch, folder: Path) -> Drawn:
 
     paths = {suffix: folder / f"{sketch.name}.{suffix}" for suffix in ("png", "svg", "csv")}
     with matplotlib.rc_context(STYLE):
+        sketch.figure.suptitle(sketch.title, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
         for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "frbias"})):
             with atomic_path(paths[suffix]) as temporary:
                 sketch.figure.savefig(temporary, metadata=metadata)
@@ -148,8 +149,7 @@ STYLE: dict[str, Any] = {
     "text.color": INK,
     "axes.edgecolor": "#9aa0a6",
     "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
+    "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -25,9 +25,9 @@ def slope(document: Document, target: float) -> Sketch:
     errors = [(g["name"], g["fnmr"]) for g in record["groups"]]
     rows: list[tuple[Any, ...]] = []
     for ax, lines, quantity in ((axes[0, 0], fairness, "garbe"), (axes[0, 1], errors, "fnmr")):
-        for (label, change), colour in zip(lines, colours(len(lines)), strict=True):
-            if change["difference"] is None:
-                continue
+        lines = [line for line in lines if line[1]["difference"] is not None]
+        heights = _spread([change["other"] for _, change in lines], [change["baseline"] for _, change in lines])
+        for (label, change), height, colour in zip(lines, heights, colours(len(lines)), strict=True):
             pair = [change["baseline"], change["other"]]
             ax.plot([0, 1], pair, "o-", color=colour, markersize=6)
             ax.annotate(
@@ -152,3 +152,14 @@ def _arrow(change: Document) -> str:
     if change["verdict"] not in ("better", "worse"):
         return ""
     return " ↓" if change["difference"] < 0 else " ↑"
+
+
+def _spread(ends: list[float], starts: list[float]) -> list[float]:
+    """Heights of labels near ``ends``, at least 5 % of the axis apart."""
+    gap = 0.05 * max([*ends, *starts, 1e-9])
+    heights = [0.0] * len(ends)
+    lowest = -gap
+    for position in sorted(range(len(ends)), key=lambda k: ends[k]):
+        lowest = max(ends[position], lowest + gap)
+        heights[position] = lowest
+    return heights

@@ -58,7 +58,7 @@ def rates_by_group(document: Document, target: float) -> Sketch:
         "rates_by_group",
         f"Error rates by group at FMR {percent(target)}",
         f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Dots: rate with errors / comparisons; "
-        "bars: 95% interval; dashed: all groups together. Equal groups would line up.",
+        "bars: 95% interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
         figure,
         Points(("group", "rate", "errors", "comparisons", "value", "low", "high", "interval"), rows),
     )
@@ -179,9 +179,10 @@ def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
     names = {"garbe": "GARBE", "gini_fmr": "Gini of FMR", "gini_fnmr": "Gini of FNMR"}
     rows: list[tuple[Any, ...]] = []
     for ax, (name, title) in zip(axes[0], names.items(), strict=True):
-        value = _column(data, lambda p, n=name: p[n])
-        band = [_column(data, lambda p, n=name, k=k: p.get("band", {}).get(n, [None, None])[k]) for k in (0, 1)]
-        floor = _column(data, lambda p, n=name: p["noise_floor"].get(n, {}).get("p95"))
+        value = _column([p[name] for p in data])
+        bands = [p.get("band", {}).get(name, [None, None]) for p in data]
+        band = [_column([b[k] for b in bands]) for k in (0, 1)]
+        floor = _column([p["noise_floor"][name]["p95"] for p in data])
         ax.fill_between(x, *band, color=MATED_COLOUR, alpha=0.18, linewidth=0, label="95% subject bootstrap")
         ax.fill_between(x, 0, floor, color="#9aa0a6", alpha=0.25, linewidth=0, label="chance (95%)")
         ax.plot(x, value, color=MATED_COLOUR)
@@ -194,7 +195,7 @@ def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
         ax.set_xlabel("target FMR")
         rows += [
             (name, p["target"], p["achieved_fmr"], p[name], *p.get("band", {}).get(name, [None, None]),
-             p["noise_floor"].get(name, {}).get("p95"))
+             p["noise_floor"][name]["p95"])
             for p in data
         ]  # fmt: skip
     axes[0, 0].legend(fontsize=8, loc="upper right")
@@ -291,7 +292,11 @@ def _heat_map(
 
 def _bounds(group: Document, rate: str) -> tuple[float, float, str]:
     found = group[f"{rate}_bootstrap"]
-    if found is not None and found["low"] is not None:
+    if (
+        group["false_matches" if rate == "fmr" else "false_non_matches"]
+        and found is not None
+        and found["low"] is not None
+    ):
         return found["low"], found["high"], "bootstrap"
     low, high = group[f"{rate}_wilson"]
     return low, high, "wilson"
@@ -315,8 +320,8 @@ def _histogram_rows(name: str, kind: str, edges: Float, counts: list[int], densi
     ]
 
 
-def _column(points: list[Document], get: Callable[[Document], float | None]) -> Float:
-    return np.array([np.nan if (value := get(p)) is None else value for p in points], dtype=np.float64)
+def _column(values: list[float | None]) -> Float:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def _deviate(rates: Any) -> Float:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.comparisons import unit_vectors
 from frbias.core.verification.fairness import garbe
 from frbias.core.verification.groups import DEFAULT_GROUPS, NO_GROUP, group_by_age
+from frbias.core.verification.planning import unit_vectors
 from frbias.core.verification.rates import d_prime, equal_error_rate, fnmr_at_fmr, threshold_at_fmr
 
 MOST_IMAGES = 4000

@@ -60,7 +60,8 @@ class Bins:
                 break
             edges = np.where(can_fall, below, edges)
         edges[0] = kind(-np.inf)
-        return np.asarray(edges)
+        found: Scores = edges
+        return found
 
     def centres(self) -> npt.NDArray[np.float64]:
         """Middle of every bin, shape (count,)."""

@@ -120,7 +120,11 @@ def fairness_curve(
             "garbe": garbe(fmr, fnmr, alpha=alpha).value,
             "gini_fmr": gini(fmr).value,
             "gini_fnmr": gini(fnmr).value,
-            "noise_floor": {"garbe": floor.garbe.to_json(), "gini_fmr": floor.gini_fmr.to_json()},
+            "noise_floor": {
+                "garbe": floor.garbe.to_json(),
+                "gini_fmr": floor.gini_fmr.to_json(),
+                "gini_fnmr": floor.gini_fnmr.to_json(),
+            },
         }
         if replicates is not None and target in replicates.targets:
             values = replicates.measures(replicates.targets.index(target), alpha=alpha)

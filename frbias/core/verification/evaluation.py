@@ -1,7 +1,7 @@
 """Puts comparisons, rates, fairness and uncertainty together into one :class:`Evaluation`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,30 +11,28 @@ from frbias.core.devices import World
 from frbias.core.errors import BadInputError, UsageError
 from frbias.core.progress import SILENT, Progress
 from frbias.core.verification.ages import by_age_gap, by_age_pair
-from frbias.core.verification.binning import NotHeldError
 from frbias.core.verification.bootstrap import (
-    METHOD,
     Interval,
     Replicates,
     bootstrap,
     design_effects,
     percentile_interval,
 )
-from frbias.core.verification.comparisons import Budget, Comparisons, compare_all
+from frbias.core.verification.comparisons import Comparisons
 from frbias.core.verification.curves import HIGHEST_TARGET, curve_targets, det_curves, distributions, fairness_curve
+from frbias.core.verification.engine import Budget, compare_all
+from frbias.core.verification.facts import bootstrap_facts, comparison_facts, group_facts, overall, sample_facts
 from frbias.core.verification.fairness import Measure, all_measures
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_age
+from frbias.core.verification.holding import held_at
 from frbias.core.verification.noise import NoiseFloor, noise_floor
+from frbias.core.verification.planning import near_duplicates
 from frbias.core.verification.rates import (
     DEFAULT_CONVENTION,
-    Curve,
-    EqualErrorRate,
     check_target,
-    d_prime,
-    eer_of_curve,
     error_budget,
 )
-from frbias.core.verification.results import AtTarget, Evaluation, GroupAtTarget, Overall, Rate
+from frbias.core.verification.results import AtTarget, Evaluation, GroupAtTarget, Rate
 
 Float = npt.NDArray[np.float64]
 DEFAULT_TARGETS = (0.1, 0.01, 0.001)
@@ -84,6 +82,7 @@ def evaluate_embeddings(
     confidence: float = 0.95,
     non_mated: str = "within",
     matched_age: float | None = None,
+    drop_duplicates: float | None = None,
     failure_to_acquire: float | None = None,
     curves: bool = True,
     name: str = "embeddings",
@@ -108,6 +107,7 @@ def evaluate_embeddings(
         confidence: Coverage of intervals.
         non_mated: Non-mated rule (``within``, ``any-probe``, ``all``).
         matched_age: Limit non-mated pairs to age-matched ones, tolerance in years.
+        drop_duplicates: Leave out later images of a subject whose cosine to an earlier one reaches this value.
         failure_to_acquire: Share of images without a usable face.
         curves: Whether to compute the points of the figures.
         name: Title.
@@ -136,6 +136,13 @@ def evaluate_embeddings(
     grouping = groups if isinstance(groups, Grouping) else group_by_age(years, groups)
     _check_lengths(len(matrix), groups=len(grouping.codes))
     chosen = tuple(float(t) for t in targets)
+    dropped = (
+        np.empty(0, dtype=np.int64) if drop_duplicates is None else near_duplicates(matrix, subjects, drop_duplicates)
+    )
+    if dropped.size:
+        kept = np.setdiff1d(np.arange(len(matrix)), dropped)
+        matrix, subjects, years = matrix[kept], np.asarray(subjects)[kept], years[kept]
+        grouping = replace(grouping, codes=grouping.codes[kept])
     options = EvaluationOptions(chosen, alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads)
     tail = 2 * max(*chosen, HIGHEST_TARGET if curves else 0.0) if bootstrap else None
     comparisons = compare_all(
@@ -154,7 +161,9 @@ def evaluate_embeddings(
         product=product,
         progress=progress,
     )
-    return evaluate(comparisons, grouping, options, ages=years, name=name)
+    done = evaluate(comparisons, grouping, options, ages=years, name=name)
+    left_out = {"limit": drop_duplicates, "dropped": len(dropped), "rows": dropped.tolist()}
+    return replace(done, samples={**done.samples, "near_duplicates": None if drop_duplicates is None else left_out})
 
 
 def evaluate(
@@ -186,7 +195,7 @@ def evaluate(
             "choose other groups or give more images per subject."
         )
     usable, refused = _usable_targets(options.targets, comparisons.pooled_non_mated)
-    comparisons, eer, thresholds = _held(comparisons, usable)
+    comparisons, eer, thresholds = held_at(comparisons, usable)
     curve_at = curve_targets(comparisons.pooled_non_mated) if options.curves else ()
     replicates = _replicates(comparisons, (*usable, *curve_at), options)
     results = tuple(
@@ -195,16 +204,16 @@ def evaluate(
     )
     return Evaluation(
         name=name,
-        subject=_sample_facts(comparisons, grouping, options),
-        groups=_group_facts(comparisons, grouping),
-        comparisons=_comparison_facts(comparisons, ages),
+        samples=sample_facts(comparisons, grouping, options.failure_to_acquire),
+        groups=group_facts(comparisons, grouping),
+        comparisons=comparison_facts(comparisons),
         alpha=options.alpha,
         confidence=options.confidence,
-        overall=_overall(comparisons, eer),
+        overall=overall(comparisons, eer),
         targets=results,
         refused=refused,
         curves=_curves(comparisons, curve_at, replicates, options, ages),
-        bootstrap=_bootstrap_facts(replicates, options),
+        bootstrap=bootstrap_facts(replicates, options.confidence),
         replicates=replicates,
         provenance=provenance or {},
         source=comparisons,
@@ -223,57 +232,6 @@ def _usable_targets(targets: Sequence[float], non_mated: int) -> tuple[tuple[flo
     if not usable:
         raise UsageError(sentences[-1])
     return tuple(usable), tuple(refused)
-
-
-def _held(comparisons: Comparisons, targets: Sequence[float]) -> tuple[Comparisons, EqualErrorRate, list[Any]]:
-    """Thresholds and EER, fetching the scores of bins that turn out to be needed and are not held."""
-    while True:
-        try:
-            thresholds = []
-            for target in targets:
-                tau = comparisons.tally.threshold(
-                    comparisons.classes.pool, error_budget(target, comparisons.pooled_non_mated)
-                )
-                comparisons.tally.at_least(tau)
-                thresholds.append(tau)
-            return comparisons, _equal_error_rate(comparisons), thresholds
-        except NotHeldError as error:
-            if comparisons.refine is None:
-                raise
-            comparisons = comparisons.refine(error.bins)
-
-
-def _equal_error_rate(comparisons: Comparisons) -> EqualErrorRate:
-    """EER from the held scores around the bin in which FNMR overtakes FMR."""
-    tally, pool = comparisons.tally, comparisons.classes.pool
-    mated = np.sort(comparisons.mated.score[comparisons.in_evaluated_group])
-    histogram = tally.histogram[pool].sum(axis=0)
-    edges = tally.bins.lower_edges()
-    accepted = histogram[::-1].cumsum()[::-1]
-    rejected = np.searchsorted(mated, edges, side="left")
-    crossed = np.flatnonzero(rejected * int(accepted[0]) >= accepted * len(mated))
-    last = int(crossed[0]) if crossed.size else tally.bins.count
-    first = max(last - 1, 0)
-    needed = [
-        b for b in range(first, min(last + 1, tally.bins.count)) if histogram[b] and not tally.held[pool, b].all()
-    ]
-    if needed:
-        raise NotHeldError(needed)
-    bins = tally.bins.of(mated)
-    inside = (bins >= first) & (bins <= last)
-    start, end = (np.searchsorted(tally.score, edges[b]) if b < tally.bins.count else None for b in (first, last + 1))
-    own = tally.score[start:end][np.isin(tally.kind[start:end], pool)]
-    candidates = np.unique(
-        np.concatenate([own, mated[inside], *([edges[[last + 1]]] if last + 1 < len(edges) else [])])
-    )
-    top = max([*own[-1:], *mated[-1:]])
-    if last + 1 >= len(edges):
-        candidates = np.append(candidates, np.nextafter(top, candidates.dtype.type(np.inf)))
-    above = int(histogram[last + 1 :].sum())
-    matches = above + len(own) - np.searchsorted(own, candidates, side="left")
-    return eer_of_curve(
-        Curve(candidates, matches, np.searchsorted(mated, candidates, side="left"), int(accepted[0]), len(mated))
-    )
 
 
 def _replicates(comparisons: Comparisons, targets: Sequence[float], options: EvaluationOptions) -> Replicates | None:
@@ -307,9 +265,9 @@ def _at_target(
         for g in map(int, chosen)
     )
     fmr, fnmr = np.array([g.fmr.value for g in groups]), np.array([g.fnmr.value for g in groups])
-    overall, tau_band, intervals = None, None, {}
+    fnmr_band, tau_band, intervals = None, None, {}
     if replicates is not None and position is not None:
-        overall = percentile_interval(replicates.overall_fnmr(position), confidence=options.confidence)
+        fnmr_band = percentile_interval(replicates.overall_fnmr(position), confidence=options.confidence)
         tau_band = percentile_interval(replicates.tau[:, position], confidence=options.confidence)
         values = replicates.measures(position, alpha=options.alpha)
         intervals = {k: percentile_interval(v, confidence=options.confidence) for k, v in values.items()}
@@ -321,7 +279,7 @@ def _at_target(
         tau_interval=tau_band,
         budget=error_budget(target, comparisons.pooled_non_mated),
         fmr=Rate(int(accepted[comparisons.classes.pool].sum()), comparisons.pooled_non_mated, None, options.confidence),
-        fnmr=Rate(int(rejected[chosen].sum()), int(mated[chosen].sum()), overall, options.confidence),
+        fnmr=Rate(int(rejected[chosen].sum()), int(mated[chosen].sum()), fnmr_band, options.confidence),
         groups=groups,
         measures=all_measures(fmr, fnmr, alpha=options.alpha, target=target),
         intervals=intervals,
@@ -394,18 +352,6 @@ def _cross_groups(comparisons: Comparisons, accepted: npt.NDArray[np.int64]) -> 
     }
 
 
-def _overall(comparisons: Comparisons, eer: EqualErrorRate) -> Overall:
-    mated = comparisons.mated.score[comparisons.in_evaluated_group].astype(np.float64)
-    mean, spread = float(mated.mean()), float(mated.std())
-    other_mean, other_spread = comparisons.tally.moments(comparisons.classes.pool)
-    return Overall(
-        eer,
-        d_prime(mean, spread, other_mean, other_spread),
-        {"mean": mean, "std": spread},
-        {"mean": other_mean, "std": other_spread},
-    )
-
-
 def _curves(
     comparisons: Comparisons,
     targets: tuple[float, ...],
@@ -420,66 +366,6 @@ def _curves(
         "det": det_curves(comparisons),
         "distributions": distributions(comparisons, gaps),
         "fairness": fairness_curve(comparisons, targets, replicates, alpha=options.alpha, seed=options.seed),
-    }
-
-
-def _sample_facts(comparisons: Comparisons, grouping: Grouping, options: EvaluationOptions) -> dict[str, Any]:
-    return {
-        "samples": None if comparisons.weights is None else len(grouping.codes),
-        "subjects": len(comparisons.subject_names) or None,
-        "without_group": grouping.ungrouped if comparisons.weights is not None else None,
-        "failure_to_acquire": options.failure_to_acquire,
-    }
-
-
-def _group_facts(comparisons: Comparisons, grouping: Grouping) -> dict[str, Any]:
-    non_mated, mated = comparisons.non_mated_counts, comparisons.mated_counts
-    weights = comparisons.weights
-    evaluated, excluded = [], []
-    for g, name in enumerate(comparisons.groups):
-        facts: dict[str, Any] = {"name": name}
-        if weights is not None:
-            facts |= {"samples": int(weights[:, g].sum()), "subjects": int((weights[:, g] > 0).sum())}
-        if comparisons.evaluated[g]:
-            evaluated.append({**facts, "mated": int(mated[g]), "non_mated": int(non_mated[g])})
-        else:
-            lacking = "no_mated_comparisons" if mated[g] == 0 else "no_non_mated_comparisons"
-            excluded.append({**facts, "reason": lacking})
-    return {
-        "by": grouping.by,
-        "rule": grouping.rule,
-        "protocol": grouping.protocol,
-        "evaluated": evaluated,
-        "excluded": excluded,
-        "gaps": list(grouping.gaps),
-    }
-
-
-def _comparison_facts(comparisons: Comparisons, ages: Float | None) -> dict[str, Any]:
-    inside = comparisons.in_evaluated_group
-    return {
-        "non_mated_rule": comparisons.rule,
-        "matched_age_years": comparisons.matched_age,
-        "non_mated": comparisons.pooled_non_mated,
-        "non_mated_everywhere": int(comparisons.tally.counts.sum()),
-        "mated": int(inside.sum()),
-        "mated_everywhere": len(comparisons.mated.score),
-        "score_dtype": str(comparisons.tally.score.dtype),
-        "every_score_held": comparisons.tally.complete(np.arange(comparisons.classes.count)),
-    }
-
-
-def _bootstrap_facts(replicates: Replicates | None, options: EvaluationOptions) -> dict[str, Any] | None:
-    if replicates is None:
-        return None
-    return {
-        "method": METHOD,
-        "unit": "subject",
-        "replicates": replicates.count,
-        "subjects": replicates.subjects,
-        "seed": options.seed,
-        "confidence": options.confidence,
-        "replicates_missing_a_group": replicates.missing_a_group,
     }
 
 

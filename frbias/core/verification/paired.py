@@ -170,7 +170,8 @@ def _paired(baseline: Evaluation, other: Evaluation, target: float) -> PairedAtT
     def difference(name: str, one: float | None, two: float | None, lower: bool) -> Difference:
         if draws[0] is None or draws[1] is None:
             return Difference(one, two, None, lower, None)
-        change = draws[1][name] - draws[0][name]
+        with np.errstate(invalid="ignore"):
+            change = draws[1][name] - draws[0][name]
         usable = change[np.isfinite(change)]
         better = usable < 0 if lower else usable > 0
         interval = percentile_interval(change, confidence=baseline.confidence)

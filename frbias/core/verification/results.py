@@ -66,8 +66,13 @@ class Rate:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The bootstrap interval where there is one, else the Wilson interval."""
-        if self.interval is not None and self.interval.low is not None and self.interval.high is not None:
+        """The bootstrap interval; the Wilson interval without a bootstrap or without errors (which no draw can add)."""
+        if (
+            self.errors
+            and self.interval is not None
+            and self.interval.low is not None
+            and self.interval.high is not None
+        ):
             return self.interval.low, self.interval.high
         return wilson(self.errors, self.trials, confidence=self.confidence)
 
@@ -218,7 +223,7 @@ class Evaluation:
 
     Attributes:
         name: What was evaluated (a model or a file), for titles.
-        subject: Facts about samples and subjects.
+        samples: Facts about samples and subjects.
         groups: Facts about the groups, the evaluated ones and the excluded ones with reasons.
         comparisons: Facts about the comparisons.
         alpha: Weight of FMR in GARBE, FDR and IR.
@@ -234,7 +239,7 @@ class Evaluation:
     """
 
     name: str
-    subject: dict[str, Any]
+    samples: dict[str, Any]
     groups: dict[str, Any]
     comparisons: dict[str, Any]
     alpha: float
@@ -264,7 +269,7 @@ class Evaluation:
             "definitions": DEFINITIONS_TEXT,
             "alpha": self.alpha,
             "confidence": self.confidence,
-            "samples": self.subject,
+            "samples": self.samples,
             "groups": self.groups,
             "comparisons": self.comparisons,
             "overall": self.overall.to_json(),
