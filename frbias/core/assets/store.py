@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from frbias.core.samples import SampleTable
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".onnx", ".caffemodel")
+# How insightface names the recognisers of its packs.
+PACK_RECOGNISERS = ("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100")
 Origin = Literal["path", "added", "./models", "./datasets", "data root", "embedded", "insightface"]
 
 
@@ -60,7 +62,7 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
     """
     path = Path(name).expanduser()
     if path.exists():
-        return path
+        return _weight_file(path, kind)
     _refuse_lost_path(name, WEIGHT_SUFFIXES)
     asset = find_model_asset(name)
     found = find_model(name)
@@ -70,7 +72,7 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
             raise BadInputError(
                 f"{name} is a {KINDS.get(actual, actual)}, but a {KINDS.get(kind, kind)} is needed here."
             )
-        return found.path
+        return _weight_file(found.path, kind)
     if asset is None:
         known = [a.name for a in model_assets().values() if kind in (None, a.kind)]
         raise unknown_name(
@@ -81,6 +83,33 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
     if asset.embedded:
         return embedded_model(asset.embedded)
     raise missing_model(asset, [str(folder) for _, folder in _folders("models")])
+
+
+def pack_recogniser(folder: Path) -> Path:
+    """The recogniser among the ONNX files of an insightface pack.
+
+    Raises:
+        BadInputError: None is named like one.
+    """
+    for path in sorted(folder.glob("*.onnx")):
+        if path.name.startswith(PACK_RECOGNISERS):
+            return path
+    raise BadInputError(f"{folder} holds no recogniser (an .onnx file such as w600k_r50.onnx).")
+
+
+def _weight_file(path: Path, kind: str | None) -> Path:
+    """``path``, or the weights in it when it is a folder and not one that recognisers are loaded from whole."""
+    if not path.is_dir():
+        return path
+    if kind in (None, "recogniser"):
+        several = list(path.glob("*.onnx")) if not (path / "manifest.json").exists() else []
+        return pack_recogniser(path) if len(several) > 1 else path
+    found = [p for suffix in WEIGHT_SUFFIXES for p in sorted(path.glob(f"*{suffix}"))]
+    if not found:
+        raise BadInputError(f"{path} holds no weight file.")
+    if len(found) > 1 and found[0].suffix != ".safetensors":
+        raise BadInputError(f"{path} holds several weight files ({', '.join(p.name for p in found[:3])}); name one.")
+    return found[0]
 
 
 def find_model(name: str) -> Found | None:

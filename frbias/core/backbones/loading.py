@@ -102,7 +102,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
             return load_file(path)
         if path.suffix in TORCH_SUFFIXES:
-            return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
+            from frbias.core.assets.checkpoints import load_checkpoint
+
+            return unwrap_state(load_checkpoint(path), path)
     except FileNotFoundError:
         raise BadInputError(f"{path} does not exist.") from None
     except BadInputError:
@@ -130,7 +132,12 @@ def _count(state: StateDict, layer: int) -> int:
     return sum(1 for key in state if pattern.match(key))
 
 
-def _unwrapped(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
+def unwrap_state(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
+    """The state dict inside what a trainer saved: wrappers and ``module.`` prefixes taken off.
+
+    Raises:
+        BadInputError: There is none.
+    """
     for name in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
             loaded = loaded[name]
