@@ -60,7 +60,9 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
         UsageError: The name is taken.
     """
     check_name(name)
-    source = Path(source)
+    source = Path(source).expanduser()
+    if not source.exists():
+        raise BadInputError(f"{source} does not exist; give the weight file you have downloaded.")
     asset = find_model_asset(name)
     name = asset.name if asset else name
     if not force and name in read_book("models"):

@@ -18,6 +18,11 @@ KINDS = {
     "eg3d": "EG3D generator",
     "age-classifier": "age classifier",
 }
+_WITHOUT_DOWNLOAD = {
+    "recogniser": "--weights sface uses the recogniser that frbias carries",
+    "cusp": "--backend mesh uses the generator that frbias carries",
+    "eg3d": "--backend mesh uses the generator that frbias carries",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -56,6 +61,11 @@ class ModelAsset:
     pack: bool = False
     architecture: str = ""
     used_by: tuple[str, ...] = ()
+
+    @property
+    def short_licence(self) -> str:
+        """The licence without what is said about it in brackets."""
+        return self.licence.partition(" (")[0]
 
     @property
     def install_command(self) -> str:
@@ -103,6 +113,11 @@ class DatasetAsset:
     decades: tuple[int, ...] = ()
     identities: bool = True
 
+    @property
+    def short_licence(self) -> str:
+        """The licence without what is said about it in brackets."""
+        return self.licence.partition(" (")[0]
+
 
 _Asset = TypeVar("_Asset", bound=ModelAsset | DatasetAsset)
 
@@ -148,9 +163,13 @@ def missing_model(asset: ModelAsset, looked_in: list[str]) -> AssetMissingError:
         how = f"It can be downloaded from {asset.source}."
     else:
         how = f"There is no direct link: at {asset.source}, {asset.get}."
+    need = f" It is needed for {_listed(asset.used_by)}." if asset.used_by else ""
+    hint = f"Install it with:  {asset.install_command}"
+    if asset.kind in _WITHOUT_DOWNLOAD:
+        hint += f"\nWithout any download:  {_WITHOUT_DOWNLOAD[asset.kind]}"
     return AssetMissingError(
-        f"{asset.name} is not installed: {asset.title}. Licence: {asset.licence}. {how}",
-        hint=f"Install it with:  {asset.install_command}\n(looked in {', '.join(looked_in)})",
+        f"{asset.name} is not installed: {asset.title}.{need} Licence: {asset.licence}. {how}",
+        hint=f"{hint}\n(looked in {', '.join(looked_in)})",
     )
 
 
@@ -178,6 +197,10 @@ def unknown_name(name: str, what: str, known: list[str], command: str) -> AssetM
         f"Known names: {', '.join(known)}.",
         hint=f"Add your own with:  {command}",
     )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _find(name: str, assets: Mapping[str, _Asset]) -> _Asset | None:

@@ -82,7 +82,7 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
         raise BadInputError(f"{name} is a {KINDS[asset.kind]}, but a {KINDS.get(kind, kind)} is needed here.")
     if asset.embedded:
         return embedded_model(asset.embedded)
-    raise missing_model(asset, [str(folder) for _, folder in _folders("models")])
+    raise missing_model(asset, _looked_in("models"))
 
 
 def pack_recogniser(folder: Path) -> Path:
@@ -161,7 +161,7 @@ def resolve_data(name: str) -> "SampleTable":
     if asset is None:
         known = [*dataset_assets(), *read_book("datasets")]
         raise unknown_name(name, "data set", known, "frbias data add NAME FOLDER")
-    raise missing_dataset(asset, [str(folder) for _, folder in _folders("datasets")])
+    raise missing_dataset(asset, _looked_in("datasets"))
 
 
 def find_dataset(name: str) -> Found | None:
@@ -192,6 +192,10 @@ def _layout(name: str) -> str | None:
 def _folders(book: Literal["models", "datasets"]) -> list[tuple[Origin, Path]]:
     here: Origin = "./models" if book == "models" else "./datasets"
     return [(here, Path(book)), ("data root", data_home() / book)]
+
+
+def _looked_in(book: Literal["models", "datasets"]) -> list[str]:
+    return [f"./{folder}" if not folder.is_absolute() else str(folder) for _, folder in _folders(book)]
 
 
 def _candidates(folder: Path, name: str, asset: ModelAsset | None) -> Iterator[Path]:

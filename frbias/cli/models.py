@@ -1,0 +1,194 @@
+"""``frbias models``: weights - what there is, what is missing, and how to get it in."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from frbias.cli import console
+
+app = typer.Typer(
+    help="Weights: list, add, fetch, verify, convert.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Name = Annotated[str, typer.Argument(help="Name of a model (see 'frbias models list').", show_default=False)]
+Replace = Annotated[bool, typer.Option("--force", help="Replace what is installed under this name.")]
+
+
+@app.command("list")
+def list_models() -> None:
+    """Every model frbias knows, and those you have added."""
+    from frbias.core.assets.records import read_book
+    from frbias.core.assets.registry import model_assets
+
+    names = [*model_assets(), *(name for name in read_book("models") if name not in model_assets())]
+    entries = [_entry(name) for name in names]
+
+    def human() -> None:
+        rows = [
+            (e["name"], e["kind"], "yes" if e["installed"] else "-", e["licence"].partition(" (")[0], e["title"])
+            for e in entries
+        ]
+        console.table("", ["name", "kind", "installed", "licence", "what it is"], rows)
+        console.say("\n'frbias models info NAME' says where a model comes from and how to install it.")
+
+    console.result({"models": entries}, human)
+
+
+@app.command()
+def info(name: Name) -> None:
+    """What a model is, its licence, where it comes from, and whether it is installed."""
+    entry = _entry(name)
+
+    def human() -> None:
+        for key, value in entry.items():
+            if value not in ("", None, [], {}):
+                shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+                console.say(f"{key.replace('_', ' ') + ':':<17}{_escape(shown)}")
+
+    console.result(entry, human)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name to remember it by: one of 'frbias models list', or your own.")],
+    file: Annotated[Path, typer.Argument(help="Weight file, or insightface pack (zip or folder).")],
+    force: Replace = False,
+) -> None:
+    """Take a weight file in.
+
+    Its content says what it is; nothing in it is executed. It is converted once to .safetensors + .json in
+    the data root; the file itself is only read.
+    """
+    from frbias.core.assets.installing import add_model
+
+    _show_installed(add_model(name, file, force=force, progress=console.ConsoleProgress()))
+
+
+@app.command()
+def fetch(name: Name, force: Replace = False) -> None:
+    """Download a model that has a direct address, check it, and add it. Run again to go on after an interruption."""
+    from frbias.core.assets.installing import fetch_model
+
+    _show_installed(fetch_model(name, force=force, progress=console.ConsoleProgress()))
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models to check; all that are installed when none is given.")
+    ] = None,
+) -> None:
+    """Compare installed models with the hashes recorded when they were added (exit code 2 when one differs)."""
+    from frbias.core.assets.installing import verify_model
+    from frbias.core.assets.records import read_book
+    from frbias.core.assets.registry import model_assets
+    from frbias.core.assets.store import find_model
+
+    chosen = names or [n for n in dict.fromkeys([*model_assets(), *read_book("models")]) if find_model(n)]
+    problems = {name: verify_model(name) for name in chosen}
+
+    def human() -> None:
+        if not problems:
+            console.say("No model is installed.")
+        for name, found in problems.items():
+            console.say(f"{name}: {'good' if not found else ' '.join(found)}")
+
+    console.result({"models": problems, "good": not any(problems.values())}, human)
+    if any(problems.values()):
+        raise typer.Exit(2)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="Weight file to read.")],
+    out: Annotated[Path, typer.Argument(help="File to write (.safetensors); a .json is written beside it.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Convert a weight file to .safetensors + .json without adding it."""
+    from frbias.core.assets.installing import convert_file
+
+    found = convert_file(file, out, force=force, progress=console.ConsoleProgress())
+    value = {
+        "kind": found.kind,
+        "variant": found.variant,
+        "format": found.format,
+        "details": found.details,
+        "path": str(out),
+    }
+    console.result(value, lambda: console.say(f"{out} holds the weights of {file}: {found.kind}, {found.variant}."))
+
+
+@app.command()
+def path(name: Name) -> None:
+    """Print the path that a name leads to (exit code 3 when it is not installed)."""
+    from frbias.core.assets.store import resolve_weights
+
+    found = resolve_weights(name)
+    console.result({"name": name, "path": str(found)}, lambda: console.say(_escape(str(found))))
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Forget a model and delete its converted copy; the file it came from is not touched."""
+    from frbias.core.assets.installing import remove_model
+
+    removed = remove_model(name)
+    console.result(
+        {"name": name, "removed": removed},
+        lambda: console.say(f"{name} is {'removed' if removed else 'not installed'}."),
+    )
+
+
+def _entry(name: str) -> dict[str, Any]:
+    from frbias.core.assets.records import read_book
+    from frbias.core.assets.registry import find_model_asset, model_assets, unknown_name
+    from frbias.core.assets.store import find_model
+
+    asset, found = find_model_asset(name), find_model(name)
+    record = found.record if found else {}
+    if asset is None and found is None:
+        raise unknown_name(name, "model", [*model_assets(), *read_book("models")], "frbias models add NAME FILE")
+    return {
+        "name": asset.name if asset else name,
+        "kind": asset.kind if asset else record.get("kind", ""),
+        "title": asset.title if asset else f"added from {record.get('source', '') or (found.path if found else '')}",
+        "licence": asset.licence if asset else record.get("licence") or "yours to know",
+        "source": asset.source if asset else "",
+        "get": asset.get if asset else "",
+        "install": asset.install_command if asset else "",
+        "used_by": list(asset.used_by) if asset else [],
+        "aliases": list(asset.aliases) if asset else [],
+        "installed": found is not None,
+        "path": str(found.path) if found else None,
+        "found_in": found.origin if found else None,
+        "sha256": record.get("source_sha256") or (asset.sha256 if asset else "") or None,
+        "variant": record.get("variant"),
+    }
+
+
+def _show_installed(installed: Any) -> None:
+    from frbias.core.assets.registry import KINDS
+
+    value = {
+        "name": installed.name,
+        "kind": installed.kind,
+        "variant": installed.variant,
+        "path": str(installed.path),
+        "source_sha256": installed.source_sha256,
+        "details": installed.details,
+    }
+
+    def human() -> None:
+        what = f"{KINDS[installed.kind]} ({installed.variant})"
+        console.say(f"[bold]{installed.name}[/bold] is installed: {what}, {_escape(str(installed.path))}")
+        if installed.source_sha256:
+            console.say(f"SHA-256 of the file it came from: {installed.source_sha256}")
+
+    console.result(value, human)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
