@@ -55,10 +55,10 @@ class _Brows:
         x = side * (start + along * length)
         y = scalp.brow_middle(along) + rng.uniform(-0.5, 0.5, along.shape) * scalp.brow_width(along)
         self._anchors: Anchors = anchor(head, np.stack([x, y], axis=-1).reshape(-1, 2))
-        lean = np.interp(along, [0, 0.25, 1], [1.25, 0.5, -0.35]) + rng.normal(0, 0.16, along.shape)
+        lean = np.interp(along, [0, 0.25, 1], [0.95, 0.38, -0.32]) + rng.normal(0, 0.16, along.shape)
         way = np.stack([side * np.cos(lean), np.sin(lean), np.zeros_like(lean)], axis=-1)
         self._way = way.reshape(-1, 3)
-        self._length = (0.05 + 0.035 * rng.random(along.shape)).ravel()
+        self._length = (0.045 + 0.03 * rng.random(along.shape)).ravel()
         self._tone = np.exp(rng.normal(0, 0.2, (2 * count, 1)))
         self._first_grey = rng.random((2 * count, 1))
         self._chance = rng.random(2 * count)
@@ -70,12 +70,13 @@ class _Brows:
         way = _unit(way) * (self._length * scale)[:, None]
         middle = root + 0.5 * way + 0.010 * scale * outward
         paths = np.stack([root + 0.003 * scale * outward, middle, root + way + 0.006 * scale * outward], axis=1)
-        there = self._chance < np.interp(age, [0, 1, 6, 16, 60, 85], [0.2, 0.35, 0.65, 1.0, 1.0, 0.75])
-        pale = float(np.interp(age, [0, 14], [1.0, 0.0]))
+        there = self._chance < np.interp(age, [0, 2, 6, 16, 60, 85], [0.25, 0.4, 0.65, 1.0, 1.0, 0.75])
+        pale = float(np.interp(age, [0, 2, 6, 14], [3.0, 2.2, 0.7, 0.0]))
         own = (np.array(self._person.hair.colour) + pale * np.array([0.05, 0.035, 0.022]) + 0.008) * self._tone * 0.9
         grey = 0.75 * grey_share(self._person, age)
-        tint = np.where(self._first_grey < grey, np.array([0.36, 0.35, 0.34]), own)
-        return strands(paths[there], 0.012 * scale, np.clip(tint[there], 0.004, 0.8), BROW)
+        mixed = np.clip(grey + 0.3 * (self._first_grey - 0.5) * (grey > 0.05), 0, 1)
+        tint = own * (1 - mixed) + np.array([0.34, 0.33, 0.32]) * mixed
+        return strands(paths[there], 0.0095 * scale, np.clip(tint[there], 0.004, 0.8), BROW)
 
 
 class _Beard:

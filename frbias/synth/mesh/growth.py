@@ -47,10 +47,10 @@ def grow(roots, way, step, layer, spread, pull, wave, jitter, edge, head, out): 
         pull: gravity per step (s,).
         wave: direction noise shared by a lock (s, k, 3); jitter: own noise (s, k, 3).
         edge: |azimuth| of the face's border at heights -1.3, -1.1 .. 0.7 head units, and the height below which it counts, last.
-        head: centre (3,), scale, radial map.
+        head: centre (3,), scale, radial map, and the share (0..1) by which hair is drawn back to its layer.
         out: float32 (s, k, 3).
     """
-    centre, scale, table = head
+    centre, scale, table, hug = head
     below = edge[edge.shape[0] - 1]
     for s in range(roots.shape[0]):
         px, py, pz = roots[s, 0], roots[s, 1], roots[s, 2]
@@ -74,6 +74,9 @@ def grow(roots, way, step, layer, spread, pull, wave, jitter, edge, head, out): 
                     inward = (dx * qx + dy * qy + dz * qz) / max(radius, 1e-6)
                     if inward < 0.0:
                         dx, dy, dz = dx - inward * qx / radius, dy - inward * qy / radius, dz - inward * qz / radius
+                elif hug > 0.0 and qy > -0.9 * scale:
+                    push = (least + (1.0 - hug) * (radius - least)) / radius
+                    px, py, pz = centre[0] + qx * push, centre[1] + qy * push, centre[2] + qz * push
                 high = (py - centre[1]) / scale
                 if high < below:
                     px, pz, stopped = _keep_off_face(px, pz, high, spread[s], edge, centre)

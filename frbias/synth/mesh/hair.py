@@ -12,6 +12,7 @@ from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.scalp import Scalp, grey_share
 from frbias.synth.mesh.strands import Strands, strands
 from frbias.synth.mesh.streams import stream
+from frbias.synth.mesh.surface import anchor
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -38,7 +39,8 @@ class Style:
         length: Decimetres. points: Points per strand. lift: Share of the first direction that stands off the skin.
         gravity: Downward turn per step. crown, part, back, down: Shares of the flow away from the crown, from the
             parting to the sides, backwards and downwards. curl: Waviness. volume: Thickness of the layer.
-        fringe: Height, in head units over the centre, down to which hair may lie on the forehead.
+        fringe: Height, in head units over the centre, down to which hair may lie on the forehead. hug: Share by which hair that
+            stands off is drawn back to its layer at each step.
     """
 
     length: float
@@ -52,32 +54,34 @@ class Style:
     curl: float = 0.15
     volume: float = 0.06
     fringe: float = 0.6
+    hug: float = 0.0
 
 
 STYLES = {
-    "crop": Style(0.10, 4, 0.6, 0.02, crown=0.9, down=0.2, volume=0.02, fringe=0.30),
-    "short": Style(0.30, 6, 0.45, 0.06, crown=1.0, part=0.25, down=0.1, volume=0.05, fringe=0.28),
-    "side": Style(0.50, 7, 0.40, 0.14, part=1.0, down=0.25, back=0.25, volume=0.07, fringe=0.33),
+    "crop": Style(0.10, 4, 0.5, 0.02, crown=0.7, down=0.7, volume=0.02, fringe=0.30, hug=0.6),
+    "short": Style(0.30, 6, 0.42, 0.08, crown=1.0, part=0.25, down=0.6, volume=0.05, fringe=0.28, hug=0.35),
+    "side": Style(0.50, 7, 0.40, 0.14, part=1.0, down=0.25, back=0.25, volume=0.07, fringe=0.33, hug=0.35),
     "quiff": Style(0.42, 7, 0.85, 0.08, back=0.9, part=0.15, down=0.25, volume=0.09, fringe=0.45),
     "curly": Style(0.38, 8, 0.8, 0.05, crown=0.8, down=0.2, curl=1.1, volume=0.12, fringe=0.28),
     "long": Style(2.0, 12, 0.25, 0.40, part=0.9, down=0.5, back=0.25, volume=0.08, fringe=0.5),
     "bob": Style(1.10, 11, 0.30, 0.36, part=0.9, down=0.5, back=0.15, curl=0.12, volume=0.10, fringe=0.42),
     "wavy": Style(1.60, 12, 0.40, 0.32, part=0.9, down=0.4, back=0.2, curl=0.55, volume=0.14, fringe=0.45),
-    "tied": Style(0.95, 9, 0.12, 0.0, back=1.1, part=0.05, curl=0.05, volume=0.035, fringe=0.6),
+    "tied": Style(0.95, 9, 0.12, 0.0, back=1.0, part=0.05, down=-0.7, curl=0.05, volume=0.045, fringe=0.6, hug=0.9),
     "fringe": Style(1.35, 12, 0.25, 0.42, crown=1.0, down=0.55, curl=0.10, volume=0.09, fringe=0.14),
-    "afro": Style(0.55, 7, 2.0, 0.0, curl=1.2, volume=0.30, fringe=0.35),
-    "set": Style(0.50, 8, 0.7, 0.14, crown=0.7, part=0.3, down=0.2, curl=0.6, volume=0.14, fringe=0.32),
-    "baby": Style(0.22, 5, 0.25, 0.12, crown=1.0, down=0.2, curl=0.2, volume=0.02, fringe=0.35),
+    "afro": Style(0.40, 7, 2.0, 0.0, curl=0.9, volume=0.16, fringe=0.38),
+    "set": Style(0.50, 8, 0.42, 0.20, crown=0.7, part=0.3, down=0.2, curl=0.6, volume=0.14, fringe=0.32),
+    "baby": Style(0.22, 5, 0.25, 0.12, crown=1.0, down=0.2, curl=0.2, volume=0.02, fringe=0.35, hug=0.7),
 }
 # |azimuth| of the face's border at heights -1.3, -1.1 ... 0.7 over the head's centre, in head units
 _BORDER = np.array([1.10, 1.06, 1.00, 0.96, 0.94, 0.93, 0.92, 0.88, 0.78, 0.45, 0.0])
 
 
 def head_frame(control: FloatArray, drawn: FloatArray, head: HeadData) -> HeadFrame:
-    """Where the head is and how large, from its eyes and its top."""
+    """Where the head is and how large, from its eyes, top and chin."""
     left, right = control[head.eye_left].mean(axis=0), control[head.eye_right].mean(axis=0)
     eyes = float(left[1] + right[1]) / 2
-    scale = float(drawn[:, 1].max() - eyes) / 1.045
+    chin = float(anchor(head, np.array([[0.0, 6.24]])).on(drawn)[0, 1])
+    scale = 0.5 * (float(drawn[:, 1].max() - eyes) / 1.045 + (eyes - chin) / 1.112)
     centre = np.array([0.0, eyes + 0.10 * scale, 0.40 * scale], dtype=np.float32)
     return HeadFrame(centre, scale, eyes)
 
@@ -117,7 +121,7 @@ class HairGrower:
     def grow(self, age: float, drawn: FloatArray, normal: FloatArray, frame: HeadFrame) -> Strands | None:
         """Strands on a head (drawn vertices and their normals), or None when nothing is left."""
         density = self._scalp.density(self._place, age)
-        thin = float(np.interp(age, [0, 1, 3, 60, 85], [0.35, 0.6, 1.0, 1.0, 0.8]))
+        thin = float(np.interp(age, [0, 1, 3, 60, 85], [0.7, 0.9, 1.0, 1.0, 0.8]))
         kept = np.flatnonzero(self._chance < np.clip(density * 1.2, 0, 1) * thin)
         if len(kept) < 8:
             return None
@@ -131,7 +135,8 @@ class HairGrower:
         traits, lock = self._traits[kept], self._lock[kept]
         growing = float(np.interp(age, [0, 2.5, 6, 14], [0.6, 0.7, 0.8, 1.0]))
         length = style.length * self._person.hair.length * growing * scale
-        tapered = np.clip(density[kept] * 1.3, 0.3, 1.0)
+        low = 0.35 + 0.65 * np.clip((self._place[kept, 1] - 6.9) / 0.6, 0, 1) if style.length < 0.7 else 1.0
+        tapered = np.clip(density[kept] * 1.3, 0.3, 1.0) * low
         step = length / (style.points - 1) * np.exp(0.10 * traits[:, 0] + 0.10 * self._lock_traits[lock, 0]) * tapered
         curl = style.curl * (0.5 + self._person.hair.curl)
         paths = np.empty((len(kept), style.points, 3), dtype=np.float32)
@@ -145,10 +150,12 @@ class HairGrower:
             0.30 * curl * self._lock_noise[lock][:, : style.points],
             (0.06 + 0.07 * curl) * self._own_noise[kept][:, : style.points],
             np.append(_BORDER, style.fringe),
-            (frame.centre.astype(np.float64), scale, _skull(self._head, drawn, frame)),
+            (frame.centre.astype(np.float64), scale, _skull(self._head, drawn, frame), style.hug),
             paths,
         )
-        return strands(paths, 0.026 * scale, self._tint(age, kept), HAIR)
+        return strands(
+            paths, float(np.interp(age, [0, 1, 3], [0.012, 0.016, 0.026])) * scale, self._tint(age, kept), HAIR
+        )
 
     def _flow(
         self, style: Style, kept: npt.NDArray[np.int64], roots: FloatArray, outward: Array, frame: HeadFrame

@@ -27,7 +27,7 @@ from frbias.synth.mesh.texture_space import front_table, texel_table, texture_co
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
-FILE_NAME = "head-mesh-1.npz"
+FILE_NAME = "head-mesh-2.npz"
 SKIN, MOUTH, EYE, TEETH, TONGUE, HAIR, BROW = range(7)
 
 

@@ -34,7 +34,7 @@ _PARTS = {
     "tongue": ("helper-tongue",),
     "lashes": tuple(f"helper-{side}-eyelashes-{row}" for side in "lr" for row in (1, 2)),
 }
-_BUST_FLOOR = 4.6
+_BUST_FLOOR = 3.7
 _BUST_HALF_WIDTH = 2.6
 
 FloatArray = npt.NDArray[np.float32]

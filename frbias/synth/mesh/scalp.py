@@ -9,7 +9,7 @@ from frbias.synth.mesh.texture_space import azimuth
 Array = npt.NDArray[np.floating]
 
 _AZIMUTH = np.radians([0, 20, 38, 50, 58, 66, 76, 90, 105, 125, 150, 180])
-_HAIRLINE = np.array([7.97, 7.98, 7.94, 7.78, 7.48, 7.25, 7.20, 7.45, 7.20, 6.75, 6.55, 6.5])
+_HAIRLINE = np.array([7.97, 7.98, 7.94, 7.78, 7.48, 7.25, 7.20, 7.45, 7.20, 6.85, 6.72, 6.68])
 BROW_LINE = 7.492
 
 
@@ -46,7 +46,7 @@ class Scalp:
 
     def cover(self, place: Array, age: float) -> Array:
         """Share of the skin's colour that roots hide, 0..1."""
-        thick = float(np.interp(age, [0, 1, 3], [0.35, 0.5, 0.92]))
+        thick = float(np.interp(age, [0, 1, 3], [0.45, 0.6, 0.92]))
         return self.density(place, age) * thick
 
     def brow_middle(self, along: Array) -> Array:

@@ -13,7 +13,7 @@ OLDEST = 80.0
 # MakeHuman's age axis (0 baby, 1/3 child, 2/3 young adult, 1 old) by years. Set by eye: the axis that
 # anny publishes follows body height, by which a face would not change between 18 and 64.
 _YEARS = (0.0, 1.0, 4.0, 7.0, 11.0, 16.0, 20.0, 25.0, 45.0, 65.0, 80.0)
-_AXIS = (0.0, 0.045, 0.15, 0.235, 0.345, 0.50, 0.585, 0.65, 0.765, 0.90, 1.0)
+_AXIS = (0.0, 0.03, 0.11, 0.19, 0.30, 0.47, 0.575, 0.65, 0.77, 0.91, 1.0)
 
 
 def shape_weights(person: Identity, age: float, expression: Mapping[str, float]) -> dict[str, float]:
@@ -25,7 +25,7 @@ def shape_weights(person: Identity, age: float, expression: Mapping[str, float])
         expression: Facial action -> strength 0..1 (ARKit names, e.g. ``mouthSmileLeft``).
     """
     weights = _macro_weights(person, age)
-    kept = float(np.interp(age, [0, 6, 12, 18], [0.62, 0.75, 0.88, 1.0]))
+    kept = float(np.interp(age, [0, 2, 6, 12, 18], [0.30, 0.40, 0.60, 0.80, 1.0]))
     for name, value in person.shape.items():
         weights[name] = weights.get(name, 0.0) + value * kept
     for name, value in _ageing_weights(person, age).items():
@@ -71,7 +71,6 @@ def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
         "eye-bag-incr": 0.75 * old * (0.5 + person.ageing.eye_bags),
         "eye-eyefold-down": 0.55 * old,
         "eye-height2-decr": 0.32 * old,
-        "eye-scale-incr": 0.30 * child,
         "ear-scale-incr": 0.45 * old,
         "ear-lobe-incr": 0.50 * old,
     }

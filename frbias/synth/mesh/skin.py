@@ -70,10 +70,10 @@ class SkinPainter:
         years = age + self._person.ageing.offset * min(age / 20, 1.0)
         albedo = self._albedo(years)
         groove, dark = self._wrinkles.at(years)
-        albedo *= 1 - (0.36 * np.clip(dark, 0, 1.3))[..., None] * np.array([0.75, 1.0, 1.05], np.float32)
+        albedo *= 1 - (0.48 * np.clip(dark, 0, 1.3))[..., None] * np.array([0.75, 1.0, 1.05], np.float32)
         albedo = self._hair_under_skin(albedo, age, years)
         zones, fields = self._zones, self._fields
-        loose = 0.28 * float(np.clip((years - 42) / 40, 0, 1.2))
+        loose = 0.55 * float(np.clip((years - 42) / 40, 0, 1.2))
         height = groove + np.float32(0.05 + 0.06 * np.interp(years, [8, 25], [0, 1])) * fields["fine"]
         height = height + np.float32(loose) * fields["mottle"] * zones.front
         rough = np.interp(years, [2, 20, 80], [0.56, 0.49, 0.55]) + 0.05 * fields["gloss"]
@@ -88,11 +88,11 @@ class SkinPainter:
         melanin += skin.freckles * float(np.interp(years, [2, 6, 40, 70], [0.1, 1, 1, 0.5])) * self._freckles
         melanin += 0.55 * self._moles * float(np.interp(years, [3, 20], [0.2, 1]))
         melanin += 0.55 * self._person.ageing.spots * self._age_spots * float(np.clip((years - 45) / 30, 0, 1.2))
-        melanin += (0.10 + 0.14 * skin.under_eye + 0.14 * old) * zones.under_eye
-        melanin += 0.10 * zones.lids + 0.05 * old * np.maximum(fields["mottle"], 0)
+        melanin += ((0.10 + 0.14 * skin.under_eye) * (1 - 0.6 * child) + 0.14 * old) * zones.under_eye
+        melanin += 0.10 * zones.lids + 0.11 * old * np.maximum(fields["mottle"], 0)
         blood = skin.blood * (1 + 0.14 * fields["blood"] + 0.08 * fields["middle"])
         blood += (skin.blush + 0.14 * child) * (zones.cheeks + 0.8 * zones.nose) + 0.16 * zones.ears
-        blood += 0.10 * zones.under_eye + 0.10 * old * np.maximum(fields["patch"], 0) * zones.front
+        blood += 0.10 * zones.under_eye + 0.14 * old * np.maximum(fields["patch"], 0) * zones.front
         lips = zones.lips
         faded = float(np.interp(years, [30, 80], [1.0, 0.55]))
         blood += lips * (0.22 + 0.45 * skin.lip_redness) * faded
@@ -114,7 +114,7 @@ class SkinPainter:
             cover = np.clip(zones.beard * shade * (0.25 + 0.5 * grain) * (1 - 0.6 * grey), 0, 0.75)[..., None]
             albedo = albedo * (1 - cover) + cover * (0.8 * hair + 0.025)
         root = hair * (1 - grey) + _GREY * grey
-        brow = self._scalp.brow_cover(self._place) * float(np.interp(age, [0, 2, 10], [0.18, 0.35, 1.0]))
+        brow = self._scalp.brow_cover(self._place) * float(np.interp(age, [0, 2, 6, 12], [0.12, 0.2, 0.55, 1.0]))
         albedo = albedo * (1 - brow[..., None]) + (0.9 * root + 0.01) * brow[..., None]
         cover = self._scalp.cover(self._place, age)[..., None]
         return (albedo * (1 - cover) + 0.6 * root * cover).astype(np.float32)
@@ -130,7 +130,7 @@ def _zones(head: HeadData) -> _Zones:
     gap = np.exp(-((wide / 0.23) ** 4) - ((y - 6.68) / 0.085) ** 4)
     moustache = np.exp(-((wide / 0.24) ** 4) - ((y - 6.845) / 0.05) ** 2)
     beard = np.clip(np.maximum(beard, moustache) * (1 - gap) * (1 - lips), 0, 1).astype(np.float32)
-    nostril = np.exp(-(((wide - 0.075) / 0.035) ** 2) - ((y - 6.925) / 0.022) ** 2) * (z > 1.2)
+    nostril = np.exp(-(((wide - 0.088) / 0.030) ** 2) - ((y - 6.937) / 0.017) ** 2) * (z > 1.2)
     parting = np.exp(-(((y - 6.685) / 0.010) ** 2)) * (wide < 0.22) * (z > 1.0) * 0.55
     return _Zones(
         cheeks=(np.exp(-(((wide - 0.42) / 0.16) ** 2) - ((y - 7.0) / 0.16) ** 2) * (z > 0.6)).astype(np.float32),

@@ -72,7 +72,7 @@ def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Range
         gaze=(float(rng.normal(0, 0.10)), float(rng.normal(0, 0.05))),
         light=sample_light(stream(seed, subject, "light", *key)),
         distance=float(rng.uniform(9.0, 17.0)),
-        zoom=float(rng.uniform(2.55, 2.95)),
+        zoom=float(rng.uniform(2.70, 3.10)),
         shift=(float(rng.normal(0, 0.04)), float(rng.normal(0, 0.04))),
         garment=_garment(stream(seed, subject, "garment", *key)),
         exposure=float(camera.uniform(0.85, 1.2)),
@@ -86,21 +86,22 @@ def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Range
 
 def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:
     kind, strength, other = float(rng.random()), float(rng.uniform(0.2, 0.85)), float(rng.random())
+    strength *= float(np.interp(age, [0, 3, 10], [0.25, 0.40, 1.0]))  # the actions are modelled on adults
     blink = float(rng.uniform(0.0, 0.18))
     actions = {"eyeBlinkLeft": blink, "eyeBlinkRight": blink}
-    if kind < 0.38:
+    if kind < 0.45:
         actions |= {f"mouthSmile{side}": strength for side in ("Left", "Right")}
         actions |= {f"cheekSquint{side}": 0.5 * strength for side in ("Left", "Right")}
-    elif kind < 0.48:
+    elif kind < 0.55:
         actions |= {"jawOpen": 0.35 * strength, "browInnerUp": 0.5 * other}
-    elif kind < 0.58:
+    elif kind < 0.62:
         actions |= {
             f"{action}{side}": 0.6 * strength for action in ("mouthFrown", "browDown") for side in ("Left", "Right")
         }
-    elif kind < 0.66:
+    elif kind < 0.70:
         actions |= {"browInnerUp": strength, "browOuterUpLeft": 0.5 * strength, "browOuterUpRight": 0.5 * strength}
-    elif kind < 0.70 and age < 12:
-        actions |= {"mouthPucker": 0.6 * strength}
+    else:
+        actions |= {f"mouthSmile{side}": 0.25 * other for side in ("Left", "Right")}
     return actions
 
 

@@ -50,13 +50,13 @@ class Wrinkles:
         ageing = self._person.ageing
         for stamp in self._prints:
             line = stamp.line
-            middle = line.onset + ageing.onsets[line.kind] + 9
+            middle = line.onset + ageing.onsets[line.kind] + 6
             strength = line.depth * ageing.wrinkles[line.kind] / (1 + np.exp(-(years - middle) / 6.5))
             if strength < 0.03 or (years < line.onset - 5 and line.kind != FOLD):
                 continue
             rows = slice(stamp.top, stamp.top + stamp.groove.shape[0])
             columns = slice(stamp.left, stamp.left + stamp.groove.shape[1])
-            height[rows, columns] -= strength * line.width * 0.5 * (stamp.groove - 0.45 * stamp.bank)
+            height[rows, columns] -= strength * line.width * 0.65 * (stamp.groove - 0.45 * stamp.bank)
             dark[rows, columns] = np.maximum(dark[rows, columns], stamp.groove * min(strength, 1.4))
         return height, dark
 
