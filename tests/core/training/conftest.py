@@ -1,0 +1,56 @@
+"""A small image set and a small recogniser to train."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from frbias.core.backbones.loading import build
+from frbias.core.images import write_png
+from frbias.core.samples import SampleTable, make_table, write_samples
+
+
+def make_people(root: Path, *, subjects: int = 8, images: int = 4, seed: int = 0, prefix: str = "p") -> SampleTable:
+    """Blurred colour patterns: one per subject, varied per image; ages 5, 20, 35, ..."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for subject in range(subjects):
+        pattern = rng.uniform(30, 225, (6, 6, 3))
+        for number in range(images):
+            small = np.clip(pattern + rng.normal(0, 25, pattern.shape), 0, 255).astype(np.float32)
+            face = np.clip(cv2.resize(small, (112, 112), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+            age = 5.0 + 15 * number
+            name = f"{prefix}{subject:02d}/{prefix}{subject:02d}_{age:g}.png"
+            write_png(root / name, face)
+            rows.append({"file_name": name, "subject": f"{prefix}{subject:02d}", "age": age})
+    table = make_table(root, rows)
+    write_samples(table)
+    return table
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
+    """8 subjects with 4 images each."""
+    return make_people(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A MobileFaceNet with fixed random weights and statistics of its own."""
+    torch.manual_seed(5)
+    model = build("mobilefacenet").train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.randn(8, 3, 112, 112))
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_file(model.state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches go to a folder of the test session, not to the user's."""
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path_factory.getbasetemp() / "home"))
