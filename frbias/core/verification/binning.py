@@ -46,7 +46,8 @@ class Bins:
     def lower_edges(self) -> Scores:
         """Smallest score of every bin, shape (count,), in the scores' dtype; the first is -inf."""
         kind = self.low.dtype.type
-        edges = (self.low + np.arange(self.count).astype(self.low.dtype) / self.scale).astype(self.low.dtype)
+        steps = np.arange(self.count).astype(self.low.dtype)
+        edges: Scores = (self.low + steps / self.scale).astype(self.low.dtype)
         wanted = np.arange(self.count)
         for _ in range(64):
             too_low = self.of(edges) < wanted
@@ -60,12 +61,7 @@ class Bins:
                 break
             edges = np.where(can_fall, below, edges)
         edges[0] = kind(-np.inf)
-        found: Scores = edges
-        return found
-
-    def centres(self) -> npt.NDArray[np.float64]:
-        """Middle of every bin, shape (count,)."""
-        return float(self.low) + (np.arange(self.count) + 0.5) / float(self.scale)
+        return edges
 
 
 def cosine_bins() -> Bins:

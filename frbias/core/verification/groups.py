@@ -5,7 +5,7 @@ A sample belongs to at most one group; samples in none are counted and reported.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -192,6 +192,39 @@ def cross(first: Grouping, second: Grouping) -> Grouping:
     codes = np.where(both, np.searchsorted(present, combined), NO_GROUP).astype(np.int64)
     rule = first.rule if first.rule == second.rule else f"{first.by}: {first.rule}; {second.by}: {second.rule}"
     return Grouping(names, codes, f"{first.by} x {second.by}", rule, (*first.gaps, *second.gaps), first.protocol)
+
+
+def grouping_named(text: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> Grouping:
+    """Groups as given to ``--groups``: age groups, a column, or crossings joined by `` x ``.
+
+    Args:
+        text: ``0-12,13-19,20+``, ``age`` (the default age groups), ``sex``, or ``0-19,20+ x sex``.
+        columns: Values per sample; ``age`` in years.
+
+    Raises:
+        UsageError: A column is unknown or empty, or age groups cannot be read.
+
+    Example:
+        >>> grouping_named("0-19,20+ x sex", {"age": [5, 30], "sex": ["f", "m"]}).names
+        ('0-19 x f', '20+ x m')
+    """
+    found: Grouping | None = None
+    for part in (p.strip() for p in re.split(r"\s+x\s+", text.strip())):
+        if part == "age" or part[:1].isdigit():
+            ages = np.asarray(columns.get("age", ()), dtype=np.float64)
+            if not ages.size:
+                raise UsageError(f"--groups {part!r} needs ages, and the samples have none.")
+            one = group_by_age(ages, DEFAULT_GROUPS if part == "age" else part)
+        elif part in columns:
+            one = group_by_value(columns[part], part)
+        else:
+            raise UsageError(
+                f"--groups {part!r} is no column of the samples; there are {', '.join(columns) or 'none'}, "
+                f"or write age groups such as {DEFAULT_GROUPS}."
+            )
+        found = one if found is None else cross(found, one)
+    assert found is not None
+    return found
 
 
 def protocol_named(name: str) -> Protocol:

@@ -4,7 +4,7 @@ The document's schema is described in ``docs/evaluation.md``. Every number of a 
 number of this document. A value that is undefined is ``null`` and has a reason beside it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from frbias.core.verification.bootstrap import Interval, Replicates
@@ -259,6 +259,10 @@ class Evaluation:
             if result.target == target:
                 return result
         raise KeyError(target)
+
+    def described(self, provenance: dict[str, Any]) -> "Evaluation":
+        """The same evaluation, saying where its scores come from."""
+        return replace(self, provenance=provenance)
 
     def to_json(self, *, curves: bool = True) -> dict[str, Any]:
         """The document of ``docs/evaluation.md``; ``curves=False`` leaves the points of the figures out."""
