@@ -51,7 +51,8 @@ class NamedGlobal:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
+        text = f"{self.module}.{self.name}"[:200]
+        return text if text.isprintable() else ascii(text)[1:-1]
 
 
 @dataclass(frozen=True, eq=False)
