@@ -11,7 +11,10 @@ from frbias.cli.options import BatchSize, Device, Force, Out, Seed, Workers, num
 if TYPE_CHECKING:
     from frbias.synth.backend import AgeSynthesizer
 
-BACKENDS = ("mesh", "cusp", "eg3d")
+# Options of each backend that are handed to it as they are; --ages is parsed for all.
+_OPTIONS = {
+    "mesh": ("subjects", "first_subject", "variants", "size", "seed"),
+}
 _MESH = "Mesh backend"
 
 
@@ -77,25 +80,9 @@ def command(
 
 
 def _build(name: str, options: dict[str, Any]) -> "AgeSynthesizer":
-    from frbias.core.errors import UsageError
+    from frbias.synth.registry import make_backend
 
-    makers = {"mesh": _mesh}
-    if name not in makers:
-        raise UsageError(f"--backend {name!r} is unknown; use {', '.join(BACKENDS)}.")
-    return makers[name](options)
-
-
-def _mesh(options: dict[str, Any]) -> "AgeSynthesizer":
-    chosen = {} if options["ages"] is None else {"ages": tuple(numbers(options["ages"], "--ages"))}
-    from frbias.synth.mesh.backend import MeshBackend, MeshOptions
-
-    return MeshBackend(
-        MeshOptions(
-            subjects=options["subjects"],
-            first_subject=options["first_subject"],
-            variants=options["variants"],
-            size=options["size"],
-            seed=options["seed"],
-            **chosen,
-        )
-    )
+    given = {key: options[key] for key in _OPTIONS.get(name, ())}
+    if options["ages"] is not None:
+        given["ages"] = tuple(numbers(options["ages"], "--ages"))
+    return make_backend(name, given, options["device"])

@@ -1,6 +1,6 @@
 """The mesh generator behind ``frbias generate --backend mesh``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from frbias.synth.backend import Column, Made, Task, WorkUnit
 from frbias.synth.mesh.faces import RenderedFace, Sitter, check_age
 from frbias.synth.mesh.makehuman import LICENCE, WHEEL
 from frbias.synth.mesh.view import Ranges
+from frbias.synth.registry import option_values
 
 # Raised whenever the same options would give other pictures.
 GENERATOR_VERSION = 1
@@ -57,6 +58,16 @@ class MeshOptions:
             raise UsageError("Every age may be named only once.")
         if not (0 <= self.yaw <= 60 and 0 <= self.pitch <= 30 and 0 <= self.roll <= 45):
             raise UsageError("Head poses are limited to 60 degrees of yaw, 30 of pitch and 45 of roll.")
+
+
+def make(options: Mapping[str, Any], device: str) -> "MeshBackend":
+    """A backend from plain option values; ``device`` is ignored, the renderer runs on the processor.
+
+    Raises:
+        UsageError: An option is unknown, missing or out of range.
+    """
+    chosen = MeshOptions(**{"subjects": 20, **option_values(MeshOptions, "mesh", options)})
+    return MeshBackend(chosen)
 
 
 class MeshBackend:

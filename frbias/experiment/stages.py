@@ -1,0 +1,196 @@
+"""Running an experiment: every stage in order, each into its own folder, each skipped when it is fresh.
+
+::
+
+    <out>/train/images, <out>/train/aligned      the set to fine-tune on
+    <out>/test/images, <out>/test/aligned        the set to evaluate on, other people
+    <out>/run                                    the fine-tuned recogniser
+    <out>/embeddings/baseline, .../finetuned     test faces seen by either
+    <out>/comparison                             evaluation.json, figures
+    <out>/report.html                            what came out, self-contained
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frbias.core.assets.store import resolve_data
+from frbias.core.backbones.registry import load_backbone
+from frbias.core.embedding import embed
+from frbias.core.embeddings import FILE_NAME, Embeddings, read_embeddings
+from frbias.core.errors import BadInputError
+from frbias.core.faces.alignment import STAGE as ALIGN_STAGE
+from frbias.core.faces.alignment import AlignOptions, align
+from frbias.core.progress import SILENT, Progress
+from frbias.core.provenance import read_provenance
+from frbias.core.reporting.evaluations import write_result
+from frbias.core.samples import SampleTable, read_samples
+from frbias.core.training import FinetuneResult, finetune
+from frbias.core.training.options import options_from
+from frbias.core.verification.paired import Comparison, compare_embeddings
+from frbias.experiment.plan import ExperimentPlan, SetPlan
+from frbias.synth.generation import generate
+from frbias.synth.registry import make_backend
+
+DEFAULT_WEIGHTS = "sface"
+
+
+@dataclass(frozen=True)
+class ExperimentPaths:
+    """Where the parts of an experiment lie.
+
+    Attributes:
+        out: The experiment's folder.
+    """
+
+    out: Path
+
+    def images(self, part: str) -> Path:
+        """Generated images of ``train`` or ``test``."""
+        return self.out / part / "images"
+
+    def aligned(self, part: str) -> Path:
+        """Aligned faces of ``train`` or ``test``."""
+        return self.out / part / "aligned"
+
+    @property
+    def run(self) -> Path:
+        """The fine-tuning run."""
+        return self.out / "run"
+
+    def embeddings(self, name: str) -> Path:
+        """Embeddings of the test faces by ``baseline`` or ``finetuned``."""
+        return self.out / "embeddings" / name
+
+    @property
+    def comparison(self) -> Path:
+        """Evaluation of both recognisers and their paired differences."""
+        return self.out / "comparison"
+
+    @property
+    def report(self) -> Path:
+        """The self-contained page."""
+        return self.out / "report.html"
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What an experiment left.
+
+    Attributes:
+        paths: Where everything is.
+        comparison: Baseline and fine-tuned recogniser on the test set.
+        training: What fine-tuning reports of itself.
+        train_images, test_images: Aligned faces used.
+    """
+
+    paths: ExperimentPaths
+    comparison: Comparison
+    training: FinetuneResult
+    train_images: int
+    test_images: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an experiment may use; none of it changes the result on a CPU.
+
+    Attributes:
+        device: ``auto``, ``cpu`` or ``cuda[:i]``.
+        workers: Worker processes; 0 means one per core.
+        progress: Where to report.
+        tell: Called with one sentence as each stage begins.
+    """
+
+    device: str = "auto"
+    workers: int = 0
+    progress: Progress = SILENT
+    tell: Callable[[str], None] = lambda message: None
+
+
+def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = None) -> ExperimentResult:
+    """Run an experiment, or what is left of it, into ``out``.
+
+    Raises:
+        BadInputError: Train and test share subjects, or a stage cannot use its input.
+        UsageError: ``out`` holds another experiment, or an option is unknown.
+        AssetMissingError: Weights or a data set are not installed.
+    """
+    machine = machine or Machine()
+    paths = ExperimentPaths(Path(out))
+    options = dict(plan.finetune)
+    weights = str(options.pop("weights", DEFAULT_WEIGHTS))
+    settings = options_from({"seed": plan.seed, **options})
+    train = _faces(plan, plan.train, "train", paths, machine)
+    test = _faces(plan, plan.test, "test", paths, machine)
+    _refuse_shared_subjects(plan, train, test)
+    machine.tell(f"fine-tuning {weights} on {len(train)} faces of {len(set(train.subjects))} people")
+    training = finetune(settings, train, paths.run, weights=weights, device=machine.device, progress=machine.progress)
+    machine.tell(f"embedding {len(test)} faces of {len(set(test.subjects))} other people, before and after")
+    baseline = _embed(test, weights, paths.embeddings("baseline"), machine)
+    finetuned = _embed(test, str(paths.run), paths.embeddings("finetuned"), machine)
+    machine.tell("measuring age bias, before and after")
+    comparison = _compare(plan, baseline, finetuned, paths, machine)
+    return ExperimentResult(paths, comparison, training, len(train), len(test))
+
+
+def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPaths, machine: Machine) -> SampleTable:
+    if part.backend:
+        machine.tell(f"making faces to {name} with {part.backend}")
+        backend = make_backend(part.backend, {"seed": plan.seed, **part.options}, machine.device)
+        generate(backend, paths.images(name), workers=machine.workers, progress=machine.progress)
+        table = read_samples(paths.images(name))
+    else:
+        table = resolve_data(part.data)
+    if (read_provenance(table.root) or {}).get("stage") == ALIGN_STAGE:
+        return table
+    align(
+        table,
+        paths.aligned(name),
+        options=AlignOptions(**plan.align),
+        workers=machine.workers,
+        progress=machine.progress,
+    )
+    return read_samples(paths.aligned(name))
+
+
+def _refuse_shared_subjects(plan: ExperimentPlan, train: SampleTable, test: SampleTable) -> None:
+    if plan.train.backend != plan.test.backend and not (plan.train.data and plan.train.data == plan.test.data):
+        return  # labels of different sources name different people
+    shared = sorted(set(train.subjects) & set(test.subjects))
+    seeds = {str(p.options.get("seed", plan.seed)) for p in (plan.train, plan.test)}
+    if shared and len(seeds) == 1:
+        raise BadInputError(f"Subject {shared[0]} is in both the train and the test set; they must be other people.")
+
+
+def _embed(table: SampleTable, weights: str, out: Path, machine: Machine) -> Embeddings:
+    backbone = load_backbone(weights)
+    embed(table, backbone, out, device=machine.device, progress=machine.progress)
+    return read_embeddings(out / FILE_NAME)
+
+
+def _compare(
+    plan: ExperimentPlan, baseline: Embeddings, finetuned: Embeddings, paths: ExperimentPaths, machine: Machine
+) -> Comparison:
+    failures = baseline.provenance["failure_to_acquire"]
+    settings: dict[str, Any] = {"seed": plan.seed, **plan.evaluate}
+    comparison = compare_embeddings(
+        baseline.matrix,
+        finetuned.matrix,
+        baseline.subjects,
+        baseline.ages,
+        names=(baseline.provenance["name"], "fine-tuned"),
+        failure_to_acquire=failures["failures"] / max(1, failures["attempts"]),
+        progress=machine.progress,
+        **settings,
+    )
+    write_result(comparison, paths.comparison, settings=settings, inputs=_inputs(baseline, finetuned), force=True)
+    return comparison
+
+
+def _inputs(baseline: Embeddings, finetuned: Embeddings) -> dict[str, Any]:
+    return {
+        name: {"weights_sha256": e.provenance["weights_sha256"], "images": e.provenance["inputs"]}
+        for name, e in (("baseline", baseline), ("other", finetuned))
+    }
