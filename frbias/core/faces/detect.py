@@ -59,6 +59,8 @@ class YuNet:
 
     def __init__(self, threshold: float = 0.6) -> None:
         path = str(embedded_model("yunet"))
+        # OpenCV 5 warns about a missing target on every load
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._net = cv2.FaceDetectorYN.create(path, "", (320, 320), threshold, 0.3, 5000)
 
     def detect(self, image: Image) -> list[Face]:

@@ -1,0 +1,43 @@
+"""The built-in experiment behind ``frbias demo``: embedded generator, embedded recogniser, minutes on a laptop."""
+
+from frbias.experiment.plan import ExperimentPlan, make_plan
+
+TRAIN_AGES = (3.0, 10.0, 20.0, 35.0, 52.0, 72.0)
+TEST_AGES = (5.0, 14.0, 26.0, 44.0, 66.0)
+
+
+def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap: int, seed: int) -> ExperimentPlan:
+    """The demo's experiment.
+
+    Test people are numbered from 0, people to train on from 10 000, so that neither set depends on the size of the
+    other. The ages of the test set lie between those trained on, one in each age group, two images of each person
+    and age: the mated comparisons of a group.
+
+    Args:
+        train_subjects: People to fine-tune on (a fifth of them is held out for choosing the epoch).
+        test_subjects: People to measure on.
+        epochs: Passes over the training faces.
+        bootstrap: Subject bootstrap replicates.
+        seed: Seed of everything.
+    """
+    return make_plan(
+        {
+            "name": "frbias demo",
+            "seed": seed,
+            "train": {
+                "backend": "mesh",
+                "subjects": train_subjects,
+                "first_subject": 10_000,
+                "ages": list(TRAIN_AGES),
+                "variants": 1,
+            },
+            "test": {"backend": "mesh", "subjects": test_subjects, "ages": list(TEST_AGES), "variants": 2},
+            "finetune": {"weights": "sface", "frozen": "1,2,3", "epochs": epochs},
+            "evaluate": {
+                "groups": "0-12,13-19,20-39,40-59,60+",
+                "targets": [0.1, 0.01, 0.001],
+                "bootstrap": bootstrap,
+            },
+        },
+        "the demo",
+    )
