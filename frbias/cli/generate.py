@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Options of each backend that are handed to it as they are; --ages is parsed for all.
 _OPTIONS = {
-    "mesh": ("subjects", "first_subject", "variants", "size", "seed"),
+    "mesh": ("subjects", "first_subject", "variants", "size", "seed", "layout"),
 }
 _MESH = "Mesh backend"
 
@@ -26,21 +26,32 @@ def command(
     ages: Annotated[
         str | None, typer.Option("--ages", help="Target ages in years: 5,20,40 or start:stop:step.")
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            help="fgnet: a stand-in for FG-NET (82 subjects, 1002 images, its ages, file names and 68 points).",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
     subjects: Annotated[
-        int, typer.Option("--subjects", min=1, help="Number of identities.", rich_help_panel=_MESH)
-    ] = 20,
+        int | None,
+        typer.Option(
+            "--subjects", min=1, help="Number of identities; 20, or all 82 of a layout.", rich_help_panel=_MESH
+        ),
+    ] = None,
     first_subject: Annotated[
         int, typer.Option("--first-subject", min=0, help="Number of the first identity.", rich_help_panel=_MESH)
     ] = 0,
     variants: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--variants",
             min=1,
-            help="Images per identity and age, each with its own pose and light.",
+            help="Images per identity and age, each with its own pose and light; 2 when left out.",
             rich_help_panel=_MESH,
         ),
-    ] = 2,
+    ] = None,
     size: Annotated[
         int, typer.Option("--size", min=64, max=1024, help="Width and height in pixels.", rich_help_panel=_MESH)
     ] = 256,
@@ -82,7 +93,7 @@ def command(
 def _build(name: str, options: dict[str, Any]) -> "AgeSynthesizer":
     from frbias.synth.registry import make_backend
 
-    given = {key: options[key] for key in _OPTIONS.get(name, ())}
+    given = {key: options[key] for key in _OPTIONS.get(name, ()) if options[key] is not None}
     if options["ages"] is not None:
         given["ages"] = tuple(numbers(options["ages"], "--ages"))
     return make_backend(name, given, options["device"])

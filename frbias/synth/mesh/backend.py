@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from frbias.core.errors import UsageError
-from frbias.synth.backend import Column, Made, Task, WorkUnit
+from frbias.synth.backend import AgeSynthesizer, Column, Made, Task, WorkUnit
 from frbias.synth.mesh.faces import RenderedFace, Sitter, check_age
 from frbias.synth.mesh.makehuman import LICENCE, WHEEL
 from frbias.synth.mesh.view import Ranges
@@ -60,12 +60,18 @@ class MeshOptions:
             raise UsageError("Head poses are limited to 60 degrees of yaw, 30 of pitch and 45 of roll.")
 
 
-def make(options: Mapping[str, Any], device: str) -> "MeshBackend":
+def make(options: Mapping[str, Any], device: str) -> "AgeSynthesizer":
     """A backend from plain option values; ``device`` is ignored, the renderer runs on the processor.
+
+    The option ``layout = "fgnet"`` makes the stand-in for FG-NET instead; it has its own ages and counts.
 
     Raises:
         UsageError: An option is unknown, missing or out of range.
     """
+    if "layout" in options:
+        from frbias.synth.mesh.fgnet_layout import make_in_layout
+
+        return make_in_layout(options)
     chosen = MeshOptions(**{"subjects": 20, **option_values(MeshOptions, "mesh", options)})
     return MeshBackend(chosen)
 
