@@ -50,54 +50,32 @@ def _document(result: "ExperimentResult") -> dict[str, Any]:
     return {
         "out": str(paths.out),
         "report": str(paths.report),
-        "evaluation": str(paths.comparison / "evaluation.json"),
+        "evaluation": str(paths.evaluation),
         "run": str(paths.run),
         "train_images": result.train_images,
         "test_images": result.test_images,
-        "verdict": result.verdict,
-        "targets": [target.to_json() for target in result.comparison.targets],
+        "verdict": result.verdict.headline,
+        "targets": result.document["targets"],
     }
 
 
 def _show(result: "ExperimentResult") -> None:
-    rows = []
-    for target in result.comparison.targets:
-        for name, label in (
-            ("fnmr", "FNMR"),
-            ("garbe", "GARBE"),
-            ("gini_fmr", "  Gini of FMR"),
-            ("gini_fnmr", "  Gini of FNMR"),
-        ):
-            difference = target.differences[name]
-            low, high = difference.interval.low, difference.interval.high
-            between = "" if low is None or high is None else f"{low:+.3f} .. {high:+.3f}"
-            first = f"{target.target:g}" if name == "fnmr" else ""
-            rows.append(
-                (first, label, _number(difference.baseline), _number(difference.other), between, difference.verdict)
-            )
+    from frbias.cli.evaluation_view import show_comparison
+
+    show_comparison(result.document)
     console.say("")
-    console.table(
-        "Before and after fine-tuning, people never trained on",
-        ("FMR target", "measure", "before", "after", "change, 95 % interval", "verdict"),
-        rows,
-        numeric=(0, 2, 3),
-    )
-    console.say("")
-    console.say(f"{result.verdict}")
-    console.say("")
+    console.say(f"[bold]{result.verdict.headline}[/bold]")
+    console.say(result.verdict.meaning)
+    for caution in result.verdict.cautions:
+        console.say(f"  * {caution}")
     paths = result.paths
     places = [
-        ("report", paths.report),
-        ("every number", paths.comparison / "evaluation.json"),
-        ("figures", paths.comparison / "figures"),
+        ("report (open it in a browser)", paths.report),
+        ("every number in it", paths.evaluation),
+        ("rates and figures", paths.comparison),
         ("fine-tuned recogniser", paths.run),
         ("faces to train with", paths.out / "train"),
         ("faces to test with", paths.out / "test"),
     ]
-    console.table(
-        "Where everything is", ("what", "where"), [(what, str(where)) for what, where in places if where.exists()]
-    )
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
+    console.say("")
+    console.table("Where everything is", ("what", "where"), [(what, str(p)) for what, p in places if p.exists()])

@@ -36,7 +36,7 @@ def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap
             "evaluate": {
                 "groups": "0-12,13-19,20-39,40-59,60+",
                 "targets": [0.1, 0.01, 0.001],
-                "bootstrap": bootstrap,
+                "replicates": bootstrap,
             },
         },
         "the demo",

@@ -6,12 +6,13 @@
     <out>/test/images, <out>/test/aligned        the set to evaluate on, other people
     <out>/run                                    the fine-tuned recogniser
     <out>/embeddings/baseline, .../finetuned     test faces seen by either
-    <out>/comparison                             evaluation.json, figures
+    <out>/comparison                             rates, figures
+    <out>/evaluation.json                        both recognisers and their differences: every number of the report
     <out>/report.html                            what came out, self-contained
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,23 @@ from frbias.core.backbones.registry import load_backbone
 from frbias.core.embedding import embed
 from frbias.core.embeddings import FILE_NAME, Embeddings, read_embeddings
 from frbias.core.errors import BadInputError
+from frbias.core.evaluation_stage import COMPARISON_NAME, Selection, compare_sets, write_outcome
 from frbias.core.faces.alignment import STAGE as ALIGN_STAGE
 from frbias.core.faces.alignment import AlignOptions, align
+from frbias.core.files import read_json, write_json
 from frbias.core.progress import SILENT, Progress
-from frbias.core.provenance import read_provenance
-from frbias.core.reporting.evaluations import write_result
+from frbias.core.provenance import claim_folder, read_provenance
+from frbias.core.reporting.html import write_report
+from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.samples import SampleTable, read_samples
 from frbias.core.training import FinetuneResult, finetune
 from frbias.core.training.options import options_from
-from frbias.core.verification.paired import Comparison, compare_embeddings
 from frbias.experiment.plan import ExperimentPlan, SetPlan
 from frbias.synth.generation import generate
 from frbias.synth.registry import make_backend
 
 DEFAULT_WEIGHTS = "sface"
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,11 @@ class ExperimentPaths:
         return self.out / "comparison"
 
     @property
+    def evaluation(self) -> Path:
+        """Every number of the report."""
+        return self.out / "evaluation.json"
+
+    @property
     def report(self) -> Path:
         """The self-contained page."""
         return self.out / "report.html"
@@ -80,13 +89,15 @@ class ExperimentResult:
 
     Attributes:
         paths: Where everything is.
-        comparison: Baseline and fine-tuned recogniser on the test set.
+        document: Both recognisers and their paired differences on the test set (schema ``frbias.comparison``).
+        verdict: What the document says, in words.
         training: What fine-tuning reports of itself.
         train_images, test_images: Aligned faces used.
     """
 
     paths: ExperimentPaths
-    comparison: Comparison
+    document: Document
+    verdict: Verdict
     training: FinetuneResult
     train_images: int
     test_images: int
@@ -131,8 +142,10 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
     baseline = _embed(test, weights, paths.embeddings("baseline"), machine)
     finetuned = _embed(test, str(paths.run), paths.embeddings("finetuned"), machine)
     machine.tell("measuring age bias, before and after")
-    comparison = _compare(plan, baseline, finetuned, paths, machine)
-    return ExperimentResult(paths, comparison, training, len(train), len(test))
+    document = _compare(plan, baseline, finetuned, paths, machine)
+    machine.tell("writing the report")
+    _report(plan, document, test, paths)
+    return ExperimentResult(paths, document, judge(document, held_out=True), training, len(train), len(test))
 
 
 def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPaths, machine: Machine) -> SampleTable:
@@ -172,25 +185,51 @@ def _embed(table: SampleTable, weights: str, out: Path, machine: Machine) -> Emb
 
 def _compare(
     plan: ExperimentPlan, baseline: Embeddings, finetuned: Embeddings, paths: ExperimentPaths, machine: Machine
-) -> Comparison:
-    failures = baseline.provenance["failure_to_acquire"]
-    settings: dict[str, Any] = {"seed": plan.seed, **plan.evaluate}
-    comparison = compare_embeddings(
-        baseline.matrix,
-        finetuned.matrix,
-        baseline.subjects,
-        baseline.ages,
-        names=(baseline.provenance["name"], "fine-tuned"),
-        failure_to_acquire=failures["failures"] / max(1, failures["attempts"]),
-        progress=machine.progress,
-        **settings,
+) -> Document:
+    selection = selection_of(plan)
+    names = (str(baseline.provenance["name"]), "fine-tuned")
+    folder = claim_folder(
+        paths.comparison,
+        stage="compare",
+        arguments={**selection.to_json(), "names": list(names)},
+        inputs={
+            name: {"weights_sha256": e.provenance["weights_sha256"], "images": e.provenance["inputs"]}
+            for name, e in (("baseline", baseline), ("other", finetuned))
+        },
     )
-    write_result(comparison, paths.comparison, settings=settings, inputs=_inputs(baseline, finetuned), force=True)
-    return comparison
+    if not folder.finished:
+        comparison = compare_sets(baseline, finetuned, selection, names=names, progress=machine.progress)
+        folder.finish(write_outcome(folder.path, comparison))
+    document: Document = read_json(paths.comparison / COMPARISON_NAME)
+    write_json(paths.evaluation, document)
+    return document
 
 
-def _inputs(baseline: Embeddings, finetuned: Embeddings) -> dict[str, Any]:
-    return {
-        name: {"weights_sha256": e.provenance["weights_sha256"], "images": e.provenance["inputs"]}
-        for name, e in (("baseline", baseline), ("other", finetuned))
-    }
+def selection_of(plan: ExperimentPlan) -> Selection:
+    """What the plan wants measured.
+
+    Raises:
+        BadInputError: The section ``[evaluate]`` has an unknown option.
+    """
+    known = {field.name for field in fields(Selection)}
+    unknown = sorted(plan.evaluate.keys() - known)
+    if unknown:
+        raise BadInputError(f"[evaluate] has no option {unknown[0]!r}; it has {', '.join(sorted(known))}.")
+    chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plan.evaluate.items()}
+    chosen.setdefault("seed", plan.seed)
+    return Selection(**chosen)
+
+
+def _report(plan: ExperimentPlan, document: Document, test: SampleTable, paths: ExperimentPaths) -> None:
+    stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
+    stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
+    people = read_samples(paths.images("test")) if plan.test.backend else test
+    write_report(
+        paths.report,
+        document,
+        source=paths.evaluation.name,
+        people=people,
+        stages=[folder for folder in stages if folder.is_dir()],
+        held_out=True,
+        title=plan.name,
+    )
