@@ -1,0 +1,185 @@
+"""The report: one self-contained HTML page, made from the JSON document of an evaluation or a comparison.
+
+Nothing is loaded from anywhere: style and pictures are inlined, there are no scripts. Every number of the findings
+carries the path of its value in the document (:mod:`frbias.core.reporting.tracing`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from frbias import __version__
+from frbias.core.files import write_text
+from frbias.core.progress import SILENT, Progress
+from frbias.core.reporting.documents import checked
+from frbias.core.reporting.figures import Drawn, draw_all
+from frbias.core.reporting.lanes import Side, garbe_lanes, rate_band, rate_lanes
+from frbias.core.reporting.making import read_stages
+from frbias.core.reporting.people import contact_sheet, data_uri
+from frbias.core.reporting.tracing import Tracer
+from frbias.core.reporting.verdict import headline_index, is_comparison, judge
+from frbias.core.samples import SampleTable
+
+Document = dict[str, Any]
+FIGURES = "figures"
+_PAIRED = ("differences", "fairness_of_both")
+_SECTIONS = {
+    "Score distributions": ("distributions_by_group",),
+    "Detection error trade-off": ("det",),
+    "Across ages and groups": ("distributions_by_age_gap", "fnmr_by_age", "fmr_by_groups"),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page.
+
+    Attributes:
+        title, caption: Text.
+        picture: Data URI.
+        csv: Place of the plotted points, relative to the page.
+    """
+
+    title: str
+    caption: str
+    picture: str
+    csv: str
+
+
+def write_report(
+    out_html: Path,
+    document: Any,
+    *,
+    source: str = "evaluation.json",
+    people: SampleTable | None = None,
+    stages: Sequence[Path] = (),
+    held_out: bool | None = None,
+    origin: str | None = None,
+    title: str | None = None,
+    target: float | None = None,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write the page and, in ``figures/`` beside it, the figures it shows.
+
+    Args:
+        out_html: The page.
+        document: An Evaluation or Comparison, or the JSON document of one.
+        source: Name of the file (relative to the page) that holds exactly this document.
+        people: Images for the contact sheet.
+        stages: Folders of the stages that led here, in order, for "how it was made".
+        held_out: Whether the people were kept out of the training of the models; None: not known.
+        origin: Sentence about synthetic images; default: what the table and folder of ``people`` say.
+        title: Title of the page.
+        target: Target FMR of the headline; default: nearest to 0.01.
+        progress: Where to report.
+
+    Returns:
+        ``out_html``.
+
+    Raises:
+        BadInputError: The document is neither an evaluation nor a comparison, or a stage has no provenance.
+    """
+    out_html = Path(out_html)
+    facts = checked(document.to_json() if hasattr(document, "to_json") else document, source)
+    sides = _sides(facts, target)
+    made = read_stages(stages, out_html.parent)
+    if people is not None and origin is None:
+        from frbias.core.datasets.loading import synthetic_origin
+
+        origin = synthetic_origin(people)
+    trace = Tracer(facts, source)
+    with progress.task("drawing figures", len(sides) + 1) as advance:
+        drawn = _drawn(facts, sides, out_html.parent / FIGURES, target, advance)
+    verdict = judge(facts, target=target, held_out=held_out)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title or ("Is it fairer now?" if is_comparison(facts) else "Is it fair?"),
+            document=facts,
+            paired=is_comparison(facts),
+            n=trace,
+            source=source,
+            sides=sides,
+            verdict=verdict,
+            garbe=garbe_lanes(facts, sides),
+            fnmr=rate_lanes(facts, sides, "fnmr", verdict.index),
+            fmr=rate_lanes(facts, sides, "fmr", verdict.index),
+            rate_band=rate_band,
+            sheet=None if people is None else contact_sheet(people),
+            origin=origin,
+            paired_figures=_pictures(drawn[0], _PAIRED, out_html.parent) if is_comparison(facts) else [],
+            sections=_figure_sections(drawn, out_html.parent, is_comparison(facts)),
+            stages=made,
+            version=__version__,
+            style=_template("style.css"),
+        )
+    )
+    write_text(out_html, page)
+    return out_html
+
+
+def _sides(document: Document, target: float | None) -> list[Side]:
+    index = headline_index(document, target)
+    if not is_comparison(document):
+        return [Side("", "b", index)]
+    wanted = document["targets"][index]["target"]
+    found = []
+    for key, css in (("baseline", "a"), ("other", "b")):
+        position = next(i for i, r in enumerate(document[key]["targets"]) if r["target"] == wanted)
+        found.append(Side(f"{key}.", css, position))
+    return found
+
+
+def _drawn(
+    document: Document, sides: Sequence[Side], folder: Path, target: float | None, advance: Any
+) -> list[tuple[Drawn, ...]]:
+    jobs = [(document, folder)]
+    if is_comparison(document):
+        jobs += [(document[side.prefix[:-1]], folder / side.prefix[:-1]) for side in sides]
+    drawn = []
+    for facts, place in jobs:
+        drawn.append(draw_all(facts, place, target=target))
+        advance(1)
+    return drawn
+
+
+def _figure_sections(drawn: Sequence[tuple[Drawn, ...]], beside: Path, paired: bool) -> list[tuple[str, list[Picture]]]:
+    sources = drawn[1:] if paired else drawn
+    sections = []
+    for name, wanted in _SECTIONS.items():
+        pictures = [p for figure in wanted for group in sources for p in _pictures(group, (figure,), beside)]
+        if pictures:
+            sections.append((name, pictures))
+    return sections
+
+
+def _pictures(drawn: Sequence[Drawn], names: Sequence[str], beside: Path) -> list[Picture]:
+    return [
+        Picture(
+            figure.title,
+            figure.caption,
+            data_uri(figure.svg.read_bytes(), "image/svg+xml"),
+            figure.csv.relative_to(beside).as_posix(),
+        )
+        for name in names
+        for figure in drawn
+        if figure.name == name
+    ]
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("frbias.core.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _template(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

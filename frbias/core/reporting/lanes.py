@@ -1,0 +1,134 @@
+"""Interval charts of a page: one lane per value, with its interval and what chance reaches, as plain geometry."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from frbias.core.reporting.tracing import resolve
+from frbias.core.reporting.verdict import floor_path
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the evaluations a document holds.
+
+    Attributes:
+        prefix: Path of the evaluation, ending in a dot; empty when it is the document itself.
+        css: ``a`` (baseline or only one) or ``b``.
+        index: Position of the headline target in its ``targets``.
+    """
+
+    prefix: str
+    css: str
+    index: int
+
+    def at(self, path: str = "") -> str:
+        """Path of something in the record of the headline target."""
+        return f"{self.prefix}targets.{self.index}.{path}"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One value on a chart; the paths lead to the numbers, the rest is geometry in per cent of the width.
+
+    Attributes:
+        css: Colour class.
+        name: Path of the model's name.
+        value, low, high: Paths; ``low`` and ``high`` empty without an interval.
+        dot, start, width: Where the dot is, where the interval starts and how wide it is.
+        chance: Right end of the noise floor; None without one.
+        floor: Path of the noise floor's p95, empty without one.
+    """
+
+    css: str
+    name: str
+    value: str
+    low: str
+    high: str
+    dot: float | None
+    start: float
+    width: float
+    chance: float | None = None
+    floor: str = ""
+
+
+@dataclass(frozen=True)
+class LaneGroup:
+    """Lanes under one heading (a target, a group), and the path of their paired difference.
+
+    Attributes:
+        head: Path of what the heading shows.
+        lanes: One per side.
+        change: Path of the difference record, empty for a single evaluation.
+    """
+
+    head: str
+    lanes: tuple[Lane, ...]
+    change: str = ""
+
+
+def garbe_lanes(document: Document, sides: Sequence[Side]) -> list[LaneGroup]:
+    """GARBE at every target, one lane per side, on 0..1, with the noise floor."""
+    groups = []
+    for i in range(len(document["targets"])):
+        lanes = []
+        for side in sides:
+            target = document["targets"][i]["target"]
+            records = resolve(document, f"{side.prefix}targets")
+            position = next(k for k, r in enumerate(records) if r["target"] == target)
+            base = f"{side.prefix}targets.{position}"
+            lanes.append(_lane(document, side, f"{base}.garbe", _measure_band(document, base), 1.0, base))
+        groups.append(LaneGroup(f"targets.{i}.target", tuple(lanes), f"targets.{i}.garbe" if len(sides) > 1 else ""))
+    return groups
+
+
+def rate_lanes(document: Document, sides: Sequence[Side], rate: str, index: int) -> list[LaneGroup]:
+    """FMR or FNMR of every group at the headline target, on a common scale that starts at 0."""
+    records = [resolve(document, side.at("groups")) for side in sides]
+    bands = [[rate_band(group, rate) for group in groups] for groups in records]
+    highest = [
+        resolve(g, high)
+        for groups, row in zip(records, bands, strict=True)
+        for g, (_, high) in zip(groups, row, strict=True)
+    ]
+    top = max([v for v in highest if v is not None] + [g[rate] for groups in records for g in groups] + [1e-9]) * 1.04
+    result = []
+    for i in range(len(records[0])):
+        lanes = []
+        for side, row in zip(sides, bands, strict=True):
+            base = side.at(f"groups.{i}")
+            band = tuple(f"{base}.{path}" for path in row[i])
+            lanes.append(_lane(document, side, f"{base}.{rate}", (band[0], band[1]), top))
+        change = f"targets.{index}.groups.{i}.{rate}" if len(sides) > 1 else ""
+        result.append(LaneGroup(sides[0].at(f"groups.{i}.name"), tuple(lanes), change))
+    return result
+
+
+def rate_band(group: Document, rate: str) -> tuple[str, str]:
+    """Paths of the interval of a group's rate: bootstrap, or Wilson without one or without errors to draw from."""
+    booted = group[f"{rate}_bootstrap"]
+    if group[rate] and booted is not None and booted["low"] is not None:
+        return f"{rate}_bootstrap.low", f"{rate}_bootstrap.high"
+    return f"{rate}_wilson.0", f"{rate}_wilson.1"
+
+
+def _measure_band(document: Document, base: str) -> tuple[str, str]:
+    band = resolve(document, f"{base}.measures.garbe").get("bootstrap")
+    if band is None or band["low"] is None:
+        return "", ""
+    return f"{base}.measures.garbe.bootstrap.low", f"{base}.measures.garbe.bootstrap.high"
+
+
+def _lane(document: Document, side: Side, value: str, band: tuple[str, str], top: float, record: str = "") -> Lane:
+    def place(path: str) -> float | None:
+        number = resolve(document, path) if path else None
+        return None if number is None or not math.isfinite(number) else round(100 * min(max(number / top, 0), 1), 3)
+
+    below = floor_path(resolve(document, record)) if record else None
+    floor = f"{record}.{below}.p95" if below else ""
+    start, end = place(band[0]), place(band[1])
+    width = 0.0 if start is None or end is None else round(end - start, 3)
+    return Lane(side.css, f"{side.prefix}name", value, *band, place(value), start or 0.0, width, place(floor), floor)

@@ -1,0 +1,135 @@
+"""What a document says in one honest sentence, and the paths of the numbers in it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from frbias.core.reporting.figures import nearest_target
+from frbias.core.reporting.tracing import resolve
+
+BETTER, WORSE, UNCLEAR, NONE = "better", "worse", "no clear difference", "no interval"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The finding at the headline target.
+
+    Attributes:
+        tone: ``good``, ``bad`` or ``open``; colours the panel.
+        headline: A few words, without numbers.
+        meaning: What the words rest on, one sentence without numbers.
+        cautions: What a reader must not overlook, sentences without numbers.
+        index: Position of the headline target in ``targets``.
+    """
+
+    tone: str
+    headline: str
+    meaning: str
+    cautions: tuple[str, ...]
+    index: int
+
+
+def headline_index(document: dict[str, Any], target: float | None) -> int:
+    """Position in ``targets`` of the record that the headline is about: the one nearest to ``target`` (0.01)."""
+    first = document["baseline"] if is_comparison(document) else document
+    wanted = nearest_target(first, target)
+    return next(i for i, record in enumerate(document["targets"]) if record["target"] == wanted)
+
+
+def is_comparison(document: dict[str, Any]) -> bool:
+    """True for a paired comparison, False for one evaluation."""
+    return bool(document["schema"] == "frbias.comparison")
+
+
+def judge(document: dict[str, Any], *, target: float | None = None, held_out: bool | None = None) -> Verdict:
+    """The verdict on a comparison (is the other model fairer?) or on one evaluation (is it biased beyond chance?).
+
+    Args:
+        document: Document of either schema.
+        target: Headline target FMR; default: nearest to 0.01.
+        held_out: Whether the people were kept out of training; None: not known.
+    """
+    index = headline_index(document, target)
+    if is_comparison(document):
+        return _judge_pair(document, index, held_out)
+    return _judge_one(document, index, held_out)
+
+
+def _judge_pair(document: dict[str, Any], index: int, held_out: bool | None) -> Verdict:
+    record = document["targets"][index]
+    fairness, errors = record["garbe"]["verdict"], record["fnmr"]["verdict"]
+    other, baseline = document["other"]["name"], document["baseline"]["name"]
+    people = {True: "unseen people", False: "people of its own training set", None: "these people"}[held_out]
+    tone, headline = {
+        BETTER: ("good", f"{other} is fairer across groups than {baseline} on {people}."),
+        WORSE: ("bad", f"{other} is less fair across groups than {baseline} on {people}."),
+        UNCLEAR: ("open", f"Inconclusive: no clear difference in fairness between {other} and {baseline} on {people}."),
+    }.get(fairness, ("open", f"Undecided: fairness of {other} and {baseline} cannot be compared on {people}."))
+    if fairness == BETTER and (held_out is False or errors == WORSE):
+        tone = "open"
+    accuracy = {
+        BETTER: "It also misses fewer mated comparisons."
+        if fairness == BETTER
+        else "It misses fewer mated comparisons.",
+        WORSE: "But it misses more mated comparisons: fairness alone is not an improvement.",
+        UNCLEAR: "The share of missed mated comparisons shows no clear difference.",
+    }.get(errors, "")
+    return Verdict(tone, headline, accuracy, tuple(_pair_cautions(document, index, held_out)), index)
+
+
+def _pair_cautions(document: dict[str, Any], index: int, held_out: bool | None) -> list[str]:
+    found = [_training_caution(held_out)]
+    if not document.get("paired"):
+        found.append("Computed without a bootstrap, so there are no intervals and nothing is decided.")
+    sides = [document[side]["targets"][index] for side in ("baseline", "other")]
+    if all(within_chance(side) for side in sides):
+        found.append("Both GARBE values are within what groups of equal error rates reach by chance.")
+    if any(few_errors(side) for side in sides):
+        found.append("Some groups have few errors (rule of 30): their rates, and GARBE with them, are imprecise.")
+    return [caution for caution in found if caution]
+
+
+def _judge_one(document: dict[str, Any], index: int, held_out: bool | None) -> Verdict:
+    record, name = document["targets"][index], document["name"]
+    by = document["groups"]["by"]
+    cautions = [_training_caution(held_out)]
+    if few_errors(record):
+        cautions.append("Some groups have few errors (rule of 30): their rates, and GARBE with them, are imprecise.")
+    kept = tuple(caution for caution in cautions if caution)
+    chance = within_chance(record)
+    if chance is None:
+        return Verdict("open", f"Undecided: the bias of {name} by {by} cannot be told from chance.", "", kept, index)
+    if chance:
+        meaning = "Groups of equal error rates would reach this GARBE by chance."
+        return Verdict(
+            "open", f"Inconclusive: no bias of {name} by {by} beyond chance was found.", meaning, kept, index
+        )
+    meaning = "GARBE is higher than groups of equal error rates reach by chance."
+    return Verdict("bad", f"{name} treats groups of {by} unequally, beyond chance.", meaning, kept, index)
+
+
+def _training_caution(held_out: bool | None) -> str:
+    return {
+        True: "",
+        False: "These people were in the training set: this says nothing about others.",
+        None: "Whether these people were in a training set is not recorded here.",
+    }[held_out]
+
+
+def floor_path(record: dict[str, Any]) -> str | None:
+    """Path below a target's record of the most honest noise floor of GARBE there is."""
+    for kind in ("clustered", "independent"):
+        if (record.get("noise_floor") or {}).get(kind, {}).get("garbe"):
+            return f"noise_floor.{kind}.garbe"
+    return None
+
+
+def within_chance(record: dict[str, Any]) -> bool | None:
+    """Whether GARBE is at most the 95th percentile of its noise floor; None when that cannot be told."""
+    path = floor_path(record)
+    limit = resolve(record, path)["p95"] if path else None
+    return None if limit is None or record["garbe"] is None else bool(record["garbe"] <= limit)
+
+
+def few_errors(record: dict[str, Any]) -> bool:
+    """Whether a group has fewer than 30 errors of either kind."""
+    return any(group[f"{rate}_flags"] for group in record["groups"] for rate in ("fmr", "fnmr"))
