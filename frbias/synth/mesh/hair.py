@@ -40,7 +40,7 @@ class Style:
         gravity: Downward turn per step. crown, part, back, down: Shares of the flow away from the crown, from the
             parting to the sides, backwards and downwards. curl: Waviness. volume: Thickness of the layer.
         fringe: Height, in head units over the centre, down to which hair may lie on the forehead. hug: Share by which hair that
-            stands off is drawn back to its layer at each step.
+            stands off is drawn back to its layer at each step. tight: Share of the curl that each hair has to itself, not with its lock.
     """
 
     length: float
@@ -55,6 +55,7 @@ class Style:
     volume: float = 0.06
     fringe: float = 0.6
     hug: float = 0.0
+    tight: float = 0.0
 
 
 STYLES = {
@@ -62,14 +63,16 @@ STYLES = {
     "short": Style(0.30, 6, 0.42, 0.08, crown=1.0, part=0.25, down=0.6, volume=0.05, fringe=0.28, hug=0.35),
     "side": Style(0.50, 7, 0.40, 0.14, part=1.0, down=0.25, back=0.25, volume=0.07, fringe=0.33, hug=0.35),
     "quiff": Style(0.42, 7, 0.85, 0.08, back=0.9, part=0.15, down=0.25, volume=0.09, fringe=0.45),
-    "curly": Style(0.38, 8, 0.8, 0.05, crown=0.8, down=0.2, curl=1.1, volume=0.12, fringe=0.28),
+    "curly": Style(0.38, 8, 0.8, 0.05, crown=0.8, down=0.2, curl=1.0, volume=0.15, fringe=0.28, hug=0.3, tight=0.45),
     "long": Style(2.0, 12, 0.25, 0.40, part=0.9, down=0.5, back=0.25, volume=0.08, fringe=0.5),
     "bob": Style(1.10, 11, 0.30, 0.36, part=0.9, down=0.5, back=0.15, curl=0.12, volume=0.10, fringe=0.42),
     "wavy": Style(1.60, 12, 0.40, 0.32, part=0.9, down=0.4, back=0.2, curl=0.55, volume=0.14, fringe=0.45),
     "tied": Style(0.95, 9, 0.12, 0.0, back=1.0, part=0.05, down=-0.7, curl=0.05, volume=0.045, fringe=0.6, hug=0.9),
     "fringe": Style(1.35, 12, 0.25, 0.42, crown=1.0, down=0.55, curl=0.10, volume=0.09, fringe=0.14),
-    "afro": Style(0.40, 7, 2.0, 0.0, curl=0.9, volume=0.16, fringe=0.38),
-    "set": Style(0.50, 8, 0.42, 0.20, crown=0.7, part=0.3, down=0.2, curl=0.6, volume=0.14, fringe=0.32),
+    "afro": Style(0.62, 10, 2.0, 0.0, curl=0.8, volume=0.30, fringe=0.38, hug=0.45, tight=0.9),
+    "set": Style(
+        0.50, 8, 0.42, 0.20, crown=0.7, part=0.3, down=0.2, curl=0.6, volume=0.16, fringe=0.32, hug=0.3, tight=0.3
+    ),
     "baby": Style(0.22, 5, 0.25, 0.12, crown=1.0, down=0.2, curl=0.2, volume=0.02, fringe=0.35, hug=0.7),
 }
 # |azimuth| of the face's border at heights -1.3, -1.1 ... 0.7 over the head's centre, in head units
@@ -147,8 +150,8 @@ class HairGrower:
             scale * (0.012 + style.volume * (0.25 + 0.75 * self._chance[kept])),
             0.07 * traits[:, 1],
             np.full(len(kept), style.gravity),
-            0.30 * curl * self._lock_noise[lock][:, : style.points],
-            (0.06 + 0.07 * curl) * self._own_noise[kept][:, : style.points],
+            0.30 * curl * (1 - style.tight) * self._lock_noise[lock][:, : style.points],
+            (0.06 + 0.07 * curl + 0.45 * curl * style.tight) * self._own_noise[kept][:, : style.points],
             np.append(_BORDER, style.fringe),
             (frame.centre.astype(np.float64), scale, _skull(self._head, drawn, frame), style.hug),
             paths,

@@ -185,7 +185,7 @@ def _iris(rng: np.random.Generator, dark: float) -> Colour:
 
 def _skin(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Skin:
     tone = float(ancestry @ np.array([1.65, 0.46, 0.26])) + float(rng.normal(0.0, 0.14)) * (1 + float(ancestry[0]))
-    melanin = float(np.clip(tone, 0.15, 1.9))
+    melanin = float(np.clip(tone, 0.17, 1.9))
     stubble = float(np.clip(rng.normal(0.30, 0.3), 0.0, 1.0))
     return Skin(
         melanin=melanin,
@@ -219,8 +219,8 @@ def _hair(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Hair:
         peak=float(-abs(rng.normal(0.0, 0.05))),
         bald=float(rng.uniform(0.0, 0.1) if female else rng.uniform(0.05, 1.0)),
         bald_onset=float(rng.uniform(24.0, 55.0)),
-        grey_onset=float(rng.normal(53.0, 7.0)),
-        grey_years=float(rng.uniform(3.5, 7.0)),
+        grey_onset=float(rng.normal(54.0, 6.0)),
+        grey_years=float(rng.uniform(5.0, 8.5)),
         brow_thickness=float(np.clip(rng.normal(0.040 if female else 0.056, 0.013), 0.018, 0.09)),
         brow_arch=float(rng.normal(0.032 if female else 0.014, 0.022)),
         brow_height=float(rng.normal(0.0, 0.022)),

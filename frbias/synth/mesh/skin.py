@@ -18,7 +18,7 @@ from frbias.synth.mesh.wrinkles import Wrinkles
 FloatArray = npt.NDArray[np.float32]
 
 # Albedo = BARE * exp(-melanin * MELANIN - blood * BLOOD), per red, green, blue (Beer-Lambert, coefficients by eye).
-BARE = np.array([0.90, 0.79, 0.68], np.float32)
+BARE = np.array([0.86, 0.725, 0.60], np.float32)
 MELANIN = np.array([0.72, 1.0, 1.33], np.float32)
 BLOOD = np.array([0.12, 0.95, 0.75], np.float32)
 _GREY = np.array([0.42, 0.41, 0.40], np.float32)
@@ -77,8 +77,8 @@ class SkinPainter:
         height = groove + np.float32(0.05 + 0.06 * np.interp(years, [8, 25], [0, 1])) * fields["fine"]
         height = height + np.float32(loose) * fields["mottle"] * zones.front
         rough = np.interp(years, [2, 20, 80], [0.56, 0.49, 0.55]) + 0.05 * fields["gloss"]
-        rough = rough - 0.10 * zones.lips - 0.05 * zones.nose
-        return _pack(albedo, np.clip(rough, 0.3, 0.9), height)
+        rough = rough - 0.10 * zones.lips - 0.05 * zones.nose + 0.5 * self._scalp.cover(self._place, age)
+        return _pack(albedo, np.clip(rough, 0.3, 0.95), height)
 
     def _albedo(self, years: float) -> FloatArray:
         skin, zones, fields = self._person.skin, self._zones, self._fields
@@ -92,7 +92,7 @@ class SkinPainter:
         melanin += 0.10 * zones.lids + 0.11 * old * np.maximum(fields["mottle"], 0)
         blood = skin.blood * (1 + 0.14 * fields["blood"] + 0.08 * fields["middle"])
         blood += (skin.blush + 0.14 * child) * (zones.cheeks + 0.8 * zones.nose) + 0.16 * zones.ears
-        blood += 0.10 * zones.under_eye + 0.14 * old * np.maximum(fields["patch"], 0) * zones.front
+        blood += 0.10 * zones.under_eye + 0.085 * old * np.maximum(fields["patch"], 0) * zones.front
         lips = zones.lips
         faded = float(np.interp(years, [30, 80], [1.0, 0.55]))
         blood += lips * (0.22 + 0.45 * skin.lip_redness) * faded

@@ -1,0 +1,43 @@
+import hashlib
+
+import pandas as pd
+
+from frbias.core.samples import POINT_COLUMNS, read_samples
+from frbias.synth.generation import generate
+from frbias.synth.mesh.backend import MeshBackend, MeshOptions, render_face
+
+OPTIONS = MeshOptions(subjects=3, first_subject=12, ages=(4.0, 35.5), variants=1, seed=7, size=96)
+
+
+def _hashes(folder):
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in (".png", ".csv"))
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_the_files_are_the_same_for_any_number_of_workers_and_any_selection(tmp_path):
+    generate(MeshBackend(OPTIONS), tmp_path / "one", workers=1)
+    generate(MeshBackend(OPTIONS), tmp_path / "two", workers=2, batch_size=3)
+    one = _hashes(tmp_path / "one")
+    assert one == _hashes(tmp_path / "two")
+    assert "00013/00013_35.5_0.png" in one
+    fewer = MeshOptions(subjects=1, first_subject=13, ages=(35.5,), variants=1, seed=7, size=96)
+    generate(MeshBackend(fewer), tmp_path / "few", workers=1)
+    name = "00013/00013_35.5_0.png"
+    assert _hashes(tmp_path / "few")[name] == one[name]
+
+
+def test_the_table_says_what_was_drawn(tmp_path):
+    generate(MeshBackend(OPTIONS), tmp_path / "set", workers=1)
+    table = read_samples(tmp_path / "set")
+    assert table.subjects == ["00012", "00012", "00013", "00013", "00014", "00014"]
+    assert list(table.ages) == [4.0, 35.5] * 3
+    frame = table.frame
+    assert set(frame["sex"]) <= {"m", "f"}
+    assert set(frame["generator"]) == {"mesh"}
+    assert "ethnicity" not in frame.columns
+    face = render_face(13, 35.5, 0, OPTIONS)
+    row = frame[frame["file_name"] == "00013/00013_35.5_0.png"].iloc[0]
+    known = row[list(POINT_COLUMNS)].to_numpy(dtype=float).reshape(5, 2)
+    assert abs(known - face.points5).max() < 1e-3
+    assert abs(row["yaw"] - face.yaw) < 1e-3
+    assert isinstance(frame, pd.DataFrame)
