@@ -86,10 +86,9 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
             raise _refused(archive, info.filename, "is a link or a device")
         if info.flag_bits & 1:
             raise RuntimeError("encrypted")
+        name = _safe_name(archive, info.filename)
         if not info.is_dir():
-            yield Member(_safe_name(archive, info.filename), info.file_size, info.filename)
-        else:
-            _safe_name(archive, info.filename)
+            yield Member(name, info.file_size, info.filename)
 
 
 def _tar_members(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:

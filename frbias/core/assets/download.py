@@ -140,6 +140,7 @@ def _transfer(part: _Part, progress: Progress) -> None:
 def _receive(
     answer: requests.Response, write: Callable[[bytes], object], advance: Callable[[int], None], left: int
 ) -> int:
+    answer.raw.enforce_content_length = False  # what arrived before a cut is kept; the count is checked by the caller
     received = 0
     for chunk in answer.iter_content(_CHUNK):
         received += len(chunk)
