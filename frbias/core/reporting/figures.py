@@ -108,7 +108,8 @@ def colours(count: int) -> list[Any]:
     import matplotlib
     import numpy as np
 
-    return list(matplotlib.colormaps["viridis"](np.linspace(0.02, 0.86, max(count, 1)) if count > 1 else [0.25]))
+    places = [0.25] if count == 1 else np.linspace(0.02, 0.86, count)
+    return [matplotlib.colormaps["viridis"](float(place)) for place in places]
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:

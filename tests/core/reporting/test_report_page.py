@@ -1,0 +1,285 @@
+"""The report page: every number is one of the document, nothing is loaded, the verdict says what the document says."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frbias.core.errors import BadInputError
+from frbias.core.images import write_png
+from frbias.core.provenance import claim_folder
+from frbias.core.reporting.html import write_report
+from frbias.core.reporting.tracing import MINUS, resolve
+from frbias.core.samples import make_table, write_samples
+from frbias.core.verification.evaluation import evaluate_embeddings
+from frbias.core.verification.paired import Comparison, compare_embeddings
+
+GROUPS = "0-12,13-59,60+"
+
+
+class Page(HTMLParser):
+    """The shown numbers with their paths, the loose text of traced parts, and every address."""
+
+    VOID = frozenset({"meta", "img", "col", "br", "link", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.shown: list[tuple[str, str]] = []
+        self.loose: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self._open: list[dict[str, str | None]] = []
+        self.feed(text)
+        assert self._open == [], "an element is not closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "action", "data", "poster")]
+        if "data-json" in found:
+            self.shown.append((found["data-json"] or "", ""))
+        if tag not in self.VOID:
+            self._open.append({"": tag, **found})
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()[""] == tag
+
+    def handle_data(self, data: str) -> None:
+        inside = [e for e in self._open if "data-json" in e]
+        if inside:
+            path, text = self.shown[-1]
+            self.shown[-1] = (path, text + data)
+        elif any("data-traced" in e for e in self._open):
+            self.loose.append(data)
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    rng = np.random.default_rng(5)
+    people = 30
+    subjects = np.repeat(np.arange(people), 6)
+    ages = np.tile([5.0, 6.0, 30.0, 33.0, 70.0, 72.0], people)
+    noise = (1.1 + 0.5 * (ages < 13))[:, None] * rng.normal(size=(len(subjects), 24))
+    baseline = rng.normal(size=(people, 24))[subjects] + noise
+    other = baseline - 0.45 * (ages < 13)[:, None] * noise
+    return compare_embeddings(
+        baseline.astype(np.float32),
+        other.astype(np.float32),
+        subjects,
+        ages,
+        names=("base <b>", "tuned & kept"),
+        groups=GROUPS,
+        targets=(0.1, 0.01, 0.0001),
+        bootstrap=150,
+    )
+
+
+@pytest.fixture(scope="module")
+def document(comparison: Comparison) -> dict[str, Any]:
+    return json.loads(json.dumps(comparison.to_json()))
+
+
+@pytest.fixture(scope="module")
+def page(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("report")
+    people = people_set(folder / "people")
+    path = write_report(
+        folder / "report.html",
+        document,
+        source="comparison.json",
+        people=people,
+        stages=[folder / "people"],
+        held_out=True,
+    )
+    return path.read_text(encoding="utf-8")
+
+
+def people_set(folder: Path) -> Any:
+    claimed = claim_folder(folder, stage="generate", arguments={"backend": "mesh", "ages": [5, 30], "note": "<i>"})
+    rows = []
+    for subject in ("ada", "bob<script>"):
+        for age in (5.0, 30.0):
+            name = f"{len(rows)}.png"
+            write_png(folder / name, np.full((40, 50, 3), 40 * len(rows), dtype=np.uint8))
+            rows.append({"file_name": name, "subject": subject, "age": age, "generator": "mesh"})
+    rows.append({"file_name": "gone.png", "subject": "ada", "age": 70.0, "generator": "mesh"})
+    table = make_table(folder, rows)
+    write_samples(table)
+    claimed.finish({"images": len(rows)})
+    return table
+
+
+def agrees(shown: str, value: Any) -> bool:
+    """Whether the text is the value: the same text, or the same number within half of its last digit."""
+    if value is None:
+        return shown == "undefined"
+    if isinstance(value, str):
+        return shown == value
+    number = shown.replace("\u202f", "").replace(",", "").replace(MINUS, "-").replace("+", "")
+    scale = 0.01 if number.endswith("%") else 1.0
+    number = number.rstrip("%")
+    half = 0.5 * 10.0 ** -len(number.partition(".")[2]) if "." in number else 0.0
+    plain = abs(float(number) * scale - value) <= half * scale * 1.0001 + 1e-12
+    points = abs(float(number) * 0.01 - value) <= half * 0.01 * 1.0001 + 1e-12
+    return plain or (points and "." in number)
+
+
+def test_every_shown_number_is_in_the_document(page: str, document: dict[str, Any]) -> None:
+    shown = Page(page).shown
+    assert len(shown) > 100
+    wrong = [(path, text, resolve(document, path)) for path, text in shown if not agrees(text, resolve(document, path))]
+    assert wrong == []
+
+
+def test_only_differences_of_rates_are_in_points(page: str) -> None:
+    marked = re.findall(r'data-json="([^"]*)"[^>]*>([^<]*)<', page)
+    for path, text in marked:
+        if path.endswith(("garbe", "tau", "d_prime")):
+            assert re.fullmatch(r"undefined|\d+\.\d{3}", text), (path, text)
+        if path.endswith((".fnmr", ".fmr", ".target", "eer.value")):
+            assert text.endswith("%"), (path, text)
+
+
+def test_findings_have_no_untraced_digits(page: str) -> None:
+    loose = [text for text in Page(page).loose if re.search(r"\d", text)]
+    allowed = re.compile(r"0 would be equal|GARBE, 0 is equal|rule of 30")
+    assert [text for text in loose if not allowed.search(text)] == []
+
+
+def test_the_shown_values_cover_what_was_asked(page: str, document: dict[str, Any]) -> None:
+    paths = {path for path, _ in Page(page).shown}
+    index = next(i for i, t in enumerate(document["targets"]) if t["target"] == 0.01)
+    for side in ("baseline", "other"):
+        base = f"{side}.targets.{index}"
+        assert {f"{base}.garbe", f"{base}.measures.garbe.bootstrap.low", f"{base}.tau"} <= paths
+        for i in range(len(document[side]["groups"]["evaluated"])):
+            group = f"{base}.groups.{i}"
+            assert {f"{group}.{k}" for k in ("fmr", "fnmr", "mated", "non_mated", "false_matches")} <= paths
+    assert {f"targets.{index}.garbe.{k}" for k in ("difference", "bootstrap.low", "bootstrap.high")} <= paths
+
+
+def test_nothing_is_loaded_and_nothing_runs(page: str) -> None:
+    parsed = Page(page)
+    assert "script" not in parsed.tags
+    assert "link" not in parsed.tags
+    assert parsed.addresses
+    assert all(address.startswith("data:image/") for address in parsed.addresses)
+    assert "http://" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
+    assert "https://" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_names_from_outside_are_escaped(page: str) -> None:
+    assert "base &lt;b&gt;" in page
+    assert "base <b>" not in page
+    assert "bob&lt;script&gt;" in page
+    assert "tuned &amp; kept" in page
+
+
+def test_people_and_provenance_are_shown(page: str) -> None:
+    assert page.count("data:image/jpeg") == 4
+    assert "ada at 5 years" in page
+    assert "Made the faces" in page
+    assert "These images are synthetic, made by mesh" in page
+
+
+def test_same_input_same_bytes(document: dict[str, Any], tmp_path: Path) -> None:
+    one = {k: v for k, v in document["baseline"].items() if k != "curves"}
+    pages = [write_report(tmp_path / name / "r.html", one).read_bytes() for name in ("a", "b")]
+    assert b"data:image/svg+xml" in pages[0]
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("fairness", "errors", "held_out", "tone", "words"),
+    [
+        (
+            "better",
+            "better",
+            True,
+            "good",
+            "tuned &amp; kept is fairer across groups than base &lt;b&gt; on unseen people.",
+        ),
+        ("better", "worse", True, "open", "But it misses more mated comparisons"),
+        ("better", "better", False, "open", "These people were in the training set"),
+        ("worse", "no clear difference", True, "bad", "less fair across groups"),
+        ("no clear difference", "no clear difference", True, "open", "Inconclusive: no clear difference"),
+        ("no interval", "no interval", None, "open", "Undecided"),
+    ],
+)
+def test_verdict_follows_the_paired_interval(
+    document: dict[str, Any],
+    tmp_path: Path,
+    fairness: str,
+    errors: str,
+    held_out: bool | None,
+    tone: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("frbias.core.reporting.html.draw_all", lambda *a, **k: ())
+    changed = json.loads(json.dumps(document))
+    record = next(t for t in changed["targets"] if t["target"] == 0.01)
+    record["garbe"]["verdict"], record["fnmr"]["verdict"] = fairness, errors
+    text = write_report(tmp_path / "r.html", changed, held_out=held_out).read_text(encoding="utf-8")
+    assert f'class="verdict {tone}"' in text
+    assert words in text
+    if held_out is None:
+        assert "is not recorded here" in text
+
+
+def test_verdict_of_the_comparison_itself(comparison: Comparison, page: str) -> None:
+    expected = comparison.at(0.01).differences["garbe"].verdict
+    headline = re.search(r'<p class="words">(.*?)</p>', page)
+    assert headline is not None
+    words = {"better": "is fairer", "worse": "is less fair", "no clear difference": "Inconclusive"}
+    assert words[expected] in headline[1]
+
+
+def test_one_evaluation_without_bootstrap(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    subjects = np.repeat(np.arange(25), 4)
+    matrix = rng.normal(size=(25, 16))[subjects] + 1.1 * rng.normal(size=(100, 16))
+    done = evaluate_embeddings(
+        matrix.astype(np.float32),
+        subjects,
+        np.tile([5.0, 6.0, 30.0, 33.0], 25),
+        groups="0-12,13-59",
+        targets=[0.05],
+        bootstrap=0,
+        curves=False,
+        name="plain",
+    )
+    text = write_report(tmp_path / "report.html", done).read_text(encoding="utf-8")
+    facts = json.loads(json.dumps(done.to_json()))
+    assert all(agrees(shown, resolve(facts, path)) for path, shown in Page(text).shown)
+    assert "beyond chance" in text
+
+
+def test_undefined_values_are_said_to_be_undefined(document: dict[str, Any], tmp_path: Path) -> None:
+    changed = json.loads(json.dumps(document))
+    for side in ("baseline", "other"):
+        del changed[side]["curves"]
+    for record in changed["other"]["targets"]:
+        record["garbe"] = None
+    for record in changed["targets"]:
+        record["garbe"] |= {"other": None, "difference": None, "bootstrap": None, "verdict": "no interval"}
+    text = write_report(tmp_path / "r.html", changed).read_text(encoding="utf-8")
+    assert ">undefined<" in text
+    assert "Undecided" in text
+
+
+def test_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="neither an evaluation nor a comparison"):
+        write_report(tmp_path / "r.html", {"schema": "other"})
+    with pytest.raises(BadInputError, match=r"no provenance\.json"):
+        write_report(tmp_path / "r.html", {"schema": "frbias.evaluation"} | _smallest(), stages=[tmp_path])
+
+
+def _smallest() -> dict[str, Any]:
+    return {"targets": [{"target": 0.01}]}
