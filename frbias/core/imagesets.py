@@ -177,6 +177,9 @@ def _in_batches(producer: Producer, out: Path, units: list[WorkUnit], step: int)
 
 
 def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers: int) -> Iterator[Record]:
+    prepare = getattr(producer, "prepare", None)
+    if prepare is not None:
+        prepare()
     context = get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(producer, out))
     try:

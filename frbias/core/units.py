@@ -66,7 +66,11 @@ class Made:
 
 
 class Producer(Protocol):
-    """Makes the images of one stage (generation, alignment)."""
+    """Makes the images of one stage (generation, alignment).
+
+    A producer may have a method ``prepare()``; it is called once before worker processes start, so
+    that files they all need are fetched once.
+    """
 
     @property
     def parallel(self) -> Literal["processes", "batches"]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from frbias.core.errors import UsageError
 from frbias.synth.backend import AgeSynthesizer, Column, Made, Task, WorkUnit
 from frbias.synth.mesh.faces import RenderedFace, Sitter, check_age
+from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.makehuman import LICENCE, WHEEL
 from frbias.synth.mesh.view import Ranges
 from frbias.synth.registry import option_values
@@ -104,6 +105,14 @@ class MeshBackend:
         """One unit per person; images in the order of ages, then variants."""
         first = self.options.first_subject
         return [self._unit(number) for number in range(first, first + self.options.subjects)]
+
+    def prepare(self) -> None:
+        """Install the head if it is missing, before worker processes look for it.
+
+        Raises:
+            AssetMissingError: It cannot be fetched.
+        """
+        load_head()
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Render people one after the other.
