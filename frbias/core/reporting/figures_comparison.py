@@ -105,6 +105,8 @@ def fairness_of_both(document: Document, target: float) -> Sketch | None:
         ax.plot(x, [p["garbe"] for p in shown], color=colour, label=name)
         rows += [(name, p["target"], p["garbe"], *(p.get("band") or {}).get("garbe", [None, None])) for p in shown]
     floor = [(p["target"], p["noise_floor"]["garbe"]["p95"]) for p in pair[0][1] if p["noise_floor"]["garbe"]["p95"]]
+    if not rows and not floor:
+        return None
     ax.plot(*zip(*floor, strict=True), color="#9aa0a6", linestyle=":", linewidth=1.4, label="chance (95%)")
     ax.set_xscale("log")
     ax.set_ylim(0, 1)
