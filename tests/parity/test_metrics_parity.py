@@ -104,7 +104,10 @@ def test_group_rates(vectors: list[dict[str, Any]]) -> None:
 def test_counts_give_the_rates(vectors: list[dict[str, Any]]) -> None:
     for vector in vectors:
         for group, fmr, fnmr in zip(
-            vector["input"].get("counts", []), vector["input"].get("fmr", []), vector["input"].get("fnmr", []), strict=False
+            vector["input"].get("counts", []),
+            vector["input"].get("fmr", []),
+            vector["input"].get("fnmr", []),
+            strict=False,
         ):
             assert group["false_matches"] / group["nonmated"] == float(Fraction(fmr))
             assert group["false_non_matches"] / group["mated"] == float(Fraction(fnmr))

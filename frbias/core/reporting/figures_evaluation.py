@@ -129,6 +129,39 @@ def distributions_by_age_gap(document: Document, target: float) -> Sketch | None
     )
 
 
+def distributions_by_protocol(document: Document, target: float) -> Sketch | None:
+    """Score densities of the kinds of comparison that the protocol names, overlaid."""
+    data = document.get("curves", {}).get("distributions") or {}
+    if not data.get("classes"):
+        return None
+    edges, classes = np.array(data["edges"]), data["classes"]
+    figure, axes = new_figure(8.2, 3.8)
+    ax, rows = axes[0, 0], []
+    for kind, colour in zip(classes, colours(len(classes)), strict=True):
+        density = _smooth(_density(kind["counts"], edges))
+        style = "-" if kind["kind"] == "mated" else "--"
+        ax.plot(
+            (edges[:-1] + edges[1:]) / 2,
+            density,
+            style,
+            color=colour,
+            label=f"{kind['name']} ({kind['comparisons']:,})",
+        )
+        rows += _histogram_rows(kind["name"], kind["kind"], edges, kind["counts"], density)
+    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--")
+    ax.set_xlabel("comparison score")
+    ax.set_ylabel("density (smoothed)")
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=8)
+    return Sketch(
+        "distributions_by_protocol",
+        f"Score distributions of the protocol {document['groups']['protocol']}",
+        f"{document['name']}: single comparisons, not means per identity; red: threshold at FMR {percent(target)}.",
+        figure,
+        Points(("class", "kind", "score_from", "score_to", "count", "density"), rows),
+    )
+
+
 def det(document: Document, target: float) -> Sketch | None:
     """DET curves of all groups and of each, on normal-deviate axes, operating points marked."""
     data = document.get("curves", {}).get("det")
@@ -247,6 +280,7 @@ MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
     det,
     distributions_by_group,
     distributions_by_age_gap,
+    distributions_by_protocol,
     fnmr_by_age,
     fmr_by_groups,
 )

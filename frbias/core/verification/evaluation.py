@@ -27,6 +27,7 @@ from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_a
 from frbias.core.verification.holding import held_at
 from frbias.core.verification.noise import NoiseFloor, noise_floor
 from frbias.core.verification.planning import near_duplicates
+from frbias.core.verification.protocols import protocol_distributions
 from frbias.core.verification.rates import (
     DEFAULT_CONVENTION,
     check_target,
@@ -162,6 +163,11 @@ def evaluate_embeddings(
         progress=progress,
     )
     done = evaluate(comparisons, grouping, options, ages=years, name=name)
+    if curves and grouping.protocol is not None:
+        shapes = done.curves["distributions"]
+        shapes["classes"] = protocol_distributions(
+            grouping.protocol, comparisons, matrix, np.asarray(subjects), years, np.array(shapes["edges"])
+        )
     left_out = {"limit": drop_duplicates, "dropped": len(dropped), "rows": dropped.tolist()}
     return replace(done, samples={**done.samples, "near_duplicates": None if drop_duplicates is None else left_out})
 

@@ -132,7 +132,7 @@ def _subjects(
     wrong = np.flatnonzero((first == second) != is_mated)
     if wrong.size:
         raise BadInputError(
-            f"Row {wrong[0]}: subjects {names[first[wrong[0]]]!r} and {names[second[wrong[0]]]!r} contradict mated = "
+            f"Row {wrong[0]}: subjects {str(names[first[wrong[0]]])!r} and {str(names[second[wrong[0]]])!r} contradict mated = "
             f"{int(is_mated[wrong[0]])} ({wrong.size} such rows)."
         )
     return tuple(names.tolist()), first.astype(np.int64), second.astype(np.int64)
