@@ -17,6 +17,7 @@ from frbias.core.errors import FrbiasError
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
+_WIDTH_OF_FILES = 120
 _INTERRUPTED = "Interrupted. Run the same command again to go on."
 
 
@@ -73,7 +74,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, 
 
     grid = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(columns):
-        grid.add_column(name, justify="right" if index in numeric else "left", overflow="fold")
+        grid.add_column(
+            name, justify="right" if index in numeric else "left", overflow="fold", no_wrap=index in numeric
+        )
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
     show(grid)
@@ -165,7 +168,7 @@ def _fail(error: BaseException, sentence: str, code: int) -> None:
 def _stdout() -> Any:
     from rich.console import Console
 
-    return Console(file=sys.stdout)
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
 def _stderr() -> Any:
