@@ -29,6 +29,7 @@ def list_data() -> None:
     from frbias.core.assets.records import read_book
     from frbias.core.assets.registry import dataset_assets, find_dataset_asset
     from frbias.core.assets.store import find_dataset
+    from frbias.core.datasets.loading import synthetic_folder
 
     entries = []
     for name in dict.fromkeys([*dataset_assets(), *read_book("datasets")]):
@@ -41,6 +42,7 @@ def list_data() -> None:
                 "source": asset.source if asset else "",
                 "install": f"frbias data import {name} FILE_OR_FOLDER",
                 "installed": found is not None,
+                "synthetic": synthetic_folder(found.path) if found else None,
                 "path": str(found.path) if found else None,
                 "found_in": found.origin if found else None,
             }

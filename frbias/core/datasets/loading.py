@@ -44,22 +44,31 @@ def load_with_rejected(path: Path, layout: str | None = None) -> tuple[SampleTab
 
 
 def synthetic_origin(table: SampleTable) -> str | None:
-    """One sentence when the images are synthetic (by their table or the provenance of their folder), else None.
+    """One sentence when the images are synthetic (by the provenance of their folder or their table), else None.
 
     Everything that reports on a data set says this, so that a stand-in is never taken for photographs.
     """
-    record = read_provenance(table.root)
+    noted = synthetic_folder(table.root)
+    if noted is None and "generator" in table.frame.columns:
+        made_by = sorted(set(table.frame["generator"]) - {""})
+        return _sentence("", made_by) if made_by else None
+    return noted
+
+
+def synthetic_folder(folder: Path) -> str | None:
+    """:func:`synthetic_origin` by the provenance of a folder (or of the one it lies in) alone."""
+    record = read_provenance(folder) or read_provenance(folder.absolute().parent)
     if record is None:
-        record = read_provenance(table.root.parent)
-    if record is not None and record.get("stage") == "import":
+        return None
+    if record.get("stage") == "import":
         noted = (record.get("results") or {}).get("synthetic")
         return str(noted) if noted else None
-    arguments: dict[str, Any] = (record or {}).get("arguments") or {}
-    made_by = sorted(set(table.frame["generator"]) - {""}) if "generator" in table.frame.columns else []
-    if record is not None and record.get("stage") == "generate" and not made_by:
-        made_by = [str(arguments.get("backend", "a generator"))]
-    if not made_by:
+    if record.get("stage") != "generate":
         return None
-    like = str(arguments.get("stands_in_for", ""))
+    arguments: dict[str, Any] = record.get("arguments") or {}
+    return _sentence(str(arguments.get("stands_in_for", "")), [str(arguments.get("backend", "a generator"))])
+
+
+def _sentence(like: str, made_by: list[str]) -> str:
     what = f"a synthetic stand-in for {like}" if like else "synthetic"
     return f"These images are {what}, made by {', '.join(made_by)}; results on them say nothing about photographs."

@@ -1,0 +1,58 @@
+"""``frbias doctor``: what works on this machine, and what each command lacks."""
+
+from typing import Annotated, Any
+
+import typer
+
+from frbias.cli import console
+
+
+def command(
+    hashes: Annotated[
+        bool,
+        typer.Option("--hashes/--no-hashes", help="Read installed models and compare them with their recorded hashes."),
+    ] = True,
+) -> None:
+    """Say what works on this machine: versions, devices, installed assets, and what each command still lacks.
+
+    Nothing is fetched and nothing is changed.
+    """
+    from frbias.core.doctor import diagnose
+
+    found = diagnose(check_hashes=hashes)
+    console.result(found.to_json(), lambda: _show(found))
+
+
+def _show(found: Any) -> None:
+    versions = [f"{name} {version or 'MISSING'}" for name, version in found.versions.items()]
+    console.say("[bold]Versions[/bold]   " + ", ".join(versions))
+    machine = found.machine
+    memory = f", {_size(machine['memory_bytes'])} memory" if machine["memory_bytes"] else ""
+    console.say(f"[bold]Machine[/bold]    {machine['system']}, {machine['cores']} cores{memory}")
+    devices = [device["name"] + (f" ({device['model']})" if "model" in device else "") for device in found.devices]
+    console.say(
+        f"[bold]Devices[/bold]    torch: {', '.join(devices)}; onnxruntime: {', '.join(found.onnxruntime_providers) or 'MISSING'}"
+    )
+    root = found.data_root
+    state = "" if root["writable"] else ", CANNOT BE WRITTEN"
+    console.say(
+        f"[bold]Data root[/bold]  {root['path']} ({root['chosen_by']}), {_size(root['free_bytes'])} free{state}\n"
+    )
+    rows = [(a.name, a.kind, _installed(a), (a.sha256 or "")[:12], a.path or a.install) for a in found.assets]
+    console.table("Assets", ["name", "kind", "installed", "sha256", "where, or how to install"], rows)
+    console.say("")
+    lines = [
+        (c.command, "yes" if c.usable else "no", "; ".join([*(f"lacks {text}" for text in c.lacks), *c.notes]))
+        for c in found.commands
+    ]
+    console.table("Commands", ["frbias ...", "usable now", "what it lacks"], lines)
+
+
+def _installed(asset: Any) -> str:
+    if asset.problem:
+        return f"DAMAGED: {asset.problem}"
+    return "synthetic" if asset.synthetic else "yes" if asset.installed else "-"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**3:.0f} GiB" if count >= 10 * 1024**3 else f"{count / 1024**2:.0f} MiB"
