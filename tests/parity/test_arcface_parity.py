@@ -264,9 +264,7 @@ def check_loss(tensors: dict[str, torch.Tensor], case: str, algorithm: str, prec
         index = tensors[f"{prefix}.class_index"]
         used = centres[index]
         numbers = torch.searchsorted(index, labels)
-    cosine = torch.nn.functional.linear(
-        torch.nn.functional.normalize(embeddings), torch.nn.functional.normalize(used)
-    )
+    cosine = torch.nn.functional.linear(torch.nn.functional.normalize(embeddings), torch.nn.functional.normalize(used))
     margins, gradient = margins_of(algorithm)
     logits = margin_logits(cosine, numbers, margins, 64.0, gradient=gradient)
     if f"{prefix}.logits" in tensors:

@@ -30,6 +30,7 @@ from frbias.core.training.step import TrainStep, tail_embeddings
 from frbias.core.training.validation import Metrics, validation_rows, verification_metrics, watched
 
 _CHUNK = 64
+_DIVERGED = "The loss is no longer finite; use a smaller --lr or a longer --warmup."
 Observer = Callable[[dict[str, Any]], None]
 Evaluator = Callable[[int, npt.NDArray[np.float32]], Metrics]
 
@@ -151,9 +152,9 @@ class Trainer:
             self._step(epoch, step, order)
             advance(1)
             if self.options.save_every and (step + 1) % self.options.save_every == 0:
-                self._check_finite(epoch)
+                self._check_finite()
                 self._save(epoch, step + 1)
-        self._check_finite(epoch)
+        self._check_finite()
         means = mean_over_processes(self.sums, self.world) / self.plan.sampler.steps
         self.sums.zero_()
         total, identity, moved = (float(v) for v in means)
@@ -215,7 +216,7 @@ class Trainer:
         per_epoch = self.plan.sampler.steps
         return rate((epoch - 1) * per_epoch + step, self.plan.steps, self.options, per_epoch)
 
-    def _check_finite(self, epoch: int) -> None:
+    def _check_finite(self) -> None:
         if not torch.isfinite(self.sums).all():
             raise FrbiasError(
                 f"The loss is no longer finite in epoch {epoch}; use a smaller --lr or a longer --warmup."
@@ -232,7 +233,10 @@ class Trainer:
             chunk = rows[start : start + _CHUNK]
             found = features.batch(chunk, np.full(len(chunk), view, np.int64))
             parts.append(tail_embeddings(self.model, found, self.plan.freezing.tail, "off").cpu().numpy())
-        return np.concatenate(parts)
+        embeddings = np.concatenate(parts)
+        if not np.isfinite(embeddings).all():
+            raise FrbiasError(_DIVERGED)
+        return embeddings
 
     def _measured(self, record: dict[str, Any], epoch: int) -> dict[str, Any]:
         """The record with validation and, when it is due, evaluation metrics of the weights that would be used."""

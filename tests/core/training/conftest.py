@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from frbias.core.backbones.loading import build
 from frbias.core.images import write_png
 from frbias.core.samples import SampleTable, make_table, write_samples
+from frbias.core.training.pixels import read_faces
 
 
-def make_people(root: Path, *, subjects: int = 8, images: int = 4, seed: int = 0, prefix: str = "p") -> SampleTable:
+def make_people(root: Path, *, subjects: int = 6, images: int = 4, seed: int = 0, prefix: str = "p") -> SampleTable:
     """Blurred colour patterns: one per subject, varied per image; ages 5, 20, 35, ..."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -33,18 +34,20 @@ def make_people(root: Path, *, subjects: int = 8, images: int = 4, seed: int = 0
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
-    """8 subjects with 4 images each."""
+    """6 subjects with 4 images each."""
     return make_people(tmp_path_factory.mktemp("people"))
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A MobileFaceNet with fixed random weights and statistics of its own."""
+def weights(people: SampleTable, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A MobileFaceNet with fixed random weights and BatchNorm statistics of the people."""
     torch.manual_seed(5)
     model = build("mobilefacenet").train()
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
     with torch.no_grad():
-        for _ in range(3):
-            model(torch.randn(8, 3, 112, 112))
+        model(model.preprocess(torch.from_numpy(read_faces(people).pixels)))
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_file(model.state_dict(), path)
     return str(path)
@@ -54,3 +57,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Caches go to a folder of the test session, not to the user's."""
     monkeypatch.setenv("FRBIAS_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
+@pytest.fixture(scope="session")
+def others(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
+    """4 other subjects with 4 images each."""
+    return make_people(tmp_path_factory.mktemp("others"), subjects=4, seed=9, prefix="q")

@@ -11,7 +11,9 @@ from frbias.core.training.pixels import read_faces
 from frbias.core.training.split import check_no_leak, split_by_subject
 
 
-@given(st.lists(st.sampled_from("abcdefgh") | st.just(""), min_size=40, max_size=60), st.integers(0, 50), st.floats(0, 0.5))
+@given(
+    st.lists(st.sampled_from("abcdefgh") | st.just(""), min_size=40, max_size=60), st.integers(0, 50), st.floats(0, 0.5)
+)
 def test_nobody_is_on_both_sides(subjects: list[str], seed: int, share: float) -> None:
     try:
         split = split_by_subject(subjects, validation=share, min_images=2, seed=seed)

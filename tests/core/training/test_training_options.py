@@ -9,7 +9,8 @@ from frbias.core.training.options import FinetuneOptions, angle, options_from, s
 
 
 @pytest.mark.parametrize(
-    ("text", "radians"), [("0.5", 0.5), ("0.5rad", 0.5), ("28.6deg", math.radians(28.6)), (" 90DEG ", math.pi / 2), ("0", 0)]
+    ("text", "radians"),
+    [("0.5", 0.5), ("0.5rad", 0.5), ("28.6deg", math.radians(28.6)), (" 90DEG ", math.pi / 2), ("0", 0)],
 )
 def test_angles(text: str, radians: float) -> None:
     assert angle(text) == pytest.approx(radians)

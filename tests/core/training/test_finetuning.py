@@ -1,0 +1,269 @@
+"""The claims of fine-tuning, on a small recogniser: exact resume, frozen stages, cache, moving average, keeping."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from frbias.core.backbones.base import stage_of_entries
+from frbias.core.backbones.loading import from_state
+from frbias.core.backbones.registry import load_backbone
+from frbias.core.errors import BadInputError, FrbiasError, UsageError
+from frbias.core.images import write_png
+from frbias.core.samples import SampleTable, make_table
+from frbias.core.training import FinetuneOptions, FinetuneResult, finetune
+from frbias.core.training import trainer as trainer_module
+
+SMALL: dict[str, Any] = {
+    "frozen": ("stem", "1", "2", "3"),
+    "epochs": 3,
+    "batch_size": 8,
+    "validation": 0.25,
+    "lr": 0.02,
+}
+
+
+def train(people: SampleTable, out: Path, weights: str, **changes: Any) -> FinetuneResult:
+    extra = {k: changes.pop(k) for k in ("evaluation", "names_unrelated", "observe", "force") if k in changes}
+    return finetune(FinetuneOptions(**{**SMALL, **changes}), people, out, weights=weights, device="cpu", **extra)
+
+
+def state(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / which / "backbone.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+class Killed(BaseException):
+    """Stands for the end of a process at an arbitrary step."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    done = 0
+    original = trainer_module.Trainer._update
+
+    def update(self: Any, epoch: int, number: int) -> None:
+        nonlocal done
+        original(self, epoch, number)
+        done += 1
+        if done == step:
+            raise Killed
+
+    monkeypatch.setattr(trainer_module.Trainer, "_update", update)
+
+
+def test_a_run_explains_itself(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    seen: list[dict] = []
+    result = train(people, tmp_path / "run", weights, observe=seen.append)
+    assert [r["epoch"] for r in result.metrics] == [0, 1, 2, 3] == [r["epoch"] for r in seen]
+    assert result.metrics[1]["loss"] > result.metrics[3]["loss"]
+    assert result.best == result.metrics[result.best_epoch]["validation"]
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names == {"checkpoints", "config.toml", "metrics.jsonl", "provenance.json", "split.csv"}
+    assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"last", "previous", "best"}
+    loaded = load_backbone(str(tmp_path / "run"))
+    assert loaded.weights_sha256 == result.weights_sha256
+    assert loaded.name == "run"
+    assert same(loaded.model.state_dict(), state(tmp_path / "run", "best"))
+    again = train(people, tmp_path / "run", weights)
+    assert again.reused
+    assert again.best_epoch == result.best_epoch
+    with pytest.raises(UsageError, match="lr"):
+        train(people, tmp_path / "run", weights, lr=0.001)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"save_every": 1, "ema": 0.9, "clip": 0.5},
+        {
+            "optimiser": "adamw",
+            "lr": 0.001,
+            "epochs": 2,
+            "save_every": 1,
+            "accumulate": 2,
+            "keep": 0.5,
+            "augment": "fresh",
+        },
+        {
+            "trained_bn": "train",
+            "sampler": "per-subject",
+            "centre_warmup": 1.0,
+            "augment": "views",
+            "views": 1,
+            "cache": "on",
+        },
+    ],
+)
+def test_killed_and_resumed_is_bitwise_the_uninterrupted_run(
+    people: SampleTable, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    whole = train(people, tmp_path / "whole", weights, **changes)
+    for step in (3, 1):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_at(patch, step)
+            train(people, tmp_path / "cut", weights, **changes)
+    resumed = train(people, tmp_path / "cut", weights, **changes)
+    for which in ("last", "previous", "best"):
+        assert same(state(tmp_path / "whole", which), state(tmp_path / "cut", which)), which
+    timeless = [
+        [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in result.metrics]
+        for result in (whole, resumed)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_sigkill_and_resume(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from frbias.core.samples import read_samples\n"
+        "from frbias.core.training import FinetuneOptions, finetune\n"
+        "finetune(FinetuneOptions(frozen=('stem','1','2','3'), epochs=12, batch_size=8, validation=0.25, lr=0.02),"
+        " read_samples(Path(sys.argv[1])), Path(sys.argv[2]), weights=sys.argv[3], device='cpu')"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(people.root), str(tmp_path / "cut"), weights], env=environment
+    )
+    log = tmp_path / "cut" / "metrics.jsonl"
+    while child.poll() is None and (not log.exists() or log.read_text().count("\n") < 4):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    train(people, tmp_path / "cut", weights, epochs=12)
+    train(people, tmp_path / "whole", weights, epochs=12)
+    assert same(state(tmp_path / "whole"), state(tmp_path / "cut"))
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
+    people: SampleTable, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(people, tmp_path / "whole", weights)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 5)
+        train(people, tmp_path / "cut", weights)
+    (tmp_path / "cut" / "checkpoints" / "last" / "training.pt").write_bytes(b"cut off")
+    train(people, tmp_path / "cut", weights)
+    assert same(state(tmp_path / "whole"), state(tmp_path / "cut"))
+
+
+@pytest.mark.parametrize("frozen", [("stem", "1", "2", "3"), ("stem", "1", "2", "3", "4"), ("3", "head")])
+def test_frozen_stages_change_by_no_bit(
+    people: SampleTable, weights: str, tmp_path: Path, frozen: tuple[str, ...]
+) -> None:
+    train(people, tmp_path / "run", weights, frozen=frozen, epochs=1, trained_bn="train")
+    before, after = load_file(weights), state(tmp_path / "run")
+    stages = stage_of_entries(from_state(before, "start"))
+    changed = {stages[k] for k in before if not torch.equal(before[k], after[k])}
+    assert changed == {"stem", "1", "2", "3", "4", "head"} - set(frozen)
+
+
+def test_frozen_statistics_drift_only_when_asked_for(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    train(people, tmp_path / "run", weights, epochs=1, frozen_bn="train")
+    before, after = load_file(weights), state(tmp_path / "run")
+    stages = stage_of_entries(from_state(before, "start"))
+    changed = {k for k in before if not torch.equal(before[k], after[k]) and stages[k] in ("stem", "1", "2", "3")}
+    assert changed
+    assert all(k.endswith(("running_mean", "running_var", "num_batches_tracked")) for k in changed)
+
+
+def test_cached_and_uncached_training_agree_over_fifty_steps(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    """Distance between the results, as a share of the way that training went (measured 3e-6 and 4e-4)."""
+    changes = {"epochs": 25, "save_every": 0, "lr": 0.001, "frozen": ("stem", "1", "2", "3", "4")}
+    train(people, tmp_path / "off", weights, cache="off", **changes)
+    plain, start = state(tmp_path / "off"), load_file(weights)
+    way = sum(float((start[k].float() - plain[k].float()).square().sum()) for k in start)
+    assert way > 0
+    for dtype, tolerance in (("fp32", 1e-4), ("fp16", 5e-3)):
+        train(people, tmp_path / dtype, weights, cache="on", cache_dtype=dtype, **changes)
+        cached = state(tmp_path / dtype)
+        apart = sum(float((cached[k].float() - plain[k].float()).square().sum()) for k in start)
+        assert apart <= tolerance**2 * way, dtype
+
+
+def test_a_cut_off_cache_is_built_again(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    train(people, tmp_path / "one", weights, cache="on", seed=3)
+    cache = Path(os.environ["FRBIAS_HOME"]) / "cache" / "prefix"
+    for data in cache.glob("*/features.bin"):
+        data.write_bytes(data.read_bytes()[:-10])
+    train(people, tmp_path / "two", weights, cache="on", seed=3)
+    assert same(state(tmp_path / "one"), state(tmp_path / "two"))
+
+
+def test_accumulated_parts_make_the_same_step(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    for parts in (1, 4):
+        train(people, tmp_path / str(parts), weights, accumulate=parts, epochs=1, lr=0.001)
+    one, four = state(tmp_path / "1"), state(tmp_path / "4")
+    assert all(torch.allclose(one[k].float(), four[k].float(), atol=1e-6) for k in one)
+
+
+def test_centre_warm_up_leaves_the_recogniser_alone(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    train(people, tmp_path / "run", weights, epochs=1, centre_warmup=1.0, centres="random")
+    assert same(load_file(weights), state(tmp_path / "run"))
+
+
+def test_keeping_pulls_towards_the_start_model(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    moved = []
+    for keep in (0.001, 5.0):
+        result = train(people, tmp_path / str(keep), weights, keep=keep, epochs=4)
+        moved.append(result.metrics[-1]["moved"])
+    assert 0 < moved[1] < 0.5 * moved[0]
+
+
+def test_averaged_weights_are_the_ones_that_are_used(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    plain = train(people, tmp_path / "plain", weights)
+    mean = train(people, tmp_path / "mean", weights, ema=0.9)
+    training = torch.load(tmp_path / "mean" / "checkpoints" / "last" / "training.pt", weights_only=True)
+    raw = {**state(tmp_path / "mean"), **training["model"]}
+    assert same(raw, state(tmp_path / "plain"))
+    assert not same(raw, state(tmp_path / "mean"))
+    assert plain.metrics[-1]["loss"] == mean.metrics[-1]["loss"]
+    assert plain.metrics[-1]["validation"] != mean.metrics[-1]["validation"]
+
+
+def test_evaluation_every_few_epochs(people: SampleTable, others: SampleTable, weights: str, tmp_path: Path) -> None:
+    result = train(people, tmp_path / "run", weights, evaluation=others, eval_every=2)
+    assert [r["epoch"] for r in result.metrics if r.get("evaluation")] == [0, 2, 3]
+    stored = json.loads((tmp_path / "run" / "evaluations" / "epoch-0002" / "metrics.json").read_text())
+    assert stored["eer"] == result.metrics[2]["evaluation"]["eer"]
+
+
+def test_patience_ends_training(
+    people: SampleTable, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "watched", lambda record, watch: (float(record["epoch"]), 0.0))
+    result = train(people, tmp_path / "run", weights, epochs=30, patience=3)
+    assert (result.best_epoch, result.epochs) == (1, 4)
+
+
+def test_bad_images_are_listed_and_left_out(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    rows = people.frame.to_dict("records")
+    root = people.root
+    (root / "broken.png").write_bytes(b"no image")
+    (root / "large.png").unlink(missing_ok=True)
+    write_png(root / "large.png", torch.zeros(50, 60, 3, dtype=torch.uint8).numpy())
+    extra = [{"file_name": name, "subject": "p00", "age": 3.0} for name in ("broken.png", "large.png")]
+    train(make_table(root, [*rows, *extra]), tmp_path / "run", weights, epochs=1)
+    listed = (tmp_path / "run" / "rejected.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in listed] == ["file", "broken.png", "large.png"]
+    with pytest.raises(BadInputError, match="not aligned"):
+        train(make_table(root, extra[1:]), tmp_path / "none", weights)
+
+
+def test_a_loss_that_explodes_is_said_so(
+    people: SampleTable, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module.Trainer, "_rate", lambda self, epoch, step: 1e38)
+    with pytest.raises(FrbiasError, match="smaller --lr"):
+        train(people, tmp_path / "run", weights)
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
