@@ -1,0 +1,112 @@
+"""Figures are drawn from the document alone, and their CSV holds the document's numbers."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frbias.core.reporting.figures import Points, draw_all, nearest_target
+from frbias.core.verification.evaluation import evaluate_embeddings
+from frbias.core.verification.groups import group_by_protocol
+from frbias.core.verification.paired import compare_embeddings
+
+
+def people(noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    who = rng.integers(0, 30, 260)
+    ages = rng.integers(5, 70, 260).astype(float)
+    matrix = rng.normal(size=(30, 16))[who] + noise * rng.normal(size=(260, 16))
+    return matrix.astype(np.float32), who, ages
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> dict[str, Any]:
+    matrix, who, ages = people(1.2)
+    done = evaluate_embeddings(
+        matrix, who, ages, groups=group_by_protocol(ages, "thesis"), targets=(0.1, 0.01), bootstrap=150, name="sim"
+    )
+    return json.loads(json.dumps(done.to_json()))
+
+
+@pytest.fixture(scope="module")
+def comparison() -> dict[str, Any]:
+    (one, who, ages), (two, _, _) = people(1.3), people(1.0)
+    found = compare_embeddings(one, two, who, ages, groups="5-29,30-69", targets=(0.1, 0.02), bootstrap=150)
+    return json.loads(json.dumps(found.to_json()))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_figure_in_three_files(evaluation: dict[str, Any], tmp_path: Path) -> None:
+    drawn = draw_all(evaluation, tmp_path)
+    names = [figure.name for figure in drawn]
+    assert names == [
+        "rates_by_group", "fairness_over_fmr", "det", "distributions_by_group", "distributions_by_age_gap",
+        "distributions_by_protocol", "fnmr_by_age", "fmr_by_groups",
+    ]  # fmt: skip
+    for figure in drawn:
+        assert figure.png.read_bytes().startswith(b"\x89PNG")
+        assert b"<svg" in figure.svg.read_bytes()[:1000]
+        assert figure.title
+        assert "sim" in figure.caption
+        assert rows(figure.csv)
+    assert (
+        "matplotlib.pyplot" not in sys.modules or "PYTEST_CURRENT_TEST" not in sys.modules["matplotlib.pyplot"].__dict__
+    )
+
+
+def test_plotted_points_are_the_documents_numbers(evaluation: dict[str, Any], tmp_path: Path) -> None:
+    draw_all(evaluation, tmp_path)
+    record = next(t for t in evaluation["targets"] if t["target"] == 0.01)
+    plotted = {(r["group"], r["rate"]): r for r in rows(tmp_path / "rates_by_group.csv")}
+    for group in record["groups"]:
+        assert float(plotted[group["name"], "fmr"]["value"]) == group["fmr"]
+        assert int(plotted[group["name"], "fnmr"]["errors"]) == group["false_non_matches"]
+    curve = [r for r in rows(tmp_path / "fairness_over_fmr.csv") if r["measure"] == "garbe"]
+    by_target = {float(r["target_fmr"]): r["value"] for r in curve}
+    assert float(by_target[0.01]) == record["garbe"]
+    heat = rows(tmp_path / "fnmr_by_age.csv")
+    assert sum(int(r["comparisons"]) for r in heat) == evaluation["comparisons"]["mated_everywhere"]
+    det = rows(tmp_path / "det.csv")
+    assert {r["group"] for r in det} == {"all groups", *(g["name"] for g in record["groups"])}
+
+
+def test_same_document_same_bytes(evaluation: dict[str, Any], tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        draw_all(evaluation, tmp_path / folder)
+    for first in sorted((tmp_path / "a").iterdir()):
+        assert first.read_bytes() == (tmp_path / "b" / first.name).read_bytes(), first.name
+
+
+def test_comparison_figures(comparison: dict[str, Any], tmp_path: Path) -> None:
+    drawn = draw_all(comparison, tmp_path, target=0.1)
+    assert [figure.name for figure in drawn] == ["slope", "differences", "fairness_of_both", "rates_of_both"]
+    record = next(t for t in comparison["targets"] if t["target"] == 0.1)
+    shown = {r["line"]: r for r in rows(tmp_path / "slope.csv") if r["quantity"] == "fnmr"}
+    for group in record["groups"]:
+        assert float(shown[group["name"]]["difference"]) == group["fnmr"]["difference"]
+
+
+def test_a_document_without_curves_and_bootstrap_still_draws(tmp_path: Path) -> None:
+    matrix, who, _ = people(1.2)
+    done = evaluate_embeddings(
+        matrix, who, groups=group_by_protocol(np.full(260, 10.0), "thesis"), targets=[0.1], bootstrap=0, curves=False
+    )
+    assert [figure.name for figure in draw_all(done, tmp_path)] == ["rates_by_group"]
+
+
+def test_nearest_target_is_by_ratio() -> None:
+    document = {"targets": [{"target": 0.1}, {"target": 0.001}]}
+    assert nearest_target(document, None) == 0.1
+    assert nearest_target(document, 0.002) == 0.001
+
+
+def test_csv_leaves_unknown_values_empty() -> None:
+    assert Points(("a", "b"), [(1, None), (0.1, "x,y")]).to_csv() == 'a,b\n1,\n0.1,"x,y"\n'
