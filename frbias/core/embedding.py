@@ -165,7 +165,7 @@ class _Network:
         try:
             image = read_image(path)
         except BadImageError as error:
-            return None, str(error)
+            return None, str(error).removeprefix(f"{path} ")
         if image.shape[:2] != (self.size, self.size):
             height, width = image.shape[:2]
             return None, f"is {width}x{height}, not {self.size}x{self.size}"
@@ -202,8 +202,7 @@ def _embed_parts(
     world: World,
     progress: Progress,
 ) -> None:
-    starts = [s for s in range(0, len(table), PART) if not _part_path(out, s).is_file()]
-    mine = world.shard(starts)
+    mine = [s for s in world.shard(range(0, len(table), PART)) if not _part_path(out, s).is_file()]
     if not mine:
         return
     network = _Network(backbone, flip, device, batch_size)

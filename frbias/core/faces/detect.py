@@ -59,9 +59,11 @@ class YuNet:
 
     def __init__(self, threshold: float = 0.6) -> None:
         path = str(embedded_model("yunet"))
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of targets nobody asked for
         # OpenCV 5 warns about a missing target on every load
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._net = cv2.FaceDetectorYN.create(path, "", (320, 320), threshold, 0.3, 5000)
+        cv2.utils.logging.setLogLevel(level)
 
     def detect(self, image: Image) -> list[Face]:
         """Faces of a uint8 RGB image, best score first."""
@@ -100,7 +102,6 @@ class InsightFaceDetector:
 
     Args:
         pack: Name of the pack, e.g. ``buffalo_l``, or its folder.
-        device: ``cpu`` or ``cuda``; must have a provider in onnxruntime.
 
     Raises:
         AssetMissingError: The pack is not there or has no detector.
