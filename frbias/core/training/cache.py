@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,8 @@ class Prefix:
     def __init__(self, model: Backbone, stages: tuple[str, ...], dtype: str, *, live: bool = False) -> None:
         self.model, self.stages, self.dtype, self.live = model, stages, dtype, live
         self.device = next(model.parameters()).device
+        for module in chain.from_iterable(model.stages()[stage] for stage in stages):
+            module.to(memory_format=torch.channels_last)  # much faster for depthwise convolutions on a CPU
 
     @torch.no_grad()
     def __call__(self, faces: npt.NDArray[np.uint8]) -> torch.Tensor:
@@ -64,8 +67,9 @@ class Prefix:
         x = self.model.preprocess(torch.from_numpy(np.ascontiguousarray(faces)).to(self.device))
         if not self.stages:
             return x
+        x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == "bf16"):
-            return self.model.run(x, self.stages).float()
+            return self.model.run(x, self.stages).float().contiguous()
 
     def shape(self) -> tuple[int, ...]:
         """Shape of the features of one face."""

@@ -218,9 +218,7 @@ class Trainer:
 
     def _check_finite(self) -> None:
         if not torch.isfinite(self.sums).all():
-            raise FrbiasError(
-                f"The loss is no longer finite in epoch {epoch}; use a smaller --lr or a longer --warmup."
-            )
+            raise FrbiasError(_DIVERGED)
 
     # --- measuring
 

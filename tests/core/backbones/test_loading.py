@@ -100,7 +100,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "ran",))
 
     torch.save({"conv1.weight": Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(BadInputError, match="evil.pth"):
+    with pytest.raises(BadInputError, match=r"evil\.pth"):
         load_backbone(str(tmp_path / "evil.pth"))
     assert not (tmp_path / "ran").exists()
 
@@ -149,7 +149,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         load_backbone(str(tmp_path / "notes.txt"))
     np.save(tmp_path / "a.npy", np.zeros(3))
     (tmp_path / "b.pth").write_bytes(b"garbage")
-    with pytest.raises(BadInputError, match="b.pth"):
+    with pytest.raises(BadInputError, match=r"b\.pth"):
         load_backbone(str(tmp_path / "b.pth"))
 
 
