@@ -165,7 +165,7 @@ class _Network:
         try:
             image = read_image(path)
         except BadImageError as error:
-            return None, str(error).removeprefix(f"{path} ")
+            return None, str(error).removeprefix(f"{path} ").rstrip(".")
         if image.shape[:2] != (self.size, self.size):
             height, width = image.shape[:2]
             return None, f"is {width}x{height}, not {self.size}x{self.size}"

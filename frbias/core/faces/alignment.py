@@ -141,7 +141,7 @@ class AlignProducer:
             points, score = self._points(image, source)
             face = self._crop(image, points)
         except (BadImageError, DegenerateFaceError, _NoFaceError) as error:
-            return Made(None, reason=str(error).removeprefix(f"{source.path} "))
+            return Made(None, reason=str(error).removeprefix(f"{source.path} ").rstrip("."))
         limit = self.options.max_residual * self.options.side
         if limit and face.residual > limit:
             return Made(None, reason=f"the face points do not look like a face ({face.residual:.1f} pixels off)")
