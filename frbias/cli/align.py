@@ -43,12 +43,19 @@ def command(
 
     Images without a usable face are skipped, counted and listed in rejected.csv.
     """
-    from frbias.core.assets.store import resolve_data
+    from frbias.core.assets.store import resolve_with_rejected
     from frbias.core.faces.alignment import AlignOptions, align
 
     options = AlignOptions(template=template, size=size, detector=detector, faces=faces, max_residual=max_residual)
+    table, refused = resolve_with_rejected(data)
     result = align(
-        resolve_data(data), out, options=options, workers=workers, force=force, progress=console.ConsoleProgress()
+        table,
+        out,
+        options=options,
+        refused=refused,
+        workers=workers,
+        force=force,
+        progress=console.ConsoleProgress(),
     )
 
     def human() -> None:

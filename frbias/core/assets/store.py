@@ -148,15 +148,20 @@ def resolve_data(name: str) -> "SampleTable":
         AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
         BadInputError: The path does not exist, or holds no images that can be named.
     """
-    from frbias.core.datasets.loading import load_table
+    return resolve_with_rejected(name)[0]
+
+
+def resolve_with_rejected(name: str) -> tuple["SampleTable", list[tuple[str, str]]]:
+    """:func:`resolve_data` with (file, reason) of the files that cannot be used."""
+    from frbias.core.datasets.loading import load_with_rejected
 
     path = Path(name).expanduser()
     if path.exists():
-        return load_table(path)
+        return load_with_rejected(path)[:2]
     _refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
     found = find_dataset(name)
     if found is not None:
-        return load_table(found.path, found.record.get("layout") or _layout(name))
+        return load_with_rejected(found.path, found.record.get("layout") or _layout(name))[:2]
     asset = find_dataset_asset(name)
     if asset is None:
         known = [*dataset_assets(), *read_book("datasets")]

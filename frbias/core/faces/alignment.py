@@ -174,6 +174,7 @@ def align(
     out: Path,
     *,
     options: AlignOptions | None = None,
+    refused: Sequence[tuple[str, str]] = (),
     workers: int = 0,
     force: bool = False,
     world: World | None = None,
@@ -187,6 +188,7 @@ def align(
         table: Images; ``subject`` and ``age`` are carried over, ``source_file`` names the original.
         out: Output folder.
         options: How; default: YuNet and the 112 x 112 ArcFace crop.
+        refused: Files (with reasons) that did not make it into the table; listed first in ``rejected.csv``.
         workers: Worker processes; 0 means one per core.
         force: Replace an earlier result in ``out``.
         world: Place among torchrun's processes.
@@ -204,6 +206,7 @@ def align(
         stage=STAGE,
         label="aligning",
         inputs=hash_of_images(table),
+        rejected=refused,
         workers=workers,
         force=force,
         world=world,

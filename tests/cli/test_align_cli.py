@@ -1,0 +1,135 @@
+"""frbias align on input that people really give it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def portrait(path: Path) -> None:
+    from skimage.data import astronaut
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(astronaut())[0:260, 90:370]).save(path)
+
+
+def test_good_and_bad_images_together(tmp_path: Path, call: Call) -> None:
+    folder = tmp_path / "photos"
+    portrait(folder / "eve/eve_38_0.png")
+    (folder / "eve/eve_40_0.png").write_text("a text file with the name of a picture")
+    (folder / "eve/eve_41_0.jpg").write_bytes((folder / "eve/eve_38_0.png").read_bytes()[:5000])
+    (folder / "eve/eve_42_0.png").write_bytes(b"")
+    Image.new("RGB", (200, 200), (90, 120, 150)).save(folder / "eve/eve_43_0.png")
+    code, out, err = call("align", folder, "--out", tmp_path / "out", "--workers", 1, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "out": str(tmp_path / "out"),
+        "images": 1,
+        "subjects": 1,
+        "rejected": 4,
+        "reused": 0,
+    }
+    rows = (tmp_path / "out/metadata.csv").read_text().splitlines()
+    assert rows[1].startswith("eve/eve_38_0.png,eve,38,")
+    listed = (tmp_path / "out/rejected.csv").read_text()
+    for name, reason in (
+        ("eve/eve_40_0.png", "is not an image"),
+        ("eve/eve_41_0.jpg", "cannot be decoded"),
+        ("eve/eve_42_0.png", "empty (0 bytes)"),
+        ("eve/eve_43_0.png", "no face found"),
+    ):
+        assert any(line.startswith(name) and reason in line for line in listed.splitlines()), listed
+    assert str(tmp_path) not in listed
+
+
+def test_a_folder_without_images(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/notes.txt").write_text("nothing here")
+    code, out, err = call("align", tmp_path / "photos", "--out", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert err.startswith("frbias: ")
+    assert str(tmp_path / "photos") in err
+    assert "image" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_corrupt_images(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "photos/a").mkdir(parents=True)
+    (tmp_path / "photos/a/a_5_0.png").write_text("no picture")
+    code, _, err = call("align", tmp_path / "photos", "--out", tmp_path / "out", "--workers", 1)
+    assert code == 2
+    assert "a/a_5_0.png" in err
+    assert "not an image" in err
+
+
+def test_ages_that_are_no_numbers(tmp_path: Path, call: Call) -> None:
+    portrait(tmp_path / "photos/a.png")
+    table = tmp_path / "photos/metadata.csv"
+    for age, words in (("young", "age 'young' is not a number"), ("-3", "not between 0 and 150"), ("inf", "150")):
+        table.write_text(f"file_name,subject,age\na.png,eve,{age}\n")
+        code, _, err = call("align", tmp_path / "photos", "--out", tmp_path / "out")
+        assert code == 2
+        assert words in err
+        assert "row 2" in err
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, call: Call) -> None:
+    portrait(tmp_path / "photos/a.png")
+    (tmp_path / "photos/metadata.csv").write_text("file_name,subject,age\na.png,eve,3\ngone.png,eve,4\n")
+    code, _, _ = call("align", tmp_path / "photos", "--out", tmp_path / "out", "--workers", 1)
+    assert code == 0
+    assert "gone.png," in (tmp_path / "out/rejected.csv").read_text()
+
+
+def test_an_output_folder_that_holds_something_else(tmp_path: Path, call: Call) -> None:
+    portrait(tmp_path / "photos/eve/eve_38_0.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.docx").write_text("precious")
+    for extra in ((), ("--force",)):
+        code, _, err = call("align", tmp_path / "photos", "--out", tmp_path / "out", *extra)
+        assert code == 2
+        assert "did not make" in err
+    assert (tmp_path / "out/thesis.docx").read_text() == "precious"
+
+
+def test_other_work_is_kept_until_forced(tmp_path: Path, call: Call) -> None:
+    portrait(tmp_path / "photos/eve/eve_38_0.png")
+    arguments = ("align", tmp_path / "photos", "--out", tmp_path / "out", "--workers", 1)
+    assert call(*arguments)[0] == 0
+    assert json.loads(call(*arguments, "--json")[1])["reused"] == 1
+    code, _, err = call(*arguments, "--size", 224)
+    assert code == 2
+    assert "--force" in err
+    assert call(*arguments, "--size", 224, "--force")[0] == 0
+    assert Image.open(tmp_path / "out/eve/eve_38_0.png").size == (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--detector", "mtcnn"), 2, "yunet, points or insightface:<pack>"),
+        (("--detector", "insightface:none-such"), 3, "none-such"),
+        (("--template", "lfw"), 2, "arcface or ffhq"),
+        (("--size", "100"), 2, "multiple of 112"),
+        (("--faces", "all"), 2, "largest, central, reject"),
+    ],
+)
+def test_options_that_make_no_sense(
+    tmp_path: Path, call: Call, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    portrait(tmp_path / "photos/eve/eve_38_0.png")
+    found, out, err = call("align", tmp_path / "photos", "--out", tmp_path / "out", *arguments)
+    assert (found, out) == (code, "")
+    assert words in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path, call: Call) -> None:
+    code, _, err = call("align", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert code == 2
+    assert str(tmp_path / "nowhere") in err
