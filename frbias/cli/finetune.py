@@ -155,7 +155,7 @@ def _image_set(name: str) -> "SampleTable":
             "(./datasets/train, or one added under that name). The mesh generator, built in and free of licence terms "
             "(CC0), makes one:",
             hint="frbias generate --backend mesh --subjects 100 --out generated\n"
-            "frbias align --data generated --out datasets/train",
+            "frbias align generated --out datasets/train",
         ) from None
 
 
