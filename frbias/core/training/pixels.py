@@ -85,7 +85,7 @@ def _check(kept: int, rejected: list[tuple[str, str]], root: Path) -> None:
         raise BadInputError(f"{root} lists no images.")
     if all("pixels, not" in reason for _, reason in rejected):
         raise BadInputError(
-            f"{root} is not aligned ({rejected[0][1]}).", hint=f"frbias align --data {root} --out {root}-aligned"
+            f"{root} is not aligned ({rejected[0][1]}).", hint=f"frbias align {root} --out {root}-aligned"
         )
     raise BadInputError(f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0][1]}")
 
