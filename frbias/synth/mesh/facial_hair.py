@@ -71,12 +71,13 @@ class _Brows:
         middle = root + 0.5 * way + 0.010 * scale * outward
         paths = np.stack([root + 0.003 * scale * outward, middle, root + way + 0.006 * scale * outward], axis=1)
         there = self._chance < np.interp(age, [0, 2, 6, 16, 60, 85], [0.25, 0.4, 0.65, 1.0, 1.0, 0.75])
-        pale = float(np.interp(age, [0, 2, 6, 14], [3.0, 2.2, 0.7, 0.0]))
+        pale = float(np.interp(age, [0, 2, 6, 14], [3.0, 2.4, 1.2, 0.0]))
         own = (np.array(self._person.hair.colour) + pale * np.array([0.05, 0.035, 0.022]) + 0.008) * self._tone * 0.9
         grey = 0.75 * grey_share(self._person, age)
         mixed = np.clip(grey + 0.3 * (self._first_grey - 0.5) * (grey > 0.05), 0, 1)
         tint = own * (1 - mixed) + np.array([0.34, 0.33, 0.32]) * mixed
-        return strands(paths[there], 0.0095 * scale, np.clip(tint[there], 0.004, 0.8), BROW)
+        width = 0.0095 * float(np.interp(age, [2, 14], [0.6, 1.0]))
+        return strands(paths[there], width * scale, np.clip(tint[there], 0.004, 0.8), BROW)
 
 
 class _Beard:

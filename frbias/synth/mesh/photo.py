@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float32]
 def background(rng: np.random.Generator, size: int, light: Light) -> FloatArray:
     """An out-of-focus room: a wall with a gradient, blurred boxes and discs; linear RGB (size, size, 3)."""
     side = 64
-    wall = rng.uniform(0.06, 0.6) * (1 + rng.uniform(-0.18, 0.18, 3))
+    wall = rng.uniform(0.06, 0.6) * (1 + rng.uniform(-0.12, 0.12, 3))
     ramp = np.linspace(-1, 1, side, dtype=np.float32)
     tilt = rng.uniform(-0.3, 0.3, 2)
     picture = wall * (1 + tilt[0] * ramp[:, None, None] + tilt[1] * ramp[None, :, None])
@@ -25,7 +25,7 @@ def background(rng: np.random.Generator, size: int, light: Light) -> FloatArray:
         else:
             cv2.rectangle(shape, (x, y), (x + int(rng.integers(5, 50)), y + int(rng.integers(8, 60))), 1.0, -1)
         cover = 0.85 * cv2.GaussianBlur(shape, (0, 0), float(rng.uniform(0.8, 4)))[..., None]
-        tint = rng.uniform(0.02, 0.8) * (1 + rng.uniform(-0.25, 0.25, 3))
+        tint = rng.uniform(0.02, 0.8) * (1 + rng.uniform(-0.16, 0.16, 3))
         picture = picture * (1 - cover) + cover * tint
     tone = np.clip(light.irradiance[0] / max(float(light.irradiance[0].mean()), 1e-6), 0.6, 1.5)
     return cv2.resize((picture * tone).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)

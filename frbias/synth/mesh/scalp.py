@@ -46,7 +46,7 @@ class Scalp:
 
     def cover(self, place: Array, age: float) -> Array:
         """Share of the skin's colour that roots hide, 0..1."""
-        thick = float(np.interp(age, [0, 1, 3], [0.45, 0.6, 0.92]))
+        thick = float(np.interp(age, [0, 1, 3], [0.45, 0.6, 0.985]))
         return self.density(place, age) * thick
 
     def brow_middle(self, along: Array) -> Array:

@@ -71,11 +71,15 @@ def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
         "eye-bag-incr": 0.75 * old * (0.5 + person.ageing.eye_bags),
         "eye-eyefold-down": 0.55 * old,
         "eye-height2-decr": 0.32 * old,
+        "eye-height2-incr": 0.40 * child,
         "ear-scale-incr": 0.45 * old,
         "ear-lobe-incr": 0.50 * old,
     }
     middle = {
         "neck-double-incr": 0.6 * old * (0.4 + person.weight),
+        "chin-height-decr": 0.45 * child,
+        "chin-jaw-drop-decr": 0.40 * child,
+        "chin-width-decr": 0.25 * child,
         "mouth-angles-down": 0.40 * old,
         "nose-scale-vert-incr": 0.25 * old,
         "nose-point-down": 0.30 * old,

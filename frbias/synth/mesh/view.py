@@ -101,7 +101,7 @@ def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:
     elif kind < 0.70:
         actions |= {"browInnerUp": strength, "browOuterUpLeft": 0.5 * strength, "browOuterUpRight": 0.5 * strength}
     else:
-        actions |= {f"mouthSmile{side}": 0.25 * other for side in ("Left", "Right")}
+        actions |= {f"mouthSmile{side}": 0.10 + 0.30 * other for side in ("Left", "Right")}
     return actions
 
 
