@@ -31,7 +31,7 @@ def list_data() -> None:
     from frbias.core.assets.store import find_dataset
     from frbias.core.datasets.loading import synthetic_folder
 
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name in dict.fromkeys([*dataset_assets(), *read_book("datasets")]):
         asset, found = find_dataset_asset(name), find_dataset(name)
         entries.append(
@@ -49,9 +49,7 @@ def list_data() -> None:
         )
 
     def human() -> None:
-        rows = [
-            (e["name"], "yes" if e["installed"] else "-", e["licence"].partition(" (")[0], e["title"]) for e in entries
-        ]
+        rows = [(e["name"], _state(e), str(e["licence"]).partition(" (")[0], e["title"]) for e in entries]
         console.table("", ["name", "installed", "licence", "what it is"], rows)
         console.say("\n'frbias data import NAME FILE' takes one in; 'frbias data stats NAME' says what it holds.")
 
@@ -169,6 +167,12 @@ def stats(
         draw_statistics(table, plot, title=f"{name} (synthetic)" if origin else name)
     value = {**found.to_json(), "synthetic": origin, "plot": str(plot) if plot else None}
     console.result(value, lambda: _show_statistics(found, origin, plot))
+
+
+def _state(entry: dict[str, Any]) -> str:
+    if entry["synthetic"]:
+        return "synthetic"
+    return "yes" if entry["installed"] else "-"
 
 
 def _show_statistics(found: Any, origin: str | None, plot: Path | None) -> None:
