@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +59,8 @@ class Prefix:
     def __init__(self, model: Backbone, stages: tuple[str, ...], dtype: str, *, live: bool = False) -> None:
         self.model, self.stages, self.dtype, self.live = model, stages, dtype, live
         self.device = next(model.parameters()).device
-        for module in chain.from_iterable(model.stages()[stage] for stage in stages):
+        modules: list[Any] = list(chain.from_iterable(model.stages()[stage] for stage in stages))
+        for module in modules:
             module.to(memory_format=torch.channels_last)  # much faster for depthwise convolutions on a CPU
 
     @torch.no_grad()

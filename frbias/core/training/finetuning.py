@@ -17,7 +17,7 @@ from frbias.core.samples import SampleTable, write_rejected
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.plan import TrainingPlan, make_plan
 from frbias.core.training.runfiles import read_metrics, write_config, write_split
-from frbias.core.training.tensorboard import with_tensorboard
+from frbias.core.training.tensorboard import check_tensorboard, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
 
@@ -87,6 +87,8 @@ def finetune(
         AssetMissingError: The weights are not installed.
         FrbiasError: The loss is no longer finite.
     """
+    if tensorboard:
+        check_tensorboard()
     world, target = world_from_environment(), choose_device(device)
     with process_group(world, backend="nccl" if target.type == "cuda" else "gloo") as barrier:
         seed_everything(options.seed)
@@ -106,11 +108,9 @@ def finetune(
         if world.leader:
             _write_frame(plan, out, weights, table)
             announce(plan.summary())
-        if tensorboard and world.leader:
-            observe = with_tensorboard(out, observe)
-        evaluate = None if plan.evaluation is None else _evaluator(plan, out)
+            observe = with_tensorboard(out, observe) if tensorboard else observe
         trainer = Trainer(
-            plan, out, world=world, barrier=barrier, evaluate=evaluate, observe=observe, progress=progress
+            plan, out, world=world, barrier=barrier, evaluate=_evaluator(plan, out), observe=observe, progress=progress
         )
         trainer.train()
         if world.leader:
@@ -140,9 +140,10 @@ def _write_frame(plan: TrainingPlan, out: Path, weights: str, table: SampleTable
     write_rejected(out, plan.faces.rejected)
 
 
-def _evaluator(plan: TrainingPlan, out: Path) -> Callable[[int, npt.NDArray[np.float32]], Metrics]:
+def _evaluator(plan: TrainingPlan, out: Path) -> Callable[[int, npt.NDArray[np.float32]], Metrics] | None:
     faces = plan.evaluation
-    assert faces is not None
+    if faces is None:
+        return None
 
     def evaluate(epoch: int, embeddings: npt.NDArray[np.float32]) -> Metrics:
         found = verification_metrics(embeddings, faces.table.subjects, faces.table.ages, plan.options.watch_fmr)

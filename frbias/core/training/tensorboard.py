@@ -7,16 +7,22 @@ from typing import Any
 from frbias.core.errors import UsageError
 
 
-def with_tensorboard(run: Path, observe: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """An observer that writes every record to ``run/tensorboard`` and passes it on to ``observe``.
+def check_tensorboard() -> None:
+    """Make sure that events can be written.
 
     Raises:
         UsageError: TensorBoard is not installed.
     """
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        import torch.utils.tensorboard  # noqa: F401
     except ImportError:
         raise UsageError("--tensorboard needs the package tensorboard: pip install 'frbias[tensorboard]'.") from None
+
+
+def with_tensorboard(run: Path, observe: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """An observer that writes every record to ``run/tensorboard`` and passes it on to ``observe``."""
+    from torch.utils.tensorboard import SummaryWriter
+
     writer = SummaryWriter(str(run / "tensorboard"))
 
     def write(record: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from frbias.core.training.augment import ORIGINAL
 from frbias.core.training.batches import EpochOrder
 from frbias.core.training.cache import Features, cached_features
 from frbias.core.training.checkpoint import newest_checkpoint, save_best, save_checkpoint
-from frbias.core.training.distributed import mean_over_processes, my_part, share, without_sync
+from frbias.core.training.distributed import mean_over_processes, my_part, of_the_leader, share, without_sync
 from frbias.core.training.ema import MovingAverage
 from frbias.core.training.freezing import set_modes
 from frbias.core.training.losses import MarginLoss, class_means
@@ -256,7 +256,7 @@ class Trainer:
         return record
 
     def _finish_epoch(self, log: MetricsLog | None, record: dict[str, Any], epoch: int) -> None:
-        value = watched(record, self.options.watch)
+        value = of_the_leader(watched(record, self.options.watch), self.world)
         record["best"] = self.best is None or value < self.best
         if record["best"]:
             self.best, self.best_epoch = value, epoch
@@ -276,11 +276,12 @@ class Trainer:
 
     def _save(self, epoch: int, step: int, *, best: bool = False) -> None:
         """Keep everything that the step ``step`` of ``epoch`` needs to come next."""
+        sums = mean_over_processes(self.sums, self.world)
         if self.world.leader:
             training: dict[str, Any] = {
                 "epoch": epoch,
                 "step": step,
-                "sums": self.sums.cpu(),
+                "sums": sums.cpu(),
                 "best": self.best,
                 "best_epoch": self.best_epoch,
                 "centres": self.loss.centres.detach().cpu(),

@@ -1,0 +1,125 @@
+"""A fine-tuning step with stem, 1, 2, 3 frozen: the usual way beside the cached frozen prefix, in one run.
+
+    python benchmarks/bench_training.py [--backbone iresnet50] [--batch 25] [--threads 2] [--repeats 5]
+
+*usual*: gradients of the frozen stages switched off, every image through the whole network in every step.
+*cached*: features of the frozen stages from the memory-mapped cache. Ways are interleaved; the best time counts.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from frbias.core.backbones.loading import build
+from frbias.core.devices import World
+from frbias.core.samples import make_table
+from frbias.core.training.cache import Features, Prefix, cached_features, has_amx
+from frbias.core.training.freezing import freeze, freezing, set_modes
+from frbias.core.training.losses import MarginLoss
+from frbias.core.training.options import FinetuneOptions, stages_named
+from frbias.core.training.pixels import FaceSet
+from frbias.core.training.schedule import make_optimiser, parameter_groups
+from frbias.core.training.step import TrainStep
+
+FROZEN = stages_named("1,2,3")
+
+
+def fresh(backbone: str, amp: str) -> tuple[TrainStep, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = build(backbone)
+    loss = MarginLoss(70, model.embedding_dim)
+    freeze(model, FROZEN)
+    set_modes(model, FROZEN, frozen_bn="eval", trained_bn="eval")
+    options = FinetuneOptions(frozen=FROZEN)
+    optimiser = make_optimiser(parameter_groups(model, loss, options), options)
+    return TrainStep(model, freezing(FROZEN).tail, loss, keep=0.0, amp=amp), optimiser
+
+
+def finish(loss: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+def usual_way(backbone: str, faces: FaceSet, labels: torch.Tensor) -> Callable[[], None]:
+    step, optimiser = fresh(backbone, "off")
+
+    def run() -> None:
+        embeddings = step.model(step.model.preprocess(torch.from_numpy(faces.pixels)))
+        finish(step.loss(embeddings, labels), optimiser)
+
+    return run
+
+
+def uncached_way(backbone: str, faces: FaceSet, labels: torch.Tensor) -> Callable[[], None]:
+    step, optimiser = fresh(backbone, "off")
+    features = Features(faces, Prefix(step.model, freezing(FROZEN).prefix, "fp32"))
+    rows = np.arange(len(labels))
+
+    def run() -> None:
+        finish(step(features.batch(rows, np.zeros_like(rows)), labels, None)[0], optimiser)
+
+    return run
+
+
+def cached_way(backbone: str, faces: FaceSet, labels: torch.Tensor, amp: str) -> Callable[[], None]:
+    step, optimiser = fresh(backbone, amp)
+    prefix = Prefix(step.model, freezing(FROZEN).prefix, "fp32")
+    features = cached_features(faces, prefix, [0, 1], "fp16", world=World(), barrier=lambda: None)
+    rows = np.arange(len(labels))
+    views = rows % 2
+
+    def run() -> None:
+        finish(step(features.batch(rows, views), labels, None)[0], optimiser)
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", default="iresnet50")
+    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (given.batch, 112, 112, 3), dtype=np.uint8)
+    table = make_table(
+        Path("."), [{"file_name": f"{i}.png", "subject": str(i), "age": 20.0} for i in range(given.batch)]
+    )
+    faces, labels = FaceSet(table, pixels, [], "benchmark"), torch.arange(given.batch) % 70
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["FRBIAS_HOME"] = home
+        ways = {
+            "usual (whole network)": usual_way(given.backbone, faces, labels),
+            "uncached prefix": uncached_way(given.backbone, faces, labels),
+            "cached prefix": cached_way(given.backbone, faces, labels, "off"),
+            "cached prefix, bf16": cached_way(given.backbone, faces, labels, "bf16"),
+        }
+        best = dict.fromkeys(ways, float("inf"))
+        for _ in range(given.repeats + 1):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                way()
+                best[name] = min(best[name], time.perf_counter() - start)
+    print(f"{given.backbone}, batch {given.batch}, frozen stem,1,2,3, {given.threads} threads, {platform.machine()}")
+    print(
+        f"AMX: {'yes' if has_amx() else 'no (bf16 has no matrix unit on this processor)'}; load {os.getloadavg()[0]:.1f}"
+    )
+    usual = best["usual (whole network)"]
+    for name, seconds in best.items():
+        print(f"{name:24s} {seconds:7.3f} s/step  {usual / seconds:5.2f}x")
+    print(json.dumps({"seconds": best, "amx": has_amx(), "load": os.getloadavg()[0]}))
+
+
+if __name__ == "__main__":
+    main()

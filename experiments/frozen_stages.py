@@ -1,0 +1,126 @@
+"""Which stages to freeze: SFace fine-tuned on mesh faces, evaluated on mesh people it has not seen.
+
+Needs two aligned sets, made with::
+
+    frbias generate --backend mesh --subjects 150 --ages 5,16,30,50,70 --variants 1 --seed 7 --out train_raw
+    frbias generate --backend mesh --subjects 90 --first-subject 1000 --ages 5,16,30,50,70 --variants 2 --seed 7 --out test_raw
+    frbias align --data train_raw --out train
+    frbias align --data test_raw --out test
+
+Then ``python frozen_stages.py train`` makes the runs (each can be cut and goes on), and
+``python frozen_stages.py table`` compares them with the start model, paired, and prints the table.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHOICES = ("1,2,3,4", "1,2,3", "1,2", "1", "none")
+SEEDS = (0, 1, 2)
+SETTINGS = ["--epochs", "3", "--batch-size", "25", "--lr", "0.01", "--validation", "0", "--watch", "loss"]
+TARGET = 1e-2
+
+
+def run_folder(frozen: str, seed: int, tag: str) -> Path:
+    """Folder of one run."""
+    return Path("runs") / f"frozen-{frozen.replace(',', '')}{tag}-seed{seed}"
+
+
+def train(choices: list[str], extra: list[str], tag: str, prefix: list[str]) -> None:
+    """Make the runs that are not there yet."""
+    for seed in SEEDS:
+        for frozen in choices:
+            command = [sys.executable, "-m", "frbias", "finetune", "--frozen", frozen, "--seed", str(seed), *SETTINGS]
+            command += ["--data", "train", "--out", str(run_folder(frozen, seed, tag)), "--save-every", "10", *extra]
+            while subprocess.run([*prefix, *command], check=False).returncode not in (0, 1, 2):
+                pass
+
+
+def table(tags: list[str]) -> None:
+    """Evaluate every finished run against the start model and print one row each."""
+    from frbias.core.backbones.registry import load_backbone
+    from frbias.core.embedding import embed_images
+    from frbias.core.evaluation_stage import Selection, compare_sets
+    from frbias.core.samples import read_samples
+
+    images = read_samples(Path("test"))
+    baseline = embed_images(images, load_backbone("sface"))
+    selection = Selection(targets=(TARGET,), replicates=1000, seed=0)
+    rows: list[dict[str, Any]] = []
+    for tag in tags:
+        for frozen in CHOICES:
+            for seed in SEEDS:
+                folder = run_folder(frozen, seed, tag)
+                if not (folder / "checkpoints" / "best").is_dir():
+                    continue
+                tuned = embed_images(images, load_backbone(str(folder)))
+                found = compare_sets(baseline, tuned, selection, names=("SFace", folder.name))
+                if not rows:
+                    rows.append(row("start model", None, found.baseline, None))
+                rows.append(row(frozen + tag, seed, found.other, found.at(TARGET).differences["garbe"]))
+    Path("table.json").write_text(json.dumps(rows, indent=1))
+    print_table(rows)
+
+
+def row(name: str, seed: int | None, evaluation: Any, difference: Any) -> dict[str, Any]:
+    """The numbers of one run."""
+    at = evaluation.at(TARGET)
+    garbe = at.measures["garbe"]
+    return {
+        "frozen": name,
+        "seed": seed,
+        "eer": evaluation.overall.eer.value,
+        "d_prime": evaluation.overall.d_prime,
+        "fnmr": {g.name: g.fnmr.value for g in at.groups},
+        "fmr": {g.name: g.fmr.value for g in at.groups},
+        "mated": {g.name: g.fnmr.trials for g in at.groups},
+        "garbe": garbe.value,
+        "garbe_difference": None if difference is None else difference.value,
+        "interval": None
+        if difference is None or difference.interval is None
+        else [difference.interval.low, difference.interval.high],
+        "verdict": None if difference is None else difference.verdict,
+    }
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the rows as a Markdown table."""
+    groups = list(rows[0]["fnmr"])
+    heads = ["frozen", "seed", "EER %", "d'", *(f"FNMR {g} %" for g in groups), "GARBE", "GARBE - start (95 %)"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for r in rows:
+        fnmr = " | ".join(f"{100 * r['fnmr'][g]:.1f}" for g in groups)
+        change = (
+            ""
+            if r["interval"] is None
+            else f"{r['garbe_difference']:+.3f} [{r['interval'][0]:+.3f}, {r['interval'][1]:+.3f}]"
+        )
+        garbe = "undefined" if r["garbe"] is None else f"{r['garbe']:.3f}"
+        seed = "" if r["seed"] is None else r["seed"]
+        lines.append(
+            f"| {r['frozen']} | {seed} | {100 * r['eer']:.2f} | {r['d_prime']:.2f} | {fnmr} | {garbe} | {change} |"
+        )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Make the runs or tabulate them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("train", "table"))
+    parser.add_argument("--choices", default=";".join(CHOICES), help="frozen choices, separated by ;")
+    parser.add_argument("--tags", default="", help="suffixes of runs to tabulate, separated by commas")
+    parser.add_argument("--tag", default="", help="suffix of the runs that are made")
+    parser.add_argument("--prefix", default="", help="command put before every training, e.g. 'nice'")
+    parser.add_argument("extra", nargs="*", help="further options of frbias finetune, after --")
+    given = parser.parse_args()
+    if given.what == "train":
+        train(given.choices.split(";"), given.extra, given.tag, given.prefix.split())
+    else:
+        table(given.tags.split(","))
+
+
+if __name__ == "__main__":
+    main()
