@@ -145,7 +145,9 @@ def _chance(record: Document, name: str, value: float | None) -> tuple[str, str]
 
 def _notes(document: Document) -> None:
     groups, samples = document["groups"], document["samples"]
-    notes = [f"excluded: {g['name']} ({g['reason'].replace('_', ' ')})" for g in groups["excluded"]]
+    synthetic = (document.get("provenance") or {}).get("synthetic")
+    notes = [synthetic] if synthetic else []
+    notes += [f"excluded: {g['name']} ({g['reason'].replace('_', ' ')})" for g in groups["excluded"]]
     if samples["without_group"]:
         gaps = f" (ages {', '.join(groups['gaps'])})" if groups["gaps"] and groups["by"] == "age" else ""
         notes.append(f"{samples['without_group']:,} images are in no group{gaps}")

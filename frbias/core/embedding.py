@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.datasets.loading import synthetic_origin
 from frbias.core.devices import World, process_group, world_from_environment
 from frbias.core.embeddings import COLUMNS, FILE_NAME, Embeddings, read_embeddings, write_embeddings
 from frbias.core.errors import BadImageError, BadInputError, UsageError
@@ -249,6 +250,7 @@ def _assemble(table: SampleTable, parts: list[_Part], made: dict[str, Any]) -> t
     provenance = {
         **made,
         "failure_to_acquire": {"failures": failures, "attempts": attempts},
+        "synthetic": synthetic_origin(table),
         "versions": library_versions(),
     }
     return Embeddings(ordered, matrix, provenance), rejected

@@ -208,12 +208,13 @@ def embed_data(
     """
     from frbias.core.assets.store import resolve_data
     from frbias.core.backbones.registry import load_backbone
+    from frbias.core.devices import choose_device
     from frbias.core.embedding import embed
     from frbias.core.embeddings import read_embeddings
     from frbias.core.samples import read_samples
 
     table = resolve_data(data)
-    backbone = load_backbone(weights, device=device)
+    backbone = load_backbone(weights, device=choose_device(device))
     if not _is_aligned(table, int(backbone.model.input_size)):
         from frbias.core.faces.alignment import AlignOptions, align
 
