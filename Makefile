@@ -8,10 +8,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck format bench thesis clean
+.PHONY: help setup demo test lint typecheck format bench thesis-cusp thesis-eg3d clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with frbias and everything it needs (torch for CPU or CUDA, whichever is right)
 
@@ -35,6 +35,12 @@ typecheck: $(STAMP) ## Check types (strict)
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+thesis-cusp: $(STAMP) ## CUSP faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)
+	$(BIN)/frbias run experiments/thesis-cusp.toml --out experiment-cusp
+
+thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)
+	$(BIN)/frbias run experiments/thesis-eg3d.toml --out experiment-eg3d
 
 bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

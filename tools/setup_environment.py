@@ -29,6 +29,7 @@ def main() -> None:
     if not python.exists():
         print(f"making {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
+    print("installing torch and the other dependencies (a minute or two)", file=sys.stderr)
     install_torch(python)
     pip(python, "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[dev]")
 

@@ -10,8 +10,8 @@ from frbias.cli.options import Device, Out, Seed, Workers
 
 def command(
     out: Out = Path("demo-out"),
-    train_subjects: Annotated[int, typer.Option("--train-subjects", min=8, help="People to fine-tune on.")] = 72,
-    test_subjects: Annotated[int, typer.Option("--test-subjects", min=8, help="Other people to measure on.")] = 40,
+    train_subjects: Annotated[int, typer.Option("--train-subjects", min=8, help="People to fine-tune on.")] = 80,
+    test_subjects: Annotated[int, typer.Option("--test-subjects", min=8, help="Other people to measure on.")] = 64,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training faces.")] = 12,
     bootstrap: Annotated[int, typer.Option("--bootstrap", min=0, help="Subject bootstrap replicates.")] = 1000,
     seed: Seed = 0,

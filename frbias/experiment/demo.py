@@ -3,15 +3,15 @@
 from frbias.experiment.plan import ExperimentPlan, make_plan
 
 TRAIN_AGES = (3.0, 10.0, 20.0, 35.0, 52.0, 72.0)
-TEST_AGES = (5.0, 14.0, 26.0, 44.0, 66.0)
+TEST_AGES = (4.0, 11.0, 13.0, 19.0, 22.0, 37.0, 42.0, 58.0, 62.0, 76.0)
 
 
 def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap: int, seed: int) -> ExperimentPlan:
     """The demo's experiment.
 
     Test people are numbered from 0, people to train on from 10 000, so that neither set depends on the size of the
-    other. The ages of the test set lie between those trained on, one in each age group, two images of each person
-    and age: the mated comparisons of a group.
+    other. Every test person is seen at two ages in each age group, years apart: the mated comparison of a group has
+    to bridge the ageing within it. No test age is trained on.
 
     Args:
         train_subjects: People to fine-tune on (a fifth of them is held out for choosing the epoch).
@@ -31,7 +31,7 @@ def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap
                 "ages": list(TRAIN_AGES),
                 "variants": 1,
             },
-            "test": {"backend": "mesh", "subjects": test_subjects, "ages": list(TEST_AGES), "variants": 2},
+            "test": {"backend": "mesh", "subjects": test_subjects, "ages": list(TEST_AGES), "variants": 1},
             "finetune": {"weights": "sface", "frozen": "1,2,3", "epochs": epochs},
             "evaluate": {
                 "groups": "0-12,13-19,20-39,40-59,60+",
