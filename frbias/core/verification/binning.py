@@ -5,14 +5,16 @@ A count at a threshold is exact when the scores of the threshold's bin are held;
 never an approximation.
 """
 
-import bisect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Scores = npt.NDArray[np.floating[Any]]
+Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 COSINE_BINS = 1 << 15
 
@@ -45,6 +47,9 @@ class Bins:
 
     def lower_edges(self) -> Scores:
         """Smallest score of every bin, shape (count,), in the scores' dtype; the first is -inf."""
+        return _lower_edges(self)
+
+    def _search_edges(self) -> Scores:
         kind = self.low.dtype.type
         steps = np.arange(self.count).astype(self.low.dtype)
         edges: Scores = (self.low + steps / self.scale).astype(self.low.dtype)
@@ -62,6 +67,13 @@ class Bins:
             edges = np.where(can_fall, below, edges)
         edges[0] = kind(-np.inf)
         return edges
+
+
+@lru_cache(maxsize=8)
+def _lower_edges(bins: Bins) -> Scores:
+    edges = bins._search_edges()
+    edges.flags.writeable = False
+    return edges
 
 
 def cosine_bins() -> Bins:
@@ -88,7 +100,7 @@ class Tally:
         held: True where the scores of a bin are held, shape (classes, bins).
         score: Held scores, ascending, shape (h,).
         kind: Class of each held score.
-        first, second: Positions of the two samples (or subjects, for score files; -1 unknown) of each held score.
+        pairs: Gives :attr:`first` and :attr:`second`; called when they are asked for.
     """
 
     bins: Bins
@@ -96,14 +108,45 @@ class Tally:
     sums: npt.NDArray[np.float64]
     held: npt.NDArray[np.bool_]
     score: Scores
-    kind: npt.NDArray[np.int32]
-    first: npt.NDArray[np.int32]
-    second: npt.NDArray[np.int32]
+    kind: Int32
+    pairs: Callable[[], tuple[Int32, Int32]]
 
     @property
+    def first(self) -> Int32:
+        """Position of the first sample (or subject, for score files; -1 unknown) of each held score."""
+        return self._pairs[0]
+
+    @property
+    def second(self) -> Int32:
+        """Position of the second sample of each held score."""
+        return self._pairs[1]
+
+    @cached_property
+    def _pairs(self) -> tuple[Int32, Int32]:
+        return self.pairs()
+
+    @cached_property
     def counts(self) -> Int64:
         """Comparisons per class, shape (classes,)."""
         return self.histogram.sum(axis=1)
+
+    @cached_property
+    def from_top(self) -> Int64:
+        """Comparisons per class in a bin or above it, shape (classes, bins + 1)."""
+        above = np.zeros((len(self.histogram), self.bins.count + 1), dtype=np.int64)
+        above[:, :-1] = self.histogram[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return above
+
+    def pooled_from_top(self, classes: Int64) -> Int64:
+        """Comparisons of the pooled classes in a bin or above it, shape (bins + 1,)."""
+        key = classes.tobytes()
+        if key not in self._pooled:
+            self._pooled[key] = self.from_top[classes].sum(axis=0)
+        return self._pooled[key]
+
+    @cached_property
+    def _pooled(self) -> dict[bytes, Int64]:
+        return {}
 
     def complete(self, classes: Int64) -> bool:
         """Whether every score of these classes is held."""
@@ -124,7 +167,7 @@ class Tally:
         if not (self.held[wanted, position] | (self.histogram[wanted, position] == 0)).all():
             raise NotHeldError([position])
         found = np.zeros(len(self.histogram), dtype=np.int64)
-        found[wanted] = self.histogram[wanted, position + 1 :].sum(axis=1)
+        found[wanted] = self.from_top[wanted, position + 1]
         inside = slice(np.searchsorted(self.score, threshold), self._end_of_bin(position))
         extra = np.bincount(self.kind[inside], minlength=len(found))
         found[wanted] += extra[wanted]
@@ -136,21 +179,19 @@ class Tally:
         Raises:
             NotHeldError: A bin that decides it is not held.
         """
-        pooled = self.histogram[classes].sum(axis=0)
-        from_top = pooled[::-1].cumsum()[::-1]
+        from_top = self.pooled_from_top(classes)
         if from_top[0] == 0:
             raise ValueError("there are no comparisons to take a threshold from")
         if allowed >= from_top[0]:
-            return self._smallest_in(int(np.flatnonzero(pooled)[0]), classes)
+            return self._smallest_in(int(np.flatnonzero(from_top < from_top[0])[0]) - 1, classes)
         position = int(np.flatnonzero(from_top > allowed)[-1])
-        above = np.flatnonzero(pooled[position + 1 :])
         scores = self._scores_of(position, classes)
-        rejected = scores[len(scores) - 1 - (allowed - int(from_top[position] - pooled[position]))]
+        rejected = scores[len(scores) - 1 - (allowed - int(from_top[position + 1]))]
         higher = scores[np.searchsorted(scores, rejected, side="right") :]
         if len(higher):
             return higher[0]
-        if len(above):
-            return self._smallest_in(position + 1 + int(above[0]), classes)
+        if from_top[position + 1]:
+            return self._smallest_in(int(np.flatnonzero(from_top < from_top[position + 1])[0]) - 1, classes)
         return np.nextafter(rejected, rejected.dtype.type(np.inf))
 
     def moments(self, classes: Int64) -> tuple[float, float]:
@@ -161,7 +202,10 @@ class Tally:
         return mean, float(np.sqrt(max(float(squares) / count - mean * mean, 0.0)))
 
     def _end_of_bin(self, position: int) -> int:
-        return bisect.bisect_right(range(len(self.score)), position, key=lambda k: int(self.bins.of(self.score[k])))
+        """Number of held scores in this bin or below it."""
+        if position + 1 >= self.bins.count:
+            return len(self.score)
+        return int(np.searchsorted(self.score, self.bins.lower_edges()[position + 1])) if position >= 0 else 0
 
     def _scores_of(self, position: int, classes: Int64) -> Scores:
         if not (self.held[classes, position] | (self.histogram[classes, position] == 0)).all():

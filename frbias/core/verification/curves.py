@@ -143,10 +143,9 @@ def _counts_near(comparisons: Comparisons, pool: npt.NDArray[np.int64], allowed:
         tau = tally.threshold(pool, allowed)
         return tau, tally.at_least(tau, wanted)
     except NotHeldError:
-        from_top = tally.histogram[pool].sum(axis=0)[::-1].cumsum()[::-1]
-        position = int(np.flatnonzero(from_top > allowed)[-1]) + 1
+        position = int(np.flatnonzero(tally.pooled_from_top(pool) > allowed)[-1]) + 1
         position = min(position, tally.bins.count - 1)
-        return tally.bins.lower_edges()[position], tally.histogram[:, position:].sum(axis=1)
+        return tally.bins.lower_edges()[position], tally.from_top[:, position]
 
 
 def _det(

@@ -23,7 +23,7 @@ from frbias.core.verification.groups import NO_GROUP, Grouping
 from frbias.core.verification.planning import make_plan, matched_ages, unit_vectors
 from frbias.core.verification.scan import Found, Plan, TileProduct, scan
 
-SELF_CHECKED = 2000
+SELF_CHECKED = 500
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -157,7 +157,7 @@ def _comparisons(
     plan: Plan, found: Found, wanted: Bool, frame: tuple[Any, ...], settings: dict[str, Any]
 ) -> Comparisons:
     order, codes, grouping, evaluated, classes, rule, names, weights, matched_age = frame
-    ascending = np.argsort(found.score)
+    ascending, small = ascending_order(found.score), order.astype(np.int32)
     tally = Tally(
         plan.bins,
         found.histogram,
@@ -165,8 +165,7 @@ def _comparisons(
         wanted,
         found.score[ascending],
         found.kind[ascending],
-        order[found.row[ascending]].astype(np.int32),
-        order[found.column[ascending]].astype(np.int32),
+        lambda: (small[found.row[ascending]], small[found.column[ascending]]),
     )
     label = plan.label.astype(np.int64) - 1
     same = label[plan.mated_row] == label[plan.mated_column]
@@ -190,6 +189,14 @@ def _comparisons(
         grouping.names, evaluated, mated, tally, classes, rule, names, subject_of, weights, matched_age, None, refine
     )
     return replace(made, self_check=_self_check(plan, found, made))
+
+
+def ascending_order(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Positions that sort float32 scores, ties in their order."""
+    from frbias.core.verification.kernels import radix_order
+
+    bits = (scores + np.float32(0)).view(np.uint32)  # + 0 turns -0 into 0
+    return radix_order(np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31)))
 
 
 def _self_check(plan: Plan, found: Found, comparisons: Comparisons) -> dict[str, Any]:

@@ -38,9 +38,8 @@ def equal_error_rate_of(comparisons: Comparisons) -> EqualErrorRate:
     """EER from the held scores around the bin in which FNMR overtakes FMR."""
     tally, pool = comparisons.tally, comparisons.classes.pool
     mated = np.sort(comparisons.mated.score[comparisons.in_evaluated_group])
-    histogram = tally.histogram[pool].sum(axis=0)
-    edges = tally.bins.lower_edges()
-    accepted = histogram[::-1].cumsum()[::-1]
+    edges, accepted = tally.bins.lower_edges(), tally.pooled_from_top(pool)[:-1]
+    histogram = -np.diff(tally.pooled_from_top(pool))
     rejected = np.searchsorted(mated, edges, side="left")
     crossed = np.flatnonzero(rejected * int(accepted[0]) >= accepted * len(mated))
     last = int(crossed[0]) if crossed.size else tally.bins.count

@@ -92,6 +92,27 @@ def count_tile(
 
 
 @numba.njit(nogil=True, cache=True)
+def radix_order(bits: npt.NDArray[np.uint32]) -> Int32:
+    """Positions that sort 32-bit keys ascending, equal keys in their order: three stable passes of 11 bits."""
+    count = len(bits)
+    order, spare = np.arange(count, dtype=np.int32), np.empty(count, dtype=np.int32)
+    starts = np.empty(2049, dtype=np.int64)
+    for shift in (0, 11, 22):
+        starts[:] = 0
+        for position in range(count):
+            starts[((bits[position] >> shift) & 2047) + 1] += 1
+        for digit in range(2048):
+            starts[digit + 1] += starts[digit]
+        for k in range(count):
+            position = order[k]
+            digit = (bits[position] >> shift) & 2047
+            spare[starts[digit]] = position
+            starts[digit] += 1
+        order, spare = spare, order
+    return order
+
+
+@numba.njit(nogil=True, cache=True)
 def replicate_non_mated(
     weights: Int64,
     score: Scores,

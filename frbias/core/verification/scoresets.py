@@ -105,8 +105,7 @@ def _tally(
         np.ones_like(histogram, dtype=np.bool_),
         score,
         kind,
-        first[ascending].astype(np.int32),
-        second[ascending].astype(np.int32),
+        lambda: (first[ascending].astype(np.int32), second[ascending].astype(np.int32)),
     )
 
 
