@@ -13,6 +13,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from frbias.core.assets.store import resolve_data
 from frbias.core.backbones.registry import load_backbone
 from frbias.core.embedding import embed
 from frbias.core.embeddings import FILE_NAME, Embeddings, read_embeddings
-from frbias.core.errors import BadInputError
+from frbias.core.errors import AssetMissingError, BadInputError
 from frbias.core.evaluation_stage import COMPARISON_NAME, Selection, compare_sets, write_outcome
 from frbias.core.faces.alignment import STAGE as ALIGN_STAGE
 from frbias.core.faces.alignment import AlignOptions, align
@@ -133,6 +134,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
     options = dict(plan.finetune)
     weights = str(options.pop("weights", DEFAULT_WEIGHTS))
     settings = options_from({"seed": plan.seed, **options})
+    _require_assets(plan, weights, machine)
     train = _faces(plan, plan.train, "train", paths, machine)
     test = _faces(plan, plan.test, "test", paths, machine)
     _refuse_shared_subjects(plan, train, test)
@@ -146,6 +148,28 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
     machine.tell("writing the report")
     _report(plan, document, test, paths)
     return ExperimentResult(paths, document, judge(document, held_out=True), training, len(train), len(test))
+
+
+def _require_assets(plan: ExperimentPlan, weights: str, machine: Machine) -> None:
+    """Refuse an experiment before its first long stage when something is not installed; names all that is missing."""
+    needs: list[Callable[[], object]] = [lambda: load_backbone(weights)]
+    for part in (plan.train, plan.test):
+        needs.append(partial(_source, plan, part, machine))
+    missing = []
+    for need in needs:
+        try:
+            need()
+        except AssetMissingError as error:
+            missing.append(error)
+    if missing:
+        texts = list(dict.fromkeys(str(error) for error in missing))
+        raise AssetMissingError("\n\n".join(texts))
+
+
+def _source(plan: ExperimentPlan, part: SetPlan, machine: Machine) -> object:
+    if part.backend:
+        return make_backend(part.backend, {"seed": plan.seed, **part.options}, machine.device)
+    return resolve_data(part.data)
 
 
 def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPaths, machine: Machine) -> SampleTable:
