@@ -153,8 +153,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
 def _require_assets(plan: ExperimentPlan, weights: str, machine: Machine) -> None:
     """Refuse an experiment before its first long stage when something is not installed; names all that is missing."""
     needs: list[Callable[[], object]] = [lambda: load_backbone(weights)]
-    for part in (plan.train, plan.test):
-        needs.append(partial(_source, plan, part, machine))
+    needs.extend(partial(_source, plan, part, machine) for part in (plan.train, plan.test))
     missing = []
     for need in needs:
         try:
