@@ -218,10 +218,12 @@ def _check_match(asset: ModelAsset, found: Recognised, source: Path) -> None:
     right_form = asset.pack == (found.format == "pack")
     if found.kind == asset.kind and right_variant and right_form:
         return
+    fitting = find_model_asset(found.variant)
+    name = fitting.name if fitting else "NAME"
     what = f"a {KINDS[found.kind]} ({found.variant})"
     raise BadInputError(
         f"{source} is {what}, not {asset.name} ({asset.title}).",
-        hint=f"Add it under another name, e.g.:  frbias models add {found.variant} {source}",
+        hint=f"Add it under another name, e.g.:  frbias models add {name} {source}",
     )
 
 

@@ -61,7 +61,7 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
         BadInputError: It is a path that does not exist, or something of another kind.
     """
     path = Path(name).expanduser()
-    if path.exists():
+    if name.strip() and path.exists():
         return _weight_file(path, kind)
     _refuse_lost_path(name, WEIGHT_SUFFIXES)
     asset = find_model_asset(name)
@@ -156,7 +156,7 @@ def resolve_with_rejected(name: str) -> tuple["SampleTable", list[tuple[str, str
     from frbias.core.datasets.loading import load_with_rejected
 
     path = Path(name).expanduser()
-    if path.exists():
+    if name.strip() and path.exists():
         return load_with_rejected(path)[:2]
     _refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
     found = find_dataset(name)

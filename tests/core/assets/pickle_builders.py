@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 
 
@@ -133,3 +135,11 @@ def zip_storage(numel: int, key: str = "0") -> bytes:
         + struct.pack("<i", numel)
         + b"tQ"
     )
+
+
+def dex_state() -> dict[str, torch.Tensor]:
+    """A state dict with the names of the DEX age classifier, small."""
+    torch.manual_seed(2)
+    state = {f"{layer}.weight": torch.randn(4, 4, 3, 3) for layer in ("conv1_1", "conv5_3")}
+    state |= {f"{layer}.weight": torch.randn(6, 5) for layer in ("fc6", "fc7")}
+    return {**state, "fc8-101.weight": torch.randn(101, 6), "fc8-101.bias": torch.randn(101)}
