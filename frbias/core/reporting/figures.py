@@ -127,6 +127,13 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.4g}%"
 
 
+def percent_axis() -> Any:
+    """Formatter of an axis of fractions."""
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _: percent(value))
+
+
 def _save(sketch: Sketch, folder: Path) -> Drawn:
     import matplotlib
 

@@ -18,7 +18,9 @@ from frbias.core.reporting.figures import (
     colours,
     new_figure,
     percent,
+    percent_axis,
 )
+from frbias.core.reporting.figures_heatmaps import fmr_by_groups, fnmr_by_age, score_by_age
 
 Float = npt.NDArray[np.float64]
 
@@ -51,7 +53,7 @@ def rates_by_group(document: Document, target: float) -> Sketch:
         ax.set_yticks(range(len(groups)), [g["name"] for g in groups])
         ax.set_ylim(len(groups) - 0.4, -0.7)
         ax.set_xlim(left=0)
-        ax.xaxis.set_major_formatter(_percent_axis())
+        ax.xaxis.set_major_formatter(percent_axis())
         ax.set_title(words)
     axes[0, 0].legend(loc="lower right", fontsize=8)
     return Sketch(
@@ -242,38 +244,6 @@ def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
     )
 
 
-def fnmr_by_age(document: Document, target: float) -> Sketch | None:
-    """Heat map of FNMR by the two ages of mated comparisons."""
-    data = at_target(document, target).get("cross_age")
-    if not data or len(data["ages"]) < 2:
-        return None
-    return _heat_map(
-        document,
-        "fnmr_by_age",
-        "False non-match rate by age",
-        f"mated comparisons by the ages of their two samples at FMR {percent(target)}; small: number of comparisons",
-        data["ages"],
-        (data["fnmr"], data["mated"], data["false_non_matches"]),
-        ("older sample", "younger sample"),
-    )
-
-
-def fmr_by_groups(document: Document, target: float) -> Sketch | None:
-    """Heat map of FMR by the two groups of non-mated comparisons."""
-    data = at_target(document, target).get("cross_groups")
-    if not data:
-        return None
-    return _heat_map(
-        document,
-        "fmr_by_groups",
-        "False match rate within and across groups",
-        f"non-mated comparisons by the groups of their two samples at FMR {percent(target)}; small: comparisons",
-        data["groups"],
-        (data["fmr"], data["non_mated"], data["false_matches"]),
-        ("group", "group"),
-    )
-
-
 MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
     rates_by_group,
     fairness_over_fmr,
@@ -282,46 +252,9 @@ MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
     distributions_by_age_gap,
     distributions_by_protocol,
     fnmr_by_age,
+    score_by_age,
     fmr_by_groups,
 )
-
-
-def _heat_map(
-    document: Document,
-    name: str,
-    title: str,
-    what: str,
-    labels: list[str],
-    cells: tuple[list[list[Any]], list[list[int]], list[list[int]]],
-    axis_names: tuple[str, str],
-) -> Sketch:
-    values, counts, errors = cells
-    matrix = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=np.float64)
-    size = len(labels)
-    figure, axes = new_figure(2.2 + 0.78 * size, 1.5 + 0.62 * size)
-    ax = axes[0, 0]
-    top = np.nanmax(matrix) if np.isfinite(matrix).any() else 1.0
-    image = ax.imshow(matrix, cmap="YlOrBr", vmin=0, vmax=top or 1.0, aspect="auto")
-    rows = []
-    for i in range(size):
-        for j in range(size):
-            rows.append((labels[i], labels[j], errors[i][j], counts[i][j], values[i][j]))
-            if values[i][j] is not None:
-                ink = "white" if matrix[i, j] > 0.6 * top else INK
-                ax.text(j, i - 0.08, f"{100 * matrix[i, j]:.3g}%", ha="center", va="center", color=ink, fontsize=8.5)
-                ax.text(j, i + 0.27, f"{counts[i][j]:,}", ha="center", va="center", color=ink, fontsize=6.5)
-    ax.set_xticks(range(size), labels)
-    ax.set_yticks(range(size), labels)
-    ax.set_xlabel(axis_names[0])
-    ax.set_ylabel(axis_names[1])
-    ax.grid(visible=False)
-    bar = figure.colorbar(image, ax=ax, shrink=0.85)
-    bar.ax.yaxis.set_major_formatter(_percent_axis())
-    bar.outline.set_visible(False)
-    columns = (axis_names[1].replace(" ", "_"), axis_names[0].replace(" ", "_"), "errors", "comparisons", "rate")
-    if columns[0] == columns[1]:
-        columns = ("first_group", "second_group", *columns[2:])
-    return Sketch(name, title, f"{document['name']}: {what}.", figure, Points(columns, rows))
 
 
 def _bounds(group: Document, rate: str) -> tuple[float, float, str]:
@@ -371,9 +304,3 @@ def _deviate_axes(ax: Any, fmr: list[float], fnmr: list[float]) -> None:
         axis.set_ticks(_deviate(ticks), [percent(t) for t in ticks])
         if inner:
             limits(_deviate(max(min(inner), 1e-7)) - 0.1, _deviate(min(max(inner), 0.95)) + 0.1)
-
-
-def _percent_axis() -> Any:
-    from matplotlib.ticker import FuncFormatter
-
-    return FuncFormatter(lambda value, _: percent(value))

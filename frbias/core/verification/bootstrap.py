@@ -11,7 +11,7 @@ Two models are compared with the same draws (same seed, same subjects), replicat
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,12 @@ class Replicates:
             "fdr": 1 - alpha * np.ptp(fmr, axis=1) - (1 - alpha) * np.ptp(fnmr, axis=1),
             "ir": np.asarray(inequity),
         }
+
+    def interval(self, values: Float, position: int, confidence: float) -> Interval:
+        """Percentile interval of a quantity at one target, saying so when the target could not be resolved."""
+        found = percentile_interval(values, confidence=confidence)
+        unresolved = found.reason is not None and bool(np.isnan(self.tau[:, position]).mean() > 0.5)
+        return replace(found, reason="too_many_comparisons_to_hold") if unresolved else found
 
     def _rate(self, errors: Int64, trials: Int64, position: int) -> Float:
         with np.errstate(invalid="ignore", divide="ignore"):

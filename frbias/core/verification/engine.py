@@ -51,7 +51,7 @@ def compare_all(
     rule: str = "within",
     ages: npt.NDArray[np.float64] | None = None,
     matched_age: float | None = None,
-    tail_to: float | None = None,
+    tails: Sequence[float] = (),
     budget: Budget | None = None,
     threads: int = 0,
     block: int = 8,
@@ -70,7 +70,8 @@ def compare_all(
         ages: Years per row; needed with ``matched_age``.
         matched_age: Only non-mated pairs that come from a mated pair by replacing one sample by one of another
             subject whose age differs from it by at most this many whole years (endpoint-age-matched negatives).
-        tail_to: Hold every score down to the threshold of this FMR (for a bootstrap), where the budget allows it.
+        tails: Hold every score down to the threshold of the largest of these FMRs that the budget allows (for a
+            bootstrap, whose replicates reach a little further than the targets).
         budget: Limits of what is held.
         threads: Threads; 0: one per core.
         block: Tiles a thread takes at a time.
@@ -95,7 +96,7 @@ def compare_all(
     plan = replace(plan, class_of=classes.table, classes=classes.count)
     threads = threads or len(os.sched_getaffinity(0))
     settings: dict[str, Any] = {"threads": threads, "block": block, "world": world}
-    wanted = _bins_to_hold(plan, classes, targets, tail_to, budget or Budget(), settings)
+    wanted = _bins_to_hold(plan, classes, targets, tails, budget or Budget(), settings)
     tiles = plan.tiles()
     with progress.task("comparing", len(tiles)) as advance:
         found = scan(plan, wanted, advance=advance, **settings)
@@ -116,7 +117,7 @@ def _bins_to_hold(
     plan: Plan,
     classes: Classes,
     targets: Sequence[float],
-    tail_to: float | None,
+    tails: Sequence[float],
     budget: Budget,
     settings: dict[str, Any],
 ) -> Bool:
@@ -137,9 +138,11 @@ def _bins_to_hold(
         low = int(np.searchsorted(-from_top, -target * (1 + slack) * total)) - 2
         high = int(np.searchsorted(-from_top, -target * max(1 - slack, 0) * total)) + 2
         wanted[:, max(low, 0) : high if slack < 1 else None] = True
-    if tail_to is not None and min(1.0, tail_to * 1.05) * share * pairs <= budget.tail:
-        cut = int(np.searchsorted(-from_top, -tail_to * total)) - 1
-        wanted[classes.pool, max(cut, 0) :] = True
+    for level in sorted(tails, reverse=True):
+        if min(1.0, level * 1.05) * share * pairs <= budget.tail:
+            cut = int(np.searchsorted(-from_top, -level * total)) - 1
+            wanted[classes.pool, max(cut, 0) :] = True
+            break
     return wanted
 
 

@@ -16,7 +16,6 @@ from frbias.core.verification.bootstrap import (
     Replicates,
     bootstrap,
     design_effects,
-    percentile_interval,
 )
 from frbias.core.verification.comparisons import Comparisons
 from frbias.core.verification.curves import HIGHEST_TARGET, curve_targets, det_curves, distributions, fairness_curve
@@ -145,7 +144,7 @@ def evaluate_embeddings(
         matrix, subjects, years = matrix[kept], np.asarray(subjects)[kept], years[kept]
         grouping = replace(grouping, codes=grouping.codes[kept])
     options = EvaluationOptions(chosen, alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads)
-    tail = 2 * max(*chosen, HIGHEST_TARGET if curves else 0.0) if bootstrap else None
+    tails = [min(2 * t, 1.0) for t in (*chosen, *([HIGHEST_TARGET] if curves else []))] if bootstrap else []
     comparisons = compare_all(
         matrix,
         subjects,
@@ -154,7 +153,7 @@ def evaluate_embeddings(
         rule=non_mated,
         ages=years,
         matched_age=matched_age,
-        tail_to=None if tail is None else min(tail, 1.0),
+        tails=tails,
         budget=budget,
         threads=threads,
         block=block,
@@ -273,10 +272,10 @@ def _at_target(
     fmr, fnmr = np.array([g.fmr.value for g in groups]), np.array([g.fnmr.value for g in groups])
     fnmr_band, tau_band, intervals = None, None, {}
     if replicates is not None and position is not None:
-        fnmr_band = percentile_interval(replicates.overall_fnmr(position), confidence=options.confidence)
-        tau_band = percentile_interval(replicates.tau[:, position], confidence=options.confidence)
+        fnmr_band = replicates.interval(replicates.overall_fnmr(position), position, options.confidence)
+        tau_band = replicates.interval(replicates.tau[:, position], position, options.confidence)
         values = replicates.measures(position, alpha=options.alpha)
-        intervals = {k: percentile_interval(v, confidence=options.confidence) for k, v in values.items()}
+        intervals = {k: replicates.interval(v, position, options.confidence) for k, v in values.items()}
     gaps, younger, older = _mated_ages(comparisons, ages)
     return AtTarget(
         target=target,
@@ -304,7 +303,7 @@ def _bands(
         return {}, {}
     both = replicates.fmr(position), replicates.fnmr(position)
     fmr, fnmr = (
-        {g: percentile_interval(values[:, g], confidence=options.confidence) for g in range(values.shape[1])}
+        {g: replicates.interval(values[:, g], position, options.confidence) for g in range(values.shape[1])}
         for values in both
     )
     return fmr, fnmr

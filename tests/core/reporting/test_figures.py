@@ -57,7 +57,7 @@ def test_every_figure_in_three_files(drawn: tuple[Drawn, ...]) -> None:
     names = [figure.name for figure in drawn]
     assert names == [
         "rates_by_group", "fairness_over_fmr", "det", "distributions_by_group", "distributions_by_age_gap",
-        "distributions_by_protocol", "fnmr_by_age", "fmr_by_groups",
+        "distributions_by_protocol", "fnmr_by_age", "score_by_age", "fmr_by_groups",
     ]  # fmt: skip
     for figure in drawn:
         assert figure.png.read_bytes().startswith(b"\x89PNG")
