@@ -122,6 +122,10 @@ def command(
     ] = None,
     out: OutFolder = None,
     figures: Figures = True,
+    save_scores: Annotated[
+        bool,
+        typer.Option("--save-scores", help="Also write every score to --out/scores.parquet.", rich_help_panel=_OUTPUT),
+    ] = False,
     curves: Curves = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -180,7 +184,7 @@ def _sources(given: dict[str, Any]) -> str:
 def _run(kind: str, given: dict[str, Any]) -> dict[str, Any] | None:
     """The document, from --out when the same work is finished there; None on ranks that do not report."""
     from frbias.core.devices import process_group, world_from_environment
-    from frbias.core.evaluation_stage import COMPARISON_NAME, EVALUATION_NAME, write_outcome
+    from frbias.core.evaluation_stage import COMPARISON_NAME, EVALUATION_NAME
     from frbias.core.files import read_json
     from frbias.core.provenance import claim_together
 
@@ -190,7 +194,7 @@ def _run(kind: str, given: dict[str, Any]) -> dict[str, Any] | None:
     with process_group(world) as barrier:
         folder = None
         if out is not None:
-            arguments = {**selection.to_json(), "figures": given["figures"]}
+            arguments = {**selection.to_json(), "figures": given["figures"], "save_scores": given["save_scores"]}
             folder = claim_together(
                 out,
                 world,
@@ -208,9 +212,17 @@ def _run(kind: str, given: dict[str, Any]) -> dict[str, Any] | None:
             barrier()
             return None
         if folder is not None:
-            folder.finish(write_outcome(folder.path, outcome, figures=given["figures"], announce=console.detail))
+            folder.finish(_write(folder.path, outcome, given))
         barrier()
         return outcome.to_json()
+
+
+def _write(folder: Path, outcome: "Evaluation | Comparison", given: dict[str, Any]) -> dict[str, Any]:
+    from frbias.core.evaluation_stage import write_outcome
+
+    return write_outcome(
+        folder, outcome, figures=given["figures"], scores=given["save_scores"], announce=console.detail
+    )
 
 
 def _inputs(kind: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from frbias.core.devices import World
 from frbias.core.errors import BadInputError, UsageError
-from frbias.core.files import write_json, write_text
+from frbias.core.files import atomic_path, write_json, write_text
 from frbias.core.progress import SILENT, Progress
 from frbias.core.verification.evaluation import DEFAULT_TARGETS, EvaluationOptions, evaluate, evaluate_embeddings
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_protocol, grouping_named
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
+SCORES_NAME = "scores.parquet"
 RATE_COLUMNS = (
     "target", "tau", "achieved_fmr", "group", "non_mated", "false_matches", "fmr", "fmr_low", "fmr_high",
     "mated", "false_non_matches", "fnmr", "fnmr_low", "fnmr_high", "interval", "flags",
@@ -248,6 +249,7 @@ def write_outcome(
     outcome: "Evaluation | Comparison",
     *,
     figures: bool = True,
+    scores: bool = False,
     announce: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Write the documents, ``rates.csv`` and the figures of an outcome; returns the results for provenance."""
@@ -257,6 +259,9 @@ def write_outcome(
     write_text(folder / RATES_NAME, rates_csv(document["other"] if paired else document))
     if paired:
         write_json(folder / COMPARISON_NAME, document)
+    if scores:
+        announce("writing scores")
+        write_scores(folder / SCORES_NAME, outcome)
     drawn: list[str] = []
     if figures:
         from frbias.core.reporting.figures import draw_all
@@ -265,6 +270,41 @@ def write_outcome(
         sources = [document["other"], document] if paired else [document]
         drawn = [figure.name for source in sources for figure in draw_all(source, folder / "figures")]
     return {"figures": drawn}
+
+
+def write_scores(path: Path, outcome: "Evaluation | Comparison") -> None:
+    """Write every comparison score as Parquet, with bob's column names; mated comparisons first.
+
+    Columns: ``bio_ref_sample``, ``probe_sample`` (row of the evaluated embeddings), ``bio_ref_subject_id``,
+    ``probe_subject_id``, ``group`` (empty across groups), ``mated``, ``score``. The file can be given to ``--scores``.
+
+    Raises:
+        UsageError: The comparisons do not come from embeddings, or are too many to be held.
+    """
+    import pandas as pd
+
+    evaluation = outcome if isinstance(outcome, Evaluation) else outcome.other
+    source = evaluation.source
+    if source is None or source.weights is None:
+        raise UsageError("--save-scores needs embeddings; a file of scores is saved already.")
+    if not source.tally.complete(np.arange(source.classes.count)):
+        raise UsageError("--save-scores: there are too many comparisons to write them all; evaluate fewer images.")
+    tally, mated = source.tally, source.mated
+    names, groups = np.array(source.subject_names), np.array([*source.groups, ""])
+    first, second = np.r_[mated.first, tally.first], np.r_[mated.second, tally.second]
+    frame = pd.DataFrame(
+        {
+            "bio_ref_sample": first,
+            "probe_sample": second,
+            "bio_ref_subject_id": names[source.subject_of[first]],
+            "probe_subject_id": names[source.subject_of[second]],
+            "group": groups[np.r_[mated.group, np.minimum(tally.kind, len(groups) - 1)]],
+            "mated": np.r_[np.ones(len(mated.score), bool), np.zeros(len(tally.score), bool)],
+            "score": np.r_[mated.score, tally.score],
+        }
+    )
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)
 
 
 def rates_csv(document: dict[str, Any]) -> str:

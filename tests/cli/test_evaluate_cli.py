@@ -168,6 +168,35 @@ def test_a_folder_of_results_and_finished_work_is_used_again(
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == written
 
 
+def test_saved_scores_give_the_same_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, out = embeddings(tmp_path / "model.parquet", 1.2), tmp_path / "out"
+    options = ("--at-fmr", "0.1,0.01", "--bootstrap", "120", "--no-figures", "--json")
+    code, first, _ = run(
+        capsys,
+        "evaluate",
+        "--embeddings",
+        str(found),
+        "--groups",
+        "0-29,30+",
+        "-o",
+        str(out),
+        "--save-scores",
+        *options,
+    )
+    assert code == 0
+    code, second, _ = run(capsys, "evaluate", "--scores", str(out / "scores.parquet"), *options)
+    assert code == 0
+    for one, two in zip(json.loads(first)["targets"], json.loads(second)["targets"], strict=True):
+        for name in ("tau", "false_matches", "false_non_matches", "garbe", "gini_fmr", "gini_fnmr", "fdr", "ir"):
+            assert one[name] == two[name], name
+        assert one["measures"]["garbe"]["bootstrap"] == two["measures"]["garbe"]["bootstrap"]
+    code, _, err = run(
+        capsys, "evaluate", "--scores", str(out / "scores.parquet"), "-o", str(tmp_path / "o"), "--save-scores"
+    )
+    assert code == 2
+    assert "saved already" in err
+
+
 def test_baseline_and_compare_say_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
