@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from frbias.core.assets.pickle_records import Buffer, NamedGlobal, UnsafePickleError
 
-MAX_OPCODES = 3_000_000
+MAX_OPCODES = 1_000_000
 MAX_TEXT = 16 * 1024 * 1024
 MAX_LONG = 32
 MAX_LINE = 4096
