@@ -1,0 +1,174 @@
+"""Ageing a face: encode the photograph once, decode it at every age."""
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from frbias.core.errors import UsageError
+from frbias.synth.cusp.network import CuspNetwork
+from frbias.synth.cusp.saliency import AgeClassifier, MaskRule, gradient_map, mask_is_zero, saturated_mask
+from frbias.synth.stylegan2 import Noise
+
+NoiseMode = Literal["const", "random", "none"]
+NOISE_MODES: tuple[NoiseMode, ...] = ("const", "random", "none")
+Precision = Literal["fp32", "fp16", "bf16"]
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What of a face does not depend on the age it is shown at.
+
+    Attributes:
+        content: Coarsest content features (1, c, R / 32, R / 32).
+        skip: Blurred skip connection (1, c, H, W).
+        style: Style code (1, style_dim).
+        mask: Saliency mask (1, 1, R, R); None where the rule makes it 0.
+    """
+
+    content: Tensor
+    skip: Tensor
+    style: Tensor
+    mask: Tensor | None
+
+
+class CuspEditor:
+    """A CUSP network at work on one device.
+
+    On the CPU every image is decoded by itself, so that its bytes depend on nothing else in the call; on CUDA all
+    ages of a face are one batch.
+
+    Args:
+        network: The network, float32; moved to the device.
+        rule: Mask rule.
+        classifier: The age classifier; needed unless the rule makes the mask 0 everywhere.
+        global_blur, mask_blur: Strengths of the two blurs, 0..1.
+        device: Where to work.
+        precision: Of the finer decoder blocks (those the original runs in fp16): ``fp32``, ``fp16`` or ``bf16``.
+        compiled: Compile the decoder (CUDA).
+
+    Raises:
+        UsageError: A blur is out of range, or the rule needs a classifier and there is none.
+    """
+
+    def __init__(
+        self,
+        network: CuspNetwork,
+        *,
+        rule: MaskRule,
+        classifier: AgeClassifier | None = None,
+        global_blur: float = 0.2,
+        mask_blur: float = 0.8,
+        device: torch.device | None = None,
+        precision: Precision = "fp32",
+        compiled: bool = False,
+    ) -> None:
+        if not (0 <= global_blur <= 1 and 0 <= mask_blur <= 1):
+            raise UsageError("Blur strengths are numbers from 0 (none) to 1 (strongest).")
+        self.device = device or torch.device("cpu")
+        self.network = network.to(self.device).eval()
+        self.config = network.config
+        self.masked = not mask_is_zero(self.config.resolution, rule)
+        if self.masked and classifier is None:
+            raise UsageError(f"The mask rule {rule!r} needs the DEX age classifier.")
+        self.rule, self.global_blur, self.mask_blur = rule, global_blur, mask_blur
+        self.classifier = classifier.to(self.device) if self.masked and classifier is not None else None
+        self.precision = precision
+        self._prepare(compiled)
+        with torch.inference_mode():
+            self.codes = self.network.age_codes(torch.arange(self.config.labels, device=self.device))
+
+    def _prepare(self, compiled: bool) -> None:
+        for block, resolution in zip(self.network.image_dec.blocks(), self.config.block_resolutions, strict=True):
+            half = self.precision != "fp32" and self.config.half_precision(resolution)
+            block.dtype = _DTYPES[self.precision] if half else torch.float32
+        if self.device.type == "cuda":
+            self.network.image_dec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.decode = torch.compile(self.network.image_dec) if compiled else self.network.image_dec
+
+    def encode(self, image: npt.NDArray[np.uint8]) -> Encoded:
+        """Encode an RGB image (R, R, 3), uint8."""
+        x = to_input(image, self.device)
+        with torch.no_grad():
+            content = self.network.content_enc(x)
+            style = self.network.style_code(x)
+            mask = None
+            if self.classifier is not None:
+                mask = saturated_mask(gradient_map(self.classifier, x), self.rule)
+            skip = self.network.merge_skip(content[self.config.skip_level], mask, self.global_blur, self.mask_blur)
+        return Encoded(content[-1], skip, style, mask)
+
+    def decode_labels(
+        self, face: Encoded, labels: Sequence[int], noise: NoiseMode = "const", seeds: Sequence[int] | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Images of an encoded face at age labels.
+
+        Args:
+            face: From :meth:`encode`.
+            labels: One label per image.
+            noise: ``const`` (stored), ``none``, or ``random``.
+            seeds: One seed per image for ``random``; drawn on the CPU, the same on every device.
+
+        Returns:
+            uint8 RGB (n, R, R, 3).
+        """
+        step = 1 if self.device.type == "cpu" else max(1, len(labels))
+        images = []
+        for start in range(0, len(labels), step):
+            part = list(labels[start : start + step])
+            with torch.no_grad():
+                images.append(to_pixels(self._decode(face, part, self._noise(noise, seeds, start, len(part)))))
+        return np.concatenate(images)
+
+    def _decode(self, face: Encoded, labels: list[int], noise: Noise) -> Tensor:
+        count = len(labels)
+        age = self.codes[torch.tensor(labels, device=self.device)]
+        ws = self.network.slots(face.style.expand(count, -1), age)
+        content, skip = (t.expand(count, -1, -1, -1) for t in (face.content, face.skip))
+        image: Tensor = self.decode(content, skip, ws, noise)
+        return image
+
+    def _noise(self, mode: NoiseMode, seeds: Sequence[int] | None, start: int, count: int) -> Noise:
+        if mode != "random":
+            return mode
+        if seeds is None:
+            raise UsageError("Random noise needs a seed for every image.")
+        generators = [torch.Generator().manual_seed(int(s)) for s in seeds[start : start + count]]
+
+        def draw(resolution: int) -> Tensor:
+            planes = [torch.randn((1, 1, resolution, resolution), generator=g) for g in generators]
+            return torch.cat(planes).to(self.device)
+
+        return draw
+
+
+def to_input(image: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """An RGB image (R, R, 3) as the network takes it: (1, 3, R, R), value / 256 * 2 - 1."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(device)
+    return pixels[None].float() / 256 * 2 - 1
+
+
+def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Network outputs (n, 3, R, R) as uint8 RGB (n, R, R, 3): (y + 1) * 128, clipped, truncated."""
+    values = ((images.float() + 1) * 128).clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def decoder_flops(network: CuspNetwork) -> int:
+    """Multiplications of decoding one image, for the benchmark's stage table."""
+    total = 0
+    for block, resolution in zip(network.image_dec.blocks(), network.config.block_resolutions, strict=True):
+        for layer, side in ((block.conv0, resolution / 2), (block.conv1, resolution)):
+            total += int(math.prod(layer.weight.shape) * side * side)
+    return total
+
+
+with suppress(AttributeError):  # parity on CUDA needs full float32 products
+    torch.backends.cudnn.allow_tf32 = False
