@@ -4,8 +4,8 @@ Needs two aligned sets, made with::
 
     frbias generate --backend mesh --subjects 150 --ages 5,16,30,50,70 --variants 1 --seed 7 --out train_raw
     frbias generate --backend mesh --subjects 90 --first-subject 1000 --ages 5,16,30,50,70 --variants 2 --seed 7 --out test_raw
-    frbias align --data train_raw --out train
-    frbias align --data test_raw --out test
+    frbias align train_raw --out train
+    frbias align test_raw --out test
 
 Then ``python frozen_stages.py train`` makes the runs (each can be cut and goes on), and
 ``python frozen_stages.py table`` compares them with the start model, paired, and prints the table.
@@ -20,7 +20,7 @@ from typing import Any
 
 CHOICES = ("1,2,3,4", "1,2,3", "1,2", "1", "none")
 SEEDS = (0, 1, 2)
-SETTINGS = ["--epochs", "3", "--batch-size", "25", "--lr", "0.01", "--validation", "0", "--watch", "loss"]
+SETTINGS = ["--epochs", "2", "--batch-size", "25", "--lr", "0.01", "--warmup", "0.3", "--validation", "0", "--watch", "loss"]
 TARGET = 1e-2
 
 
@@ -35,7 +35,7 @@ def train(choices: list[str], extra: list[str], tag: str, prefix: list[str]) -> 
         for frozen in choices:
             command = [sys.executable, "-m", "frbias", "finetune", "--frozen", frozen, "--seed", str(seed), *SETTINGS]
             command += ["--data", "train", "--out", str(run_folder(frozen, seed, tag)), "--save-every", "10", *extra]
-            while subprocess.run([*prefix, *command], check=False).returncode not in (0, 1, 2):
+            while subprocess.run([*prefix, *command], check=False).returncode not in (0, 1, 2, 3):
                 pass
 
 

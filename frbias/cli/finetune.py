@@ -1,13 +1,12 @@
 """``frbias finetune``: fine-tune a recogniser with chosen stages frozen."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.cli import finetune_options as o
 from frbias.cli.options import Device, Force, Seed, Weights
-from frbias.core.training.options import CHOICES, FinetuneOptions
+from frbias.core.training.options import FinetuneOptions
 
 if TYPE_CHECKING:
     from frbias.core.samples import SampleTable
@@ -17,91 +16,54 @@ DEFAULT_DATA = "train"
 _D = FinetuneOptions()
 
 
-def _panel(panel: str, text: str, *names: str, low: float | None = None) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, min=low)
-
-
-def _one_of(name: str, text: str) -> str:
-    return f"{text}: {', '.join(CHOICES[name])}."
-
-
-_LOSS, _OPTIMISER, _DATA, _FREEZE, _WATCH = "Loss", "Optimiser", "Images", "Frozen stages", "Watching and keeping"
-
-
 def command(
-    frozen: Annotated[
-        str, typer.Option("--frozen", help="Stages that stay as they are: stem, 1, 2, 3, 4, head; or none.")
-    ] = "1,2,3",
-    data: Annotated[
-        str, typer.Option("--data", help="Aligned image set to train on: a folder or a registered name.")
-    ] = DEFAULT_DATA,
+    frozen: o.Frozen = "1,2,3",
+    data: o.TrainingData = DEFAULT_DATA,
     weights: Weights = "sface",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder; an unfinished run goes on.")] = Path(
-        "runs/finetune"
-    ),
-    eval_data: Annotated[
-        str | None, typer.Option("--eval-data", help="Aligned image set of other people, measured along the way.")
-    ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1)] = _D.epochs,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="Images per step, in all.")] = _D.batch_size,
-    lr: Annotated[float, _panel(_OPTIMISER, "Highest learning rate.", "--lr")] = _D.lr,
-    loss: Annotated[str, _panel(_LOSS, _one_of("loss", "Loss"), "--loss")] = _D.loss,
-    margin: Annotated[
-        str, _panel(_LOSS, "Angle as 0.5 (radians) or 28.6deg; a difference of cosines for cosface.", "--margin")
-    ] = "0.5",
-    margins: Annotated[str, _panel(_LOSS, "m1,m2,m3 of the combined margin.", "--margins")] = "1,0.5,0",
-    scale: Annotated[float, _panel(_LOSS, "Factor of the cosines.", "--scale")] = _D.scale,
-    gradient: Annotated[str, _panel(_LOSS, _one_of("gradient", "Derivative"), "--gradient")] = _D.gradient,
-    centres: Annotated[str, _panel(_LOSS, _one_of("centres", "Class centres start as"), "--centres")] = _D.centres,
-    keep: Annotated[float, _panel(_LOSS, "Weight of staying near the start model.", "--keep", low=0)] = _D.keep,
-    optimiser: Annotated[str, _panel(_OPTIMISER, _one_of("optimiser", "Optimiser"), "--optimiser")] = _D.optimiser,
-    momentum: Annotated[float, _panel(_OPTIMISER, "Of SGD.", "--momentum")] = _D.momentum,
-    weight_decay: Annotated[float, _panel(_OPTIMISER, "Weight decay.", "--weight-decay")] = _D.weight_decay,
-    decay_all: Annotated[
-        bool, _panel(_OPTIMISER, "Decay BatchNorm, PReLU and biases too.", "--decay-all/--decay-weights")
-    ] = _D.decay_all,
-    centre_lr: Annotated[float, _panel(_OPTIMISER, "Factor for the class centres.", "--centre-lr")] = _D.centre_lr,
-    layer_decay: Annotated[
-        float, _panel(_OPTIMISER, "Factor for every stage further from the head.", "--layer-decay")
-    ] = _D.layer_decay,
-    clip: Annotated[float, _panel(_OPTIMISER, "Largest gradient norm; 0 none.", "--clip")] = _D.clip,
-    schedule: Annotated[str, _panel(_OPTIMISER, _one_of("schedule", "Shape"), "--schedule")] = _D.schedule,
-    warmup: Annotated[float, _panel(_OPTIMISER, "Epochs of warm-up.", "--warmup")] = _D.warmup,
-    centre_warmup: Annotated[
-        float, _panel(_OPTIMISER, "Epochs that train the class centres alone.", "--centre-warmup")
-    ] = _D.centre_warmup,
-    accumulate: Annotated[int, _panel(_OPTIMISER, "Parts a batch is split into.", "--accumulate", low=1)] = 1,
-    amp: Annotated[str, _panel(_OPTIMISER, _one_of("amp", "Arithmetic of trained stages"), "--amp")] = _D.amp,
-    ema: Annotated[float, _panel(_OPTIMISER, "Decay of averaged weights; 0 none.", "--ema")] = _D.ema,
-    dropout: Annotated[float, _panel(_OPTIMISER, "Before the last linear layer.", "--dropout")] = _D.dropout,
-    augment: Annotated[str, _panel(_DATA, _one_of("augment", "Augmentation"), "--augment")] = _D.augment,
-    views: Annotated[int, _panel(_DATA, "Fixed augmentations of an image.", "--views", low=1)] = _D.views,
-    sampler: Annotated[str, _panel(_DATA, _one_of("sampler", "Sampler"), "--sampler")] = _D.sampler,
-    per_subject: Annotated[
-        int, _panel(_DATA, "Images of a subject in a batch.", "--per-subject", low=2)
-    ] = _D.per_subject,
-    min_images: Annotated[
-        int, _panel(_DATA, "Leave out subjects with fewer images.", "--min-images", low=0)
-    ] = _D.min_images,
-    validation: Annotated[float, _panel(_DATA, "Fraction of subjects held out.", "--validation")] = _D.validation,
-    eval_names_unrelated: Annotated[
-        bool, _panel(_DATA, "Equal names in both sets are different people.", "--eval-names-unrelated")
-    ] = False,
-    frozen_bn: Annotated[str, _panel(_FREEZE, _one_of("frozen_bn", "BatchNorm"), "--frozen-bn")] = _D.frozen_bn,
-    trained_bn: Annotated[
-        str, _panel(_FREEZE, _one_of("trained_bn", "BatchNorm of the trained stages"), "--trained-bn")
-    ] = _D.trained_bn,
-    cache: Annotated[str, _panel(_FREEZE, _one_of("cache", "Keep their output on disk"), "--cache")] = _D.cache,
-    cache_dtype: Annotated[str, _panel(_FREEZE, _one_of("cache_dtype", "Format"), "--cache-dtype")] = _D.cache_dtype,
-    prefix_dtype: Annotated[
-        str, _panel(_FREEZE, _one_of("prefix_dtype", "Arithmetic"), "--prefix-dtype")
-    ] = _D.prefix_dtype,
-    watch: Annotated[str, _panel(_WATCH, _one_of("watch", "Picks the best epoch"), "--watch")] = _D.watch,
-    watch_fmr: Annotated[float, _panel(_WATCH, "FMR at which garbe is watched.", "--watch-fmr")] = _D.watch_fmr,
-    patience: Annotated[int, _panel(_WATCH, "Epochs without gain before stopping; 0 never.", "--patience")] = 0,
-    eval_every: Annotated[int, _panel(_WATCH, "Epochs between evaluations.", "--eval-every", low=1)] = _D.eval_every,
-    save_every: Annotated[int, _panel(_WATCH, "Steps between checkpoints; 0: epochs.", "--save-every")] = 0,
-    tensorboard: Annotated[bool, _panel(_WATCH, "Write TensorBoard events too.", "--tensorboard")] = False,
+    out: o.RunFolder = Path("runs/finetune"),
+    eval_data: o.EvalData = None,
+    epochs: o.Epochs = _D.epochs,
+    batch_size: o.BatchSize = _D.batch_size,
+    lr: o.Lr = _D.lr,
+    loss: o.Loss = _D.loss,
+    margin: o.Margin = "0.5",
+    margins: o.Margins = "1,0.5,0",
+    scale: o.Scale = _D.scale,
+    gradient: o.Gradient = _D.gradient,
+    centres: o.Centres = _D.centres,
+    keep: o.Keep = _D.keep,
+    optimiser: o.Optimiser = _D.optimiser,
+    momentum: o.Momentum = _D.momentum,
+    weight_decay: o.WeightDecay = _D.weight_decay,
+    decay_all: o.DecayAll = _D.decay_all,
+    centre_lr: o.CentreLr = _D.centre_lr,
+    layer_decay: o.LayerDecay = _D.layer_decay,
+    clip: o.Clip = _D.clip,
+    schedule: o.Schedule = _D.schedule,
+    warmup: o.Warmup = _D.warmup,
+    centre_warmup: o.CentreWarmup = _D.centre_warmup,
+    accumulate: o.Accumulate = 1,
+    amp: o.Amp = _D.amp,
+    ema: o.Ema = _D.ema,
+    dropout: o.Dropout = _D.dropout,
+    augment: o.Augment = _D.augment,
+    views: o.Views = _D.views,
+    sampler: o.Sampler = _D.sampler,
+    per_subject: o.PerSubject = _D.per_subject,
+    min_images: o.MinImages = _D.min_images,
+    validation: o.Validation = _D.validation,
+    eval_names_unrelated: o.EvalNamesUnrelated = False,
+    frozen_bn: o.FrozenBn = _D.frozen_bn,
+    trained_bn: o.TrainedBn = _D.trained_bn,
+    cache: o.Cache = _D.cache,
+    cache_dtype: o.CacheDtype = _D.cache_dtype,
+    prefix_dtype: o.PrefixDtype = _D.prefix_dtype,
+    watch: o.Watch = _D.watch,
+    watch_fmr: o.WatchFmr = _D.watch_fmr,
+    patience: o.Patience = 0,
+    eval_every: o.EvalEvery = _D.eval_every,
+    save_every: o.SaveEvery = 0,
+    tensorboard: o.Tensorboard = False,
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,

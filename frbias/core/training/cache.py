@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from frbias.core.assets.paths import data_home
-from frbias.core.backbones.base import Backbone, stage_of_entries
+from frbias.core.backbones.base import STAGES, Backbone, stage_of_entries
 from frbias.core.backbones.loading import state_sha256
 from frbias.core.devices import World
 from frbias.core.errors import UsageError
@@ -59,7 +59,7 @@ class Prefix:
     def __init__(self, model: Backbone, stages: tuple[str, ...], dtype: str, *, live: bool = False) -> None:
         self.model, self.stages, self.dtype, self.live = model, stages, dtype, live
         self.device = next(model.parameters()).device
-        modules: list[Any] = list(chain.from_iterable(model.stages()[stage] for stage in stages))
+        modules: list[Any] = list(chain.from_iterable(model.stages()[stage] for stage in stages or STAGES))
         for module in modules:
             module.to(memory_format=torch.channels_last)  # much faster for depthwise convolutions on a CPU
 
@@ -67,9 +67,9 @@ class Prefix:
     def __call__(self, faces: npt.NDArray[np.uint8]) -> torch.Tensor:
         """Features of uint8 RGB faces (n, 112, 112, 3) on the model's device."""
         x = self.model.preprocess(torch.from_numpy(np.ascontiguousarray(faces)).to(self.device))
+        x = x.contiguous(memory_format=torch.channels_last)
         if not self.stages:
             return x
-        x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == "bf16"):
             return self.model.run(x, self.stages).float().contiguous()
 
