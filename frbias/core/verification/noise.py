@@ -17,7 +17,7 @@ import numpy.typing as npt
 from frbias.core.verification.fairness import garbe_values, gini_values
 
 Float = npt.NDArray[np.float64]
-DRAWS = 4000
+DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)

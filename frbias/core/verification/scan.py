@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,6 +92,7 @@ class _Worker:
     plan: Plan
     wanted: npt.NDArray[np.uint8]
     mated: Float32
+    room: int = 1
     histogram: Int64 = field(init=False)
     sums: Int64 = field(init=False)
     filled: int = 0
@@ -100,7 +102,7 @@ class _Worker:
         self.sums = np.zeros((self.plan.classes, 2), dtype=np.int64)
         self._tile = np.empty((TILE, TILE), dtype=np.float32)
         self._collects = bool(self.wanted.any())
-        size = TILE * TILE if self._collects else 0
+        size = self.room * TILE * TILE if self._collects else 0
         self._out: list[npt.NDArray[Any]] = [
             np.empty(size, dtype=t) for t in (np.float32, np.int32, np.int32, np.int32)
         ]
@@ -196,7 +198,8 @@ def scan(
 
     flags = wanted.astype(np.uint8)
     threads = max(1, min(threads, len(mine)))
-    workers = [_Worker(plan, flags, mated) for _ in range(threads)]
+    room = 1 + min(-(-len(mine) // threads), 16)  # tiles a worker can collect before its buffers have to grow
+    workers = [_Worker(plan, flags, mated, room) for _ in range(threads)]
     with one_blas_thread():
         if threads == 1:
             work(workers[0])
@@ -213,9 +216,14 @@ def scan(
 
 def one_blas_thread() -> Any:
     """Context in which every BLAS call uses one thread."""
-    from threadpoolctl import threadpool_limits
+    return _libraries().limit(limits=1, user_api="blas")
 
-    return threadpool_limits(limits=1, user_api="blas")
+
+@lru_cache(maxsize=1)
+def _libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _share(queue: Iterator[list[tuple[int, int]]], lock: threading.Lock) -> Iterator[list[tuple[int, int]]]:
