@@ -45,6 +45,10 @@ TORCH_FILES: dict[str, tuple[Callable[[Canary], bytes], str]] = {
         lambda c: zipped(b"\x80\x02}.", {"0": b"\0" * 50_000_000}, compression=zipfile.ZIP_DEFLATED),
         "compressed record",
     ),
+    "compressed records that save nothing": (
+        lambda c: zipped(b"\x80\x02}.", {"0": bytes(range(256))}, compression=zipfile.ZIP_DEFLATED),
+        "compressed record",
+    ),
     "TorchScript program": (lambda c: _with_code(), "TorchScript"),
     "torch.load inside": (
         lambda c: zipped(b"\x80\x02" + glob("torch.serialization", "load") + text(str(c.path)) + b"\x85R."),
