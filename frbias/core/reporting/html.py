@@ -16,11 +16,11 @@ from frbias.core.files import write_text
 from frbias.core.progress import SILENT, Progress
 from frbias.core.reporting.documents import checked
 from frbias.core.reporting.figures import Drawn, draw_all
-from frbias.core.reporting.lanes import Side, garbe_lanes, rate_band, rate_lanes
+from frbias.core.reporting.lanes import Side, measure_lanes, rate_band, rate_lanes
 from frbias.core.reporting.making import read_stages
 from frbias.core.reporting.people import contact_sheet, data_uri
-from frbias.core.reporting.tracing import Tracer
-from frbias.core.reporting.verdict import headline_index, is_comparison, judge
+from frbias.core.reporting.tracing import Tracer, resolve
+from frbias.core.reporting.verdict import Verdict, is_comparison, judge
 from frbias.core.samples import SampleTable
 
 Document = dict[str, Any]
@@ -71,9 +71,9 @@ def write_report(
         people: Images for the contact sheet.
         stages: Folders of the stages that led here, in order, for "how it was made".
         held_out: Whether the people were kept out of the training of the models; None: not known.
-        origin: Sentence about synthetic images; default: what the table and folder of ``people`` say.
+        origin: Sentence about synthetic images; default: what the evaluation, or the table and folder of ``people``, say.
         title: Title of the page.
-        target: Target FMR of the headline; default: nearest to 0.01.
+        target: Target FMR of the headline; default: nearest to 0.01 where GARBE is defined.
         progress: Where to report.
 
     Returns:
@@ -84,46 +84,70 @@ def write_report(
     """
     out_html = Path(out_html)
     facts = checked(document.to_json() if hasattr(document, "to_json") else document, source)
-    sides = _sides(facts, target)
     made = read_stages(stages, out_html.parent)
-    if people is not None and origin is None:
-        from frbias.core.datasets.loading import synthetic_origin
-
-        origin = synthetic_origin(people)
-    trace = Tracer(facts, source)
-    with progress.task("drawing figures", len(sides) + 1) as advance:
-        drawn = _drawn(facts, sides, out_html.parent / FIGURES, target, advance)
     verdict = judge(facts, target=target, held_out=held_out)
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=title or ("Is it fairer now?" if is_comparison(facts) else "Is it fair?"),
-            document=facts,
-            paired=is_comparison(facts),
-            n=trace,
-            source=source,
-            sides=sides,
-            verdict=verdict,
-            garbe=garbe_lanes(facts, sides),
-            fnmr=rate_lanes(facts, sides, "fnmr", verdict.index),
-            fmr=rate_lanes(facts, sides, "fmr", verdict.index),
-            rate_band=rate_band,
-            sheet=None if people is None else contact_sheet(people),
-            origin=origin,
-            paired_figures=_pictures(drawn[0], _PAIRED, out_html.parent) if is_comparison(facts) else [],
-            sections=_figure_sections(drawn, out_html.parent, is_comparison(facts)),
-            stages=made,
-            version=__version__,
-            style=_template("style.css"),
-        )
+    sides = _sides(facts, verdict.index)
+    page = _environment().get_template("report.html.j2")
+    text = page.render(
+        **_findings(facts, sides, verdict),
+        **_figures(facts, sides, out_html.parent, progress),
+        n=Tracer(facts, source),
+        source=source,
+        title=title or ("Is it fairer now?" if is_comparison(facts) else "Is it fair?"),
+        sheet=None if people is None else contact_sheet(people),
+        origin=origin or _origin(facts, people),
+        stages=made,
+        version=__version__,
+        style=_template("style.css"),
     )
-    write_text(out_html, page)
+    write_text(out_html, text)
     return out_html
 
 
-def _sides(document: Document, target: float | None) -> list[Side]:
-    index = headline_index(document, target)
+def _findings(document: Document, sides: Sequence[Side], verdict: Verdict) -> dict[str, Any]:
+    return {
+        "document": document,
+        "paired": is_comparison(document),
+        "sides": sides,
+        "verdict": verdict,
+        "garbe": measure_lanes(document, sides, "garbe"),
+        "halves": [(part, measure_lanes(document, sides, part)) for part in ("gini_fnmr", "gini_fmr")],
+        "fnmr": rate_lanes(document, sides, "fnmr", verdict.index),
+        "fmr": rate_lanes(document, sides, "fmr", verdict.index),
+        "rate_band": rate_band,
+    }
+
+
+def _figures(document: Document, sides: Sequence[Side], beside: Path, progress: Progress) -> dict[str, Any]:
+    folder, paired = beside / FIGURES, is_comparison(document)
+    parts = [(document[s.prefix[:-1]], folder / s.prefix[:-1]) for s in sides] if paired else [(document, folder)]
+    jobs = [(document, folder), *parts] if paired else parts
+    target = resolve(document, sides[0].at("target"))
+    drawn = []
+    with progress.task("drawing figures", len(jobs)) as advance:
+        for facts, place in jobs:
+            drawn.append(draw_all(facts, place, target=target))
+            advance(1)
+    sources = drawn[1:] if paired else drawn
+    sections = []
+    for name, wanted in _SECTIONS.items():
+        pictures = [p for figure in wanted for group in sources for p in _pictures(group, (figure,), beside)]
+        if pictures:
+            sections.append((name, pictures))
+    return {"paired_figures": _pictures(drawn[0], _PAIRED, beside) if paired else [], "sections": sections}
+
+
+def _origin(document: Document, people: SampleTable | None) -> str | None:
+    facts = document["baseline"] if is_comparison(document) else document
+    noted = (facts.get("provenance") or {}).get("synthetic")
+    if noted or people is None:
+        return str(noted) if noted else None
+    from frbias.core.datasets.loading import synthetic_origin
+
+    return synthetic_origin(people)
+
+
+def _sides(document: Document, index: int) -> list[Side]:
     if not is_comparison(document):
         return [Side("", "b", index)]
     wanted = document["targets"][index]["target"]
@@ -132,29 +156,6 @@ def _sides(document: Document, target: float | None) -> list[Side]:
         position = next(i for i, r in enumerate(document[key]["targets"]) if r["target"] == wanted)
         found.append(Side(f"{key}.", css, position))
     return found
-
-
-def _drawn(
-    document: Document, sides: Sequence[Side], folder: Path, target: float | None, advance: Any
-) -> list[tuple[Drawn, ...]]:
-    jobs = [(document, folder)]
-    if is_comparison(document):
-        jobs += [(document[side.prefix[:-1]], folder / side.prefix[:-1]) for side in sides]
-    drawn = []
-    for facts, place in jobs:
-        drawn.append(draw_all(facts, place, target=target))
-        advance(1)
-    return drawn
-
-
-def _figure_sections(drawn: Sequence[tuple[Drawn, ...]], beside: Path, paired: bool) -> list[tuple[str, list[Picture]]]:
-    sources = drawn[1:] if paired else drawn
-    sections = []
-    for name, wanted in _SECTIONS.items():
-        pictures = [p for figure in wanted for group in sources for p in _pictures(group, (figure,), beside)]
-        if pictures:
-            sections.append((name, pictures))
-    return sections
 
 
 def _pictures(drawn: Sequence[Drawn], names: Sequence[str], beside: Path) -> list[Picture]:

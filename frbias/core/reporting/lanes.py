@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frbias.core.reporting.tracing import resolve
-from frbias.core.reporting.verdict import floor_path
+from frbias.core.reporting.verdict import floor_path, why_undefined
 
 Document = dict[str, Any]
 
@@ -41,6 +41,7 @@ class Lane:
         dot, start, width: Where the dot is, where the interval starts and how wide it is.
         chance: Right end of the noise floor; None without one.
         floor: Path of the noise floor's p95, empty without one.
+        why: Why the value is undefined, empty when it is not.
     """
 
     css: str
@@ -53,6 +54,7 @@ class Lane:
     width: float
     chance: float | None = None
     floor: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class LaneGroup:
     change: str = ""
 
 
-def garbe_lanes(document: Document, sides: Sequence[Side]) -> list[LaneGroup]:
-    """GARBE at every target, one lane per side, on 0..1, with the noise floor."""
+def measure_lanes(document: Document, sides: Sequence[Side], measure: str) -> list[LaneGroup]:
+    """GARBE or one of its halves at every target, one lane per side, on 0..1, with the noise floor."""
     groups = []
     for i in range(len(document["targets"])):
         lanes = []
@@ -80,8 +82,10 @@ def garbe_lanes(document: Document, sides: Sequence[Side]) -> list[LaneGroup]:
             records = resolve(document, f"{side.prefix}targets")
             position = next(k for k, r in enumerate(records) if r["target"] == target)
             base = f"{side.prefix}targets.{position}"
-            lanes.append(_lane(document, side, f"{base}.garbe", _measure_band(document, base), 1.0, base))
-        groups.append(LaneGroup(f"targets.{i}.target", tuple(lanes), f"targets.{i}.garbe" if len(sides) > 1 else ""))
+            lanes.append(_lane(document, side, f"{base}.{measure}", _measure_band(document, base, measure), 1.0, base))
+        groups.append(
+            LaneGroup(f"targets.{i}.target", tuple(lanes), f"targets.{i}.{measure}" if len(sides) > 1 else "")
+        )
     return groups
 
 
@@ -115,11 +119,11 @@ def rate_band(group: Document, rate: str) -> tuple[str, str]:
     return f"{rate}_wilson.0", f"{rate}_wilson.1"
 
 
-def _measure_band(document: Document, base: str) -> tuple[str, str]:
-    band = resolve(document, f"{base}.measures.garbe").get("bootstrap")
+def _measure_band(document: Document, base: str, measure: str) -> tuple[str, str]:
+    band = resolve(document, f"{base}.measures.{measure}").get("bootstrap")
     if band is None or band["low"] is None:
         return "", ""
-    return f"{base}.measures.garbe.bootstrap.low", f"{base}.measures.garbe.bootstrap.high"
+    return f"{base}.measures.{measure}.bootstrap.low", f"{base}.measures.{measure}.bootstrap.high"
 
 
 def _lane(document: Document, side: Side, value: str, band: tuple[str, str], top: float, record: str = "") -> Lane:
@@ -127,8 +131,12 @@ def _lane(document: Document, side: Side, value: str, band: tuple[str, str], top
         number = resolve(document, path) if path else None
         return None if number is None or not math.isfinite(number) else round(100 * min(max(number / top, 0), 1), 3)
 
-    below = floor_path(resolve(document, record)) if record else None
+    measure = value.rpartition(".")[2]
+    why = why_undefined(resolve(document, record), measure) if record else ""
+    below = floor_path(resolve(document, record), measure) if record else None
     floor = f"{record}.{below}.p95" if below else ""
     start, end = place(band[0]), place(band[1])
     width = 0.0 if start is None or end is None else round(end - start, 3)
-    return Lane(side.css, f"{side.prefix}name", value, *band, place(value), start or 0.0, width, place(floor), floor)
+    return Lane(
+        side.css, f"{side.prefix}name", value, *band, place(value), start or 0.0, width, place(floor), floor, why
+    )

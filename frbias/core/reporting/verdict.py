@@ -1,6 +1,6 @@
 """What a document says in one honest sentence, and the paths of the numbers in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from frbias.core.reporting.figures import nearest_target
@@ -29,10 +29,29 @@ class Verdict:
 
 
 def headline_index(document: dict[str, Any], target: float | None) -> int:
-    """Position in ``targets`` of the record that the headline is about: the one nearest to ``target`` (0.01)."""
-    first = document["baseline"] if is_comparison(document) else document
-    wanted = nearest_target(first, target)
-    return next(i for i, record in enumerate(document["targets"]) if record["target"] == wanted)
+    """Position in ``targets`` of the record that the headline is about.
+
+    Args:
+        document: Document of either schema.
+        target: Wanted target FMR; None: the one nearest to 0.01 at which GARBE is defined (for both models), or the
+            nearest of all when it is defined at none.
+    """
+    records = document["targets"]
+    usable = [r for r in records if target is not None or _decidable(r["garbe"])] or records
+    wanted = nearest_target({"targets": usable}, target)
+    return next(i for i, record in enumerate(records) if record["target"] == wanted)
+
+
+def _moved_caution(document: dict[str, Any], index: int, target: float | None) -> str:
+    """Says so when the headline is not at the target nearest to the wanted one."""
+    nearest = nearest_target({"targets": document["targets"]}, target)
+    if document["targets"][index]["target"] == nearest:
+        return ""
+    return "At the target nearest to the usual one GARBE is undefined, so this is about the next one where it is not."
+
+
+def _decidable(garbe: Any) -> bool:
+    return garbe["difference"] is not None if isinstance(garbe, dict) else garbe is not None
 
 
 def is_comparison(document: dict[str, Any]) -> bool:
@@ -49,9 +68,9 @@ def judge(document: dict[str, Any], *, target: float | None = None, held_out: bo
         held_out: Whether the people were kept out of training; None: not known.
     """
     index = headline_index(document, target)
-    if is_comparison(document):
-        return _judge_pair(document, index, held_out)
-    return _judge_one(document, index, held_out)
+    found = (_judge_pair if is_comparison(document) else _judge_one)(document, index, held_out)
+    moved = _moved_caution(document, index, target)
+    return replace(found, cautions=(moved, *found.cautions)) if moved else found
 
 
 def _judge_pair(document: dict[str, Any], index: int, held_out: bool | None) -> Verdict:
@@ -73,14 +92,32 @@ def _judge_pair(document: dict[str, Any], index: int, held_out: bool | None) -> 
         WORSE: "But it misses more mated comparisons: fairness alone is not an improvement.",
         UNCLEAR: "The share of missed mated comparisons shows no clear difference.",
     }.get(errors, "")
-    return Verdict(tone, headline, accuracy, tuple(_pair_cautions(document, index, held_out)), index)
+    meaning = " ".join(part for part in (accuracy, *_components(record, fairness)) if part)
+    return Verdict(tone, headline, meaning, tuple(_pair_cautions(document, index, held_out)), index)
+
+
+def _components(record: dict[str, Any], fairness: str) -> list[str]:
+    """What the halves of GARBE say by themselves where GARBE decides nothing."""
+    if fairness in (BETTER, WORSE):
+        return []
+    how = {BETTER: "more evenly", WORSE: "less evenly"}
+    return [
+        f"{errors} by themselves are spread {how[record[part]['verdict']]} over the groups than before."
+        for part, errors in (("gini_fmr", "False matches"), ("gini_fnmr", "False non-matches"))
+        if record[part]["verdict"] in how
+    ]
 
 
 def _pair_cautions(document: dict[str, Any], index: int, held_out: bool | None) -> list[str]:
     found = [_training_caution(held_out)]
     if not document.get("paired"):
         found.append("Computed without a bootstrap, so there are no intervals and nothing is decided.")
-    sides = [document[side]["targets"][index] for side in ("baseline", "other")]
+    target = document["targets"][index]["target"]
+    both = [(document[k]["name"], document[k]["targets"]) for k in ("baseline", "other")]
+    sides = [next(r for r in records if r["target"] == target) for _, records in both]
+    for (name, _), side in zip(both, sides, strict=True):
+        if side["garbe"] is None:
+            found.append(f"GARBE of {name} is undefined: {why_undefined(side)}.")
     if all(within_chance(side) for side in sides):
         found.append("Both GARBE values are within what groups of equal error rates reach by chance.")
     if any(few_errors(side) for side in sides):
@@ -92,6 +129,8 @@ def _judge_one(document: dict[str, Any], index: int, held_out: bool | None) -> V
     record, name = document["targets"][index], document["name"]
     by = document["groups"]["by"]
     cautions = [_training_caution(held_out)]
+    if record["garbe"] is None:
+        cautions.append(f"GARBE is undefined: {why_undefined(record)}.")
     if few_errors(record):
         cautions.append("Some groups have few errors (rule of 30): their rates, and GARBE with them, are imprecise.")
     kept = tuple(caution for caution in cautions if caution)
@@ -115,11 +154,21 @@ def _training_caution(held_out: bool | None) -> str:
     }[held_out]
 
 
-def floor_path(record: dict[str, Any]) -> str | None:
-    """Path below a target's record of the most honest noise floor of GARBE there is."""
+def why_undefined(record: dict[str, Any], measure: str = "garbe") -> str:
+    """Why a measure of a target's record is undefined, a clause; empty when it is not."""
+    reason = str(record.get(f"{measure}_reason") or "")
+    if record[measure] is not None:
+        return ""
+    if not reason.endswith("mean_zero"):
+        return reason.replace("_", " ") or "no reason recorded"
+    return f"no group has a {'false match' if 'gini_fmr' in reason or measure == 'gini_fmr' else 'false non-match'}"
+
+
+def floor_path(record: dict[str, Any], measure: str = "garbe") -> str | None:
+    """Path below a target's record of the most honest noise floor of a measure there is."""
     for kind in ("clustered", "independent"):
-        if (record.get("noise_floor") or {}).get(kind, {}).get("garbe"):
-            return f"noise_floor.{kind}.garbe"
+        if (record.get("noise_floor") or {}).get(kind, {}).get(measure):
+            return f"noise_floor.{kind}.{measure}"
     return None
 
 
