@@ -78,7 +78,12 @@ def import_data(
     name: Annotated[
         str, typer.Argument(help="Name to remember it by; names of 'frbias data list' imply their layout.")
     ],
-    source: Annotated[Path, typer.Argument(help="Folder, CSV file, zip or tar archive; it is only read.")],
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder, CSV file, zip or tar archive; it is only read. Left out: download it, where that is possible."
+        ),
+    ] = None,
     layout: LayoutName = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to copy to. Default: datasets/NAME in the data root.")
@@ -87,10 +92,14 @@ def import_data(
 ) -> None:
     """Copy a data set into the data root: every image is checked, what cannot be used is listed in rejected.csv."""
     from frbias.core.assets.store import resolve_data
-    from frbias.core.datasets.importing import import_dataset
+    from frbias.core.datasets.importing import fetch_archive, import_dataset
     from frbias.core.datasets.loading import synthetic_origin
 
-    done = import_dataset(name, source, layout=layout, out=out, force=force, progress=console.ConsoleProgress())
+    progress = console.ConsoleProgress()
+    place = source if source is not None else fetch_archive(name, progress=progress)
+    done = import_dataset(name, place, layout=layout, out=out, force=force, progress=progress)
+    if source is None:
+        place.unlink(missing_ok=True)
     value = {
         "name": done.name,
         "path": str(done.path),

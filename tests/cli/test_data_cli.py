@@ -62,6 +62,28 @@ def test_import_verify_stats(capsys: pytest.CaptureFixture[str], archive: str, t
     assert "5 images of 2 subjects" in out
 
 
+def test_import_by_download(
+    capsys: pytest.CaptureFixture[str], archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frbias.core.datasets import importing
+
+    asked: list[tuple[str, str]] = []
+
+    class Arrived:
+        path = tmp_path / "arrived.zip"
+
+    def fake(url: str, target: Path, *, sha256: str, progress: object) -> type[Arrived]:
+        asked.append((url, sha256))
+        Arrived.path.write_bytes(Path(archive).read_bytes())
+        return Arrived
+
+    monkeypatch.setattr(importing, "download", fake)
+    assert as_json(capsys, "data", "import", "fgnet")["images"] == 5
+    assert asked[0][0].endswith("/FGNET.zip")
+    assert len(asked[0][1]) == 64
+    assert not Arrived.path.exists()
+
+
 def test_list_and_remove(capsys: pytest.CaptureFixture[str], archive: str) -> None:
     states = {entry["name"]: entry["installed"] for entry in as_json(capsys, "data", "list")["datasets"]}
     assert states == dict.fromkeys(["fgnet", "morph", "agedb", "cacd", "itwcc", "utkface"], False)
@@ -88,12 +110,14 @@ def test_add_in_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("stats", "fgnet"), 3, "frbias data import fgnet FILE_OR_FOLDER"),
+        (("stats", "fgnet"), 3, "frbias data import fgnet"),
         (("stats", "fgnet"), 3, "--layout fgnet"),
         (("verify", "morph"), 3, "North Carolina"),
         (("stats", "nobody"), 3, "frbias data add NAME FOLDER"),
         (("stats", "./nowhere"), 2, "does not exist"),
         (("import", "fgnet", "nowhere.zip"), 2, "does not exist"),
+        (("import", "morph"), 2, "no direct address"),
+        (("import", "mine"), 2, "say where it is"),
         (("import", "a/b", "ARCHIVE"), 2, "cannot be a name"),
         (("import", "mine", "ARCHIVE", "--layout", "lfw"), 2, "known are fgnet"),
         (("import", "cacd", "ARCHIVE"), 2, "no CACD folder"),

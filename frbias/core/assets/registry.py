@@ -175,17 +175,28 @@ def missing_model(asset: ModelAsset, looked_in: list[str]) -> AssetMissingError:
 
 def missing_dataset(asset: DatasetAsset, looked_in: list[str]) -> AssetMissingError:
     """The paragraph for a known data set that is not installed."""
-    how = f"{asset.get} from {asset.url}" if asset.url else f"go to {asset.source} and {asset.get}"
-    hint = f"Install it with:  frbias data import {asset.name} FILE_OR_FOLDER"
+    if asset.url:
+        how = f"It can be downloaded from {asset.url}."
+        hint = f"Download and install it with:  frbias data import {asset.name}"
+        hint += f"\nor, with the file at hand:      frbias data import {asset.name} {asset.url.rsplit('/', 1)[-1]}"
+    else:
+        how = f"There is no direct link: go to {asset.source} and {asset.get}."
+        hint = f"Install it with:  frbias data import {asset.name} FILE_OR_FOLDER"
     if asset.layout == "fgnet":
         hint += (
             "\nWithout it, a synthetic stand-in of the same shape can be made to try things out:"
             "\n  frbias generate --backend mesh --layout fgnet --out datasets/fgnet"
         )
     return AssetMissingError(
-        f"The data set {asset.name} is not installed: {asset.title}. Licence: {asset.licence}. To get it, {how}.",
+        f"The data set {asset.name} is not installed: {asset.title}{_size_of(asset)}. Licence: {asset.licence}. {how}",
         hint=f"{hint}\n(looked in {', '.join(looked_in)})",
     )
+
+
+def _size_of(asset: DatasetAsset) -> str:
+    subjects = f" of {asset.subjects} people" if asset.subjects else ""
+    ages = f", ages {asset.ages[0]} to {asset.ages[1]}" if asset.ages else ""
+    return f" ({asset.images} photographs{subjects}{ages})" if asset.images else ""
 
 
 def unknown_name(name: str, what: str, known: list[str], command: str) -> AssetMissingError:

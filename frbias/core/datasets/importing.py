@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.assets.archives import is_archive, unpack
+from frbias.core.assets.download import download
 from frbias.core.assets.paths import data_home
 from frbias.core.assets.records import put_record, stored_path
 from frbias.core.assets.registry import check_name, find_dataset_asset
 from frbias.core.datasets.layout import Layout
 from frbias.core.datasets.loading import CSV, IMAGE_SET, load_with_rejected, synthetic_origin
 from frbias.core.datasets.scan import find_layout
-from frbias.core.errors import BadImageError, BadInputError
+from frbias.core.errors import BadImageError, BadInputError, UsageError
 from frbias.core.files import atomic_path, sha256_file, sha256_json
 from frbias.core.images import MAX_FILE_BYTES, read_image
 from frbias.core.progress import SILENT, Progress
@@ -88,6 +89,10 @@ def import_dataset(
     ):
         raise BadInputError(f"{out} and {source} lie inside each other; give another folder with --out.")
     identity = sha256_file(source) if source.is_file() else _listing_hash(source)
+    if asset is not None and asset.sha256 and source.is_file() and identity != asset.sha256:
+        progress.note(
+            f"{source.name} is not byte for byte the archive frbias knows; 'frbias data verify {name}' compares the counts."
+        )
     arguments = {"name": name, "layout": wanted, "source": source.name}
     folder = claim_folder(out, stage="import", arguments=arguments, inputs={"source": identity}, force=force)
     if not folder.finished:
@@ -109,6 +114,27 @@ def import_dataset(
         results["sha256"],
         folder.finished,
     )
+
+
+def fetch_archive(name: str, *, progress: Progress = SILENT) -> Path:
+    """Download the archive of a data set that has a direct address, checked against its published hash.
+
+    Raises:
+        UsageError: It has none, or is not known; the message says where to get it.
+        AssetMissingError: The download failed; run it again to go on.
+        BadInputError: What arrived is another file than the published one.
+    """
+    asset = find_dataset_asset(name)
+    if asset is None:
+        raise UsageError(f"{name} is no known data set; say where it is:  frbias data import {name} FILE_OR_FOLDER")
+    if not asset.url:
+        raise UsageError(
+            f"{asset.name} has no direct address: go to {asset.source} and {asset.get} (licence: {asset.licence}).",
+            hint=f"Then run:  frbias data import {asset.name} FILE_OR_FOLDER",
+        )
+    progress.note(f"{asset.title}. Licence: {asset.licence}. Source: {asset.source}")
+    target = data_home() / "downloads" / asset.url.rsplit("/", 1)[-1]
+    return download(asset.url, target, sha256=asset.sha256, progress=progress).path
 
 
 def register_dataset(name: str, path: Path, *, layout: str | None = None) -> SampleTable:

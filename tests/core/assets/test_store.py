@@ -38,7 +38,14 @@ def test_a_missing_data_set_says_what_licence_where_and_which_command(name: str)
     with pytest.raises(AssetMissingError) as caught:
         resolve_data(name)
     text = str(caught.value)
-    for part in (asset.title, asset.licence, asset.url or asset.source, f"frbias data import {name}", "./datasets"):
+    for part in (
+        asset.title,
+        asset.licence,
+        asset.url or asset.source,
+        f"frbias data import {name}",
+        "./datasets",
+        str(asset.images or ""),
+    ):
         assert part in text
     assert ("--layout fgnet" in text) == (name == "fgnet")
 
