@@ -197,7 +197,8 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise: Noise = "none") -> Tensor:
         """(N, inputs, H, H) and styles (N, w_dim) -> (N, outputs, resolution, resolution), dtype of ``x``."""
-        style, weight = self.affine(w), self.weight
+        style = self.affine(w)
+        weight: Tensor = self.weight
         if x.dtype != torch.float32:
             weight = weight / (weight.abs().amax(dim=(1, 2, 3), keepdim=True) * math.sqrt(weight[0].numel()))
             style = style / style.abs().amax(dim=1, keepdim=True)
