@@ -35,6 +35,10 @@ class Download:
     resumed_from: int
 
 
+class _StartAnew(requests.ConnectionError):
+    """What is on disk is of no use; the next attempt begins at the first byte."""
+
+
 @dataclass
 class _Part:
     """An unfinished download: ``<name>.part`` and, beside it, what the server said it is."""
@@ -45,6 +49,11 @@ class _Part:
     @property
     def note(self) -> Path:
         return self.path.with_name(self.path.name + ".json")
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def size_and_tag(self) -> tuple[int, str]:
         """Bytes present and the server's tag of that content; nothing when it cannot be gone on with."""
@@ -79,11 +88,13 @@ def download(url: str, target: Path, *, sha256: str = "", progress: Progress = S
     part = _Part(target.with_name(target.name + ".part"), url)
     resumed_from = part.size_and_tag()[0]
     for attempt in range(_ATTEMPTS):
+        before = part.size
         try:
             _transfer(part, progress)
             break
         except requests.RequestException as error:
-            if attempt == _ATTEMPTS - 1 or isinstance(error, requests.HTTPError):
+            hopeless = isinstance(error, requests.HTTPError) or part.size == before
+            if attempt == _ATTEMPTS - 1 or (hopeless and not isinstance(error, _StartAnew)):
                 raise AssetMissingError(
                     f"{url} could not be downloaded: {_reason(error)}.",
                     hint="Run the command again to go on where it stopped, or download it with a browser and add the file.",
@@ -112,12 +123,12 @@ def _transfer(part: _Part, progress: Progress) -> None:
             if answer.headers.get("Content-Range") == f"bytes */{have}":
                 return  # every byte is there already
             part.remove()
-            raise requests.ConnectionError("the server's file is shorter than the part on disk")
+            raise _StartAnew("the server's file is shorter than the part on disk")
         answer.raise_for_status()
         continued = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if answer.status_code == 206 and not continued:
             part.remove()
-            raise requests.ConnectionError("the server sent another range than asked for")
+            raise _StartAnew("the server sent another range than asked for")
         start = have if continued else 0
         total = _total(answer, start)
         if total is not None and total > MAX_BYTES:
