@@ -16,15 +16,15 @@ Float = npt.NDArray[np.float64]
 DENSITY_BINS = 100
 CURVE_DRAWS = 1000
 MANTISSAS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
-HIGHEST_TARGET = 0.3
+HIGHEST_TARGET = 0.1
 
 
 def curve_targets(non_mated: int, *, lowest: float = 1e-6) -> tuple[float, ...]:
-    """Round target FMRs from the smallest usable one (at least ``lowest``) to 0.3.
+    """Round target FMRs from the smallest usable one (at least ``lowest``) to 0.1.
 
     Example:
         >>> curve_targets(20)
-        (0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
+        (0.05, 0.07, 0.1)
     """
     exponents = range(int(np.floor(np.log10(lowest))), 0)
     values = [float(f"{m:g}e{e}") for e in exponents for m in MANTISSAS]

@@ -155,8 +155,11 @@ def replicate_non_mated(
                 matches[r, k] = accepted
                 k += 1
             if tie and k < targets:
-                for p in range(position, end):
-                    accepted[kind[p]] += weight[first[p]] * weight[second[p]]
+                if end == position + 1:
+                    accepted[kind[position]] += tie
+                else:
+                    for p in range(position, end):
+                        accepted[kind[p]] += weight[first[p]] * weight[second[p]]
                 threshold = position
                 pooled += tie
             position = end
