@@ -14,8 +14,22 @@ if TYPE_CHECKING:
 # Options of each backend that are handed to it as they are; --ages is parsed for all.
 _OPTIONS = {
     "mesh": ("subjects", "first_subject", "variants", "size", "seed", "layout"),
+    "cusp": (
+        "input",
+        "variant",
+        "weights",
+        "age_bins",
+        "global_blur",
+        "mask_blur",
+        "mask_rule",
+        "noise",
+        "aligned",
+        "precision",
+        "compiled",
+        "seed",
+    ),
 }
-_MESH = "Mesh backend"
+_MESH, _CUSP = "Mesh backend", "CUSP backend"
 
 
 def command(
@@ -55,6 +69,55 @@ def command(
     size: Annotated[
         int, typer.Option("--size", min=64, max=1024, help="Width and height in pixels.", rich_help_panel=_MESH)
     ] = 256,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="Network of cusp or eg3d: a name or file; 'tiny' is a random one for tests."),
+    ] = None,
+    noise: Annotated[
+        str | None, typer.Option("--noise", help="Noise in the layers of cusp or eg3d: const, random (seeded) or none.")
+    ] = None,
+    input_faces: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="Faces to age: a folder of photographs, an image set, or mesh:20.", rich_help_panel=_CUSP
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option("--variant", help="rr (ages in years) or ls (age bins such as 30-39).", rich_help_panel=_CUSP),
+    ] = None,
+    age_bins: Annotated[
+        str | None,
+        typer.Option(
+            "--age-bins", help="thesis: a random age from each of its eight ranges per face.", rich_help_panel=_CUSP
+        ),
+    ] = None,
+    global_blur: Annotated[
+        float | None,
+        typer.Option("--global-blur", help="Blur of the structure kept, 0..1; 0.2.", rich_help_panel=_CUSP),
+    ] = None,
+    mask_blur: Annotated[
+        float | None,
+        typer.Option("--mask-blur", help="Further blur where the age shows, 0..1; 0.8.", rich_help_panel=_CUSP),
+    ] = None,
+    mask_rule: Annotated[
+        str | None,
+        typer.Option(
+            "--mask-rule",
+            help="auto (as the checkpoint's own text shows), as_released_head, intended or off.",
+            rich_help_panel=_CUSP,
+        ),
+    ] = None,
+    aligned: Annotated[
+        bool | None,
+        typer.Option("--aligned/--unaligned", help="The input faces are FFHQ crops already.", rich_help_panel=_CUSP),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="fp32, fp16 or bf16, for CUDA.", rich_help_panel=_CUSP)
+    ] = None,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Compile the decoder (CUDA).", rich_help_panel=_CUSP)
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     batch_size: BatchSize = 4,
@@ -67,7 +130,10 @@ def command(
     run the same command to go on after an interruption.
     """
     options = dict(locals())
+    options["input"] = options.pop("input_faces")
     generator = _build(backend, options)
+    for note in getattr(generator, "notes", ()):
+        console.warn(note)
     from frbias.synth.generation import generate
 
     result = generate(
@@ -95,5 +161,6 @@ def _build(name: str, options: dict[str, Any]) -> "AgeSynthesizer":
 
     given = {key: options[key] for key in _OPTIONS.get(name, ()) if options[key] is not None}
     if options["ages"] is not None:
-        given["ages"] = tuple(numbers(options["ages"], "--ages"))
+        words = name == "cusp" and ":" not in options["ages"]  # age bins have names such as 30-39
+        given["ages"] = tuple(options["ages"].split(",") if words else numbers(options["ages"], "--ages"))
     return make_backend(name, given, options["device"])

@@ -118,5 +118,5 @@ class CuspNetwork(nn.Module):
         strong = self.blur(light, mask_blur)
         if mask is None:
             return strong
-        small = nn.functional.adaptive_avg_pool2d(mask, skip.shape[-2:])
+        small = nn.functional.adaptive_avg_pool2d(mask, (skip.shape[-2], skip.shape[-1]))
         return light * small + strong * (1 - small)

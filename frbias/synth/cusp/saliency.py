@@ -28,7 +28,7 @@ class GuidedReLU(torch.autograd.Function):
         return x.clamp_min(0)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
         """gradient where the input and the gradient are positive."""
         (positive,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return gradient * positive * (gradient > 0)
@@ -60,7 +60,7 @@ class AgeClassifier(nn.Module):
         self.fc8_101 = nn.Linear(hidden, outputs)
 
     def _relu(self, x: Tensor) -> Tensor:
-        return GuidedReLU.apply(x) if self.guided else F.relu(x)  # type: ignore[no-any-return]
+        return GuidedReLU.apply(x) if self.guided else F.relu(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, 3, R, R), RGB in -1..1, to logits (N, outputs)."""
