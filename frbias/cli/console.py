@@ -49,7 +49,9 @@ def json_wanted() -> bool:
 
 
 def result(value: Any, human: Callable[[], None] | None = None) -> None:
-    """Give the result of a command: as JSON with ``--json``, else by calling ``human`` (or as plain JSON)."""
+    """Give the result of a command: as JSON with ``--json``, else by calling ``human``; once under torchrun."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     if _settings.json:
         sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
     elif not _settings.quiet and human is not None:

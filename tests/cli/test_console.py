@@ -83,3 +83,14 @@ def test_json_refuses_nan() -> None:
 def test_notes_keep_square_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     console.note("[bold]literally[/bold]")
     assert capsys.readouterr().err == "[bold]literally[/bold]\n"
+
+
+def test_one_result_under_torchrun(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    console.configure(json=True)
+    try:
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            console.result({"a": 1})
+    finally:
+        console.reset()
+    assert json.loads(capsys.readouterr().out) == {"a": 1}

@@ -27,9 +27,9 @@ Document = dict[str, Any]
 FIGURES = "figures"
 _PAIRED = ("differences", "fairness_of_both")
 _SECTIONS = {
-    "Score distributions": ("distributions_by_group",),
+    "Score distributions": ("distributions_by_group", "distributions_by_protocol"),
     "Detection error trade-off": ("det",),
-    "Across ages and groups": ("distributions_by_age_gap", "fnmr_by_age", "fmr_by_groups"),
+    "Across ages and groups": ("distributions_by_age_gap", "fnmr_by_age", "score_by_age", "fmr_by_groups"),
 }
 
 

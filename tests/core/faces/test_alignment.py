@@ -10,6 +10,7 @@ from frbias.core.errors import BadInputError, UsageError
 from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.alignment import AlignOptions, align, crop_names
 from frbias.core.faces.detect import Face, choose_face, load_detector
+from frbias.core.images import read_image
 from frbias.core.samples import POINT_COLUMNS, make_table, read_samples
 
 POINTS = dict(zip(POINT_COLUMNS, (ARCFACE_112 + 20).ravel().tolist(), strict=True))
@@ -62,6 +63,35 @@ def test_workers_do_not_change_the_bytes(photos: Path, tmp_path: Path) -> None:
     align(table, tmp_path / "two", options=options, workers=2)
     for path in (tmp_path / "one").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+
+def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    rows = [{"file_name": f"{i:02d}.png", "subject": "s", "age": i, **POINTS} for i in range(20)]
+    for row in rows[:17]:
+        Image.fromarray(rng.integers(0, 256, (160, 170, 3), dtype=np.uint8)).save(photos / str(row["file_name"]))
+    table, options = make_table(photos, rows), AlignOptions(detector="points")
+    align(table, tmp_path / "once", options=options, workers=1)
+    seen = []
+
+    def stop_at_the_twelfth(path: Path) -> np.ndarray:
+        seen.append(path)
+        if len(seen) == 12:
+            raise KeyboardInterrupt
+        return read_image(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frbias.core.faces.alignment.read_image", stop_at_the_twelfth)
+        with pytest.raises(KeyboardInterrupt):
+            align(table, tmp_path / "twice", options=options, workers=1)
+    (tmp_path / "twice/.frbias-tmp-half.png").write_bytes(b"half a pict")
+    result = align(table, tmp_path / "twice", options=options, workers=1)
+    assert (result.images, result.rejected, result.reused) == (17, 3, 8)
+    names = sorted(p.relative_to(tmp_path / "once") for p in (tmp_path / "once").rglob("*"))
+    assert names == sorted(p.relative_to(tmp_path / "twice") for p in (tmp_path / "twice").rglob("*"))
+    for name in names:
+        if (tmp_path / "once" / name).is_file():
+            assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes()
 
 
 def test_points_that_are_no_face(photos: Path, tmp_path: Path) -> None:
