@@ -163,7 +163,7 @@ def missing_model(asset: ModelAsset, looked_in: list[str]) -> AssetMissingError:
         how = f"It can be downloaded from {asset.source}."
     else:
         how = f"There is no direct link: at {asset.source}, {asset.get}."
-    need = f" It is needed for {_listed(asset.used_by)}." if asset.used_by else ""
+    need = f" It is used by frbias {_listed(asset.used_by)}." if asset.used_by else ""
     hint = f"Install it with:  {asset.install_command}"
     if asset.kind in _WITHOUT_DOWNLOAD:
         hint += f"\nWithout any download:  {_WITHOUT_DOWNLOAD[asset.kind]}"

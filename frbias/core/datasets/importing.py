@@ -76,7 +76,7 @@ def import_dataset(
         UsageError: ``out`` holds something else.
     """
     check_name(name)
-    source = Path(source)
+    source = Path(source).expanduser()
     if not source.exists():
         raise BadInputError(f"{source} does not exist.")
     asset = find_dataset_asset(name)
@@ -84,10 +84,7 @@ def import_dataset(
     if wanted is not None and wanted not in _MISSING_LAYOUTS:
         find_layout(wanted)
     out = Path(out) if out is not None else data_home() / "datasets" / name
-    if source.is_dir() and (
-        out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve())
-    ):
-        raise BadInputError(f"{out} and {source} lie inside each other; give another folder with --out.")
+    _refuse_overlap(source, out)
     identity = sha256_file(source) if source.is_file() else _listing_hash(source)
     if asset is not None and asset.sha256 and source.is_file() and identity != asset.sha256:
         progress.note(
@@ -97,23 +94,20 @@ def import_dataset(
     folder = claim_folder(out, stage="import", arguments=arguments, inputs={"source": identity}, force=force)
     if not folder.finished:
         _fill(folder, source, wanted, progress)
+    return _registered(name, folder)
+
+
+def _refuse_overlap(source: Path, out: Path) -> None:
+    inner, outer = source.resolve(), out.resolve()
+    if source.is_dir() and (outer.is_relative_to(inner) or inner.is_relative_to(outer)):
+        raise BadInputError(f"{out} and {source} lie inside each other; give another folder with --out.")
+
+
+def _registered(name: str, folder: StageFolder) -> Imported:
     results = folder.results()
-    record = {
-        "path": stored_path(out),
-        "layout": results["layout"],
-        **{k: results[k] for k in ("images", "subjects", "sha256")},
-    }
-    put_record("datasets", name, record)
-    return Imported(
-        name,
-        out,
-        results["layout"],
-        results["images"],
-        results["subjects"],
-        results["rejected"],
-        results["sha256"],
-        folder.finished,
-    )
+    facts = {key: results[key] for key in ("layout", "images", "subjects", "sha256")}
+    put_record("datasets", name, {"path": stored_path(folder.path), **facts})
+    return Imported(name=name, path=folder.path, rejected=results["rejected"], finished_before=folder.finished, **facts)
 
 
 def fetch_archive(name: str, *, progress: Progress = SILENT) -> Path:
