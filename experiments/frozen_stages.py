@@ -20,7 +20,20 @@ from typing import Any
 
 CHOICES = ("1,2,3,4", "1,2,3", "1,2", "1", "none")
 SEEDS = (0, 1, 2)
-SETTINGS = ["--epochs", "2", "--batch-size", "25", "--lr", "0.01", "--warmup", "0.3", "--validation", "0", "--watch", "loss"]
+SETTINGS = [
+    "--epochs",
+    "2",
+    "--batch-size",
+    "25",
+    "--lr",
+    "0.01",
+    "--warmup",
+    "0.3",
+    "--validation",
+    "0",
+    "--watch",
+    "loss",
+]
 TARGET = 1e-2
 
 
@@ -34,7 +47,7 @@ def train(choices: list[str], extra: list[str], tag: str, prefix: list[str]) -> 
     for seed in SEEDS:
         for frozen in choices:
             command = [sys.executable, "-m", "frbias", "finetune", "--frozen", frozen, "--seed", str(seed), *SETTINGS]
-            command += ["--data", "train", "--out", str(run_folder(frozen, seed, tag)), "--save-every", "10", *extra]
+            command += ["--data", "train", "--out", str(run_folder(frozen, seed, tag)), *extra]
             while subprocess.run([*prefix, *command], check=False).returncode not in (0, 1, 2, 3):
                 pass
 
@@ -114,10 +127,10 @@ def main() -> None:
     parser.add_argument("--tags", default="", help="suffixes of runs to tabulate, separated by commas")
     parser.add_argument("--tag", default="", help="suffix of the runs that are made")
     parser.add_argument("--prefix", default="", help="command put before every training, e.g. 'nice'")
-    parser.add_argument("extra", nargs="*", help="further options of frbias finetune, after --")
+    parser.add_argument("--extra", default="", help="further options of frbias finetune, e.g. --extra='--cache on'")
     given = parser.parse_args()
     if given.what == "train":
-        train(given.choices.split(";"), given.extra, given.tag, given.prefix.split())
+        train(given.choices.split(";"), given.extra.split(), given.tag, given.prefix.split())
     else:
         table(given.tags.split(","))
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from frbias.core.backbones.base import Backbone
+from frbias.core.backbones.onnx_check import MEAN, SCALE, check_onnx
 from frbias.core.backbones.registry import BACKBONE_FILE, LoadedBackbone
 from frbias.core.errors import FrbiasError, UsageError
 from frbias.core.files import atomic_path, sha256_file, write_bytes, write_json, write_text
@@ -26,9 +25,6 @@ STAGE = "export"
 ONNX_FILE, MANIFEST_FILE, LICENCE_FILE = "recognition.onnx", "manifest.json", "MODEL.LICENSE"
 DETECTOR_FILE = "detection.onnx"
 _OPSET = 17
-_TOLERANCE = 1e-4
-_CHECKED = 3
-_MEAN = _SCALE = 127.5
 
 
 @dataclass(frozen=True)
@@ -83,12 +79,12 @@ def export(
     from safetensors.torch import save_file
 
     with atomic_path(out / BACKBONE_FILE) as temporary:
-        save_file(backbone.model.state_dict(), temporary, metadata={"architecture": backbone.model.architecture})
+        save_file(backbone.model.state_dict(), temporary, metadata={"format": "pt"})
     difference = None
     if onnx:
         with atomic_path(out / ONNX_FILE) as temporary:
             write_onnx(backbone.model, temporary)
-            difference = onnx_difference(backbone.model, temporary)
+            difference = check_onnx(backbone.model, temporary)
         if pack:
             _write_pack(out, backbone, detector)
     files = sorted(p.name for p in out.iterdir() if p.name != "provenance.json")
@@ -117,48 +113,15 @@ def write_onnx(model: Backbone, path: Path) -> None:
         )
 
 
-def onnx_difference(model: Backbone, path: Path) -> float:
-    """Largest difference between the ONNX file and the module on fixed images, over the largest embedding value.
-
-    Batches of one and of several images are compared, so that a fixed batch axis shows.
-
-    Raises:
-        FrbiasError: The difference is above 1e-4, or the file does not run.
-    """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    images = fixed_images(_CHECKED, model.input_size)
-    blob = ((images.astype(np.float32) - _MEAN) / _SCALE).transpose(0, 3, 1, 2)
-    with torch.no_grad():
-        expected = model.eval()(model.preprocess(torch.from_numpy(images))).numpy()
-    one, several = (session.run(None, {"data": np.ascontiguousarray(part)})[0] for part in (blob[:1], blob))
-    difference = max(np.abs(one - expected[:1]).max(), np.abs(several - expected).max())
-    relative = float(difference / np.abs(expected).max())
-    if not relative <= _TOLERANCE:
-        raise FrbiasError(
-            f"The exported ONNX differs from the recogniser by {relative:.2g} (allowed {_TOLERANCE:g}); it was not written."
-        )
-    return relative
-
-
 def _for_insightface(model: Backbone) -> Backbone:
     """A copy that takes pixels normalised as insightface does it."""
     twin = copy.deepcopy(model).eval()
     first = next(m for m in twin.modules() if isinstance(m, torch.nn.Conv2d))
-    if twin.pixel_mean != _MEAN or first.bias is not None:
+    if twin.pixel_mean != MEAN or first.bias is not None:
         raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
     with torch.no_grad():
-        first.weight.mul_(_SCALE / twin.pixel_scale)
+        first.weight.mul_(SCALE / twin.pixel_scale)
     return twin
-
-
-def fixed_images(count: int, size: int) -> npt.NDArray[np.uint8]:
-    """Smooth pictures that are the same on every machine, uint8 (count, size, size, 3)."""
-    y, x = np.mgrid[0:size, 0:size] / size
-    phases = np.arange(count * 3).reshape(count, 1, 1, 3)
-    waves = np.sin(2 * np.pi * (x[..., None] * (1 + phases % 3) + y[..., None] * (1 + phases % 2)) + phases)
-    return (127.5 + 100 * waves).astype(np.uint8)
 
 
 def _write_pack(out: Path, backbone: LoadedBackbone, detector: Path | None) -> None:
@@ -171,7 +134,7 @@ def _write_pack(out: Path, backbone: LoadedBackbone, detector: Path | None) -> N
         tasks["detection"] = {"file": DETECTOR_FILE, "sha256": sha256_file(out / DETECTOR_FILE)}
     tasks["recognition"] = {
         "file": ONNX_FILE,
-        "preprocessing": {"mean": _MEAN, "std": _SCALE},
+        "preprocessing": {"mean": MEAN, "std": SCALE},
         "input_size": [model.input_size, model.input_size],
         "embedding_dimension": model.embedding_dim,
         "sha256": sha256_file(out / ONNX_FILE),

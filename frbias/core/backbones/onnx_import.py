@@ -21,7 +21,7 @@ from frbias.core.backbones.base import StateDict
 from frbias.core.backbones.iresnet import DEPTHS, IResNet, ResidualUnit
 from frbias.core.errors import BadInputError
 
-_PASS = frozenset({"Sub", "Div", "Mul", "Cast", "Identity", "Dropout", "Constant"})
+_PASS = frozenset({"Cast", "Identity", "Dropout", "Constant"})
 _Arrays = dict[str, npt.NDArray[Any]]
 
 

@@ -10,6 +10,7 @@ import torch
 from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.backbones.base import Backbone, StateDict, parameter_count
 from frbias.core.backbones.loading import TORCH_SUFFIXES, from_state, read_state, state_sha256
+from frbias.core.backbones.onnx_check import check_onnx
 from frbias.core.backbones.onnx_import import read_iresnet_onnx
 from frbias.core.backbones.sface import read_sface_onnx
 from frbias.core.errors import AssetMissingError, BadInputError
@@ -96,7 +97,10 @@ def _from_file(path: Path, name: str, device: str | torch.device) -> LoadedBackb
     source: dict[str, Any] = {"source": path.name}
     if path.suffix == ".onnx":
         source["batch_norm"] = "folded"
-        return _loaded(read_iresnet_onnx(path), name, source, device)
+        loaded = _loaded(read_iresnet_onnx(path), name, source, "cpu")
+        check_onnx(loaded.model, path)
+        loaded.model.to(device)
+        return loaded
     return _loaded(read_state(path), name, source, device)
 
 

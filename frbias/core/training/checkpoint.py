@@ -20,10 +20,10 @@ FOLDER, TRAINING_FILE = "checkpoints", "training.pt"
 _WORK, _OLD = ".new", ".old"
 
 
-def save_checkpoint(run: Path, weights: StateDict, training: dict[str, Any], metadata: dict[str, str]) -> None:
+def save_checkpoint(run: Path, weights: StateDict, training: dict[str, Any]) -> None:
     """Write the newest checkpoint; the one before is kept."""
     folder = run / FOLDER
-    work = _write(folder, weights, training, metadata)
+    work = _write(folder, weights, training)
     if (folder / "last").exists():
         shutil.rmtree(folder / "previous", ignore_errors=True)
         (folder / "last").rename(folder / "previous")
@@ -31,10 +31,10 @@ def save_checkpoint(run: Path, weights: StateDict, training: dict[str, Any], met
     _sync(folder)
 
 
-def save_best(run: Path, weights: StateDict, metadata: dict[str, str]) -> None:
+def save_best(run: Path, weights: StateDict) -> None:
     """Write the weights of the best epoch in place of earlier ones."""
     folder = run / FOLDER
-    work = _write(folder, weights, None, metadata)
+    work = _write(folder, weights, None)
     if (folder / "best").exists():
         shutil.rmtree(folder / _OLD, ignore_errors=True)
         (folder / "best").rename(folder / _OLD)
@@ -59,14 +59,14 @@ def newest_checkpoint(run: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any
     return None
 
 
-def _write(folder: Path, weights: StateDict, training: dict[str, Any] | None, metadata: dict[str, str]) -> Path:
+def _write(folder: Path, weights: StateDict, training: dict[str, Any] | None) -> Path:
     from safetensors.torch import save_file
 
     work = folder / _WORK
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     plain = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-    save_file(plain, work / BACKBONE_FILE, metadata=metadata)
+    save_file(plain, work / BACKBONE_FILE, metadata={"format": "pt"})
     (work / BACKBONE_FILE).chmod(0o644)
     if training is not None:
         torch.save(training, work / TRAINING_FILE)

@@ -291,10 +291,9 @@ class Trainer:
             if self.average is not None:
                 training["model"] = self._trained_entries()
                 self.average.swap(self.model)
-            metadata = {"architecture": self.model.architecture, "format": "pt"}
             if best:
-                save_best(self.run, self.model.state_dict(), metadata)
-            save_checkpoint(self.run, self.model.state_dict(), training, metadata)
+                save_best(self.run, self.model.state_dict())
+            save_checkpoint(self.run, self.model.state_dict(), training)
             if self.average is not None:
                 self.average.swap(self.model)
         self.barrier()
