@@ -5,6 +5,7 @@ not when a kernel that it calls from another file does.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from frbias.synth.mesh.head_data import EYE, HAIR, MOUTH, SKIN, TEETH
 from frbias.synth.mesh.kernels import kernel
@@ -14,6 +15,18 @@ from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST
 # numba infers the types.
 
 _HEIGHT = HIGHEST - LOWEST
+_TURNS = 16
+
+
+def _disc() -> npt.NDArray[np.float64]:
+    # five points of a unit disc (sunflower), turned into sixteen positions: row, column, radius
+    taps = np.arange(5)
+    radius = np.sqrt((taps + 0.3) / 5.0)
+    angle = 2 * np.pi * np.arange(_TURNS)[:, None] / _TURNS + 2.399963 * taps
+    return np.stack([radius * np.sin(angle), radius * np.cos(angle), radius + 0 * angle], axis=-1)
+
+
+_DISC = _disc()
 
 
 @kernel
@@ -38,7 +51,7 @@ def shade(ids, screen, solid, strands, look, lamp, texture, target):  # type: ig
             t = ids[y, x]
             if t < 0:
                 continue
-            angle = 6.2831853 * (((x * 7 + y * 13) % 16) / 16.0)
+            angle = (x * 7 + y * 13) % _TURNS
             if t < count:
                 _solid_pixel(x, y, t, angle, screen[0], solid, look, lamp, texture, sample, target)
             else:
@@ -233,18 +246,16 @@ def lit(sh, x, y, z):  # type: ignore[no-untyped-def]
 
 @kernel
 def shadow(depth, frame, x, y, z, softness, bias, turn):  # type: ignore[no-untyped-def]
-    """Share of the key light that reaches a point, 0..1: five taps of a disc turned by ``turn`` radians."""
+    """Share of the key light that reaches a point, 0..1: five taps of a disc in position ``turn``."""
     size = depth.shape[0]
     column = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3]
     row = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3]
     deep = frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z + frame[2, 3] - bias
     reached = 0.0
     for tap in range(5):
-        radius = softness * np.sqrt((tap + 0.3) / 5.0)
-        angle = turn + 2.399963 * tap
-        i = min(max(int(row + radius * np.sin(angle)), 0), size - 1)
-        j = min(max(int(column + radius * np.cos(angle)), 0), size - 1)
-        if depth[i, j] > deep - 0.006 * radius:
+        i = min(max(int(row + softness * _DISC[turn, tap, 0]), 0), size - 1)
+        j = min(max(int(column + softness * _DISC[turn, tap, 1]), 0), size - 1)
+        if depth[i, j] > deep - 0.006 * softness * _DISC[turn, tap, 2]:
             reached += 0.2
     return reached
 
