@@ -143,7 +143,7 @@ def _judge_one(document: dict[str, Any], index: int, held_out: bool | None) -> V
             "open", f"Inconclusive: no bias of {name} by {by} beyond chance was found.", meaning, kept, index
         )
     meaning = "GARBE is higher than groups of equal error rates reach by chance."
-    return Verdict("bad", f"{name} treats groups of {by} unequally, beyond chance.", meaning, kept, index)
+    return Verdict("bad", f"{name} does not work equally well for all groups (by {by}).", meaning, kept, index)
 
 
 def _training_caution(held_out: bool | None) -> str:

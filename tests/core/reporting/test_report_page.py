@@ -271,7 +271,7 @@ def test_one_evaluation_without_bootstrap(tmp_path: Path) -> None:
     text = write_report(tmp_path / "report.html", done).read_text(encoding="utf-8")
     facts = json.loads(json.dumps(done.to_json()))
     assert all(agrees(shown, resolve(facts, path)) for path, shown in Page(text).shown)
-    assert "beyond chance" in text
+    assert "by chance" in text
 
 
 def test_undefined_values_are_said_to_be_undefined(document: dict[str, Any], tmp_path: Path) -> None:
