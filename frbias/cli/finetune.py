@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = "train"
 _D = FinetuneOptions()
+_COLUMNS = (("epoch", 5), ("lr", 8), ("loss", 8), ("images/s", 8), ("EER", 7), ("d'", 6), ("FNMR", 7), ("GARBE", 6))
 
 
 def command(
@@ -145,16 +146,28 @@ def _announce(summary: dict[str, Any]) -> None:
 
 
 def _observe(record: dict[str, Any]) -> None:
-    """One line per epoch on stderr."""
-    parts = [f"epoch {record['epoch']:>3}"]
-    if "loss" in record:
-        parts.append(f"loss {record['loss']:7.3f}  {record['images_per_second']:6.0f} images/s")
-    for name, place in (("validation", "validation"), ("evaluation", "eval")):
-        found = record.get(name)
-        if found:
-            shown = [f"{k} {v:.4f}" for k, v in found.items() if v is not None]
-            parts.append(f"{place}: {', '.join(shown)}")
-    console.note("  ".join(parts) + ("  *" if record.get("best") else ""))
+    """One row per epoch on stderr, below a head; epoch 0 is the start model."""
+    if record["epoch"] == 0:
+        console.note(" ".join(name.rjust(width) for name, width in _COLUMNS))
+    held = record.get("validation") or {}
+    cells = [str(record["epoch"])]
+    cells += [
+        _cell(record.get(name), form) for name, form in (("lr", ".2g"), ("loss", ".3f"), ("images_per_second", ".0f"))
+    ]
+    cells += [
+        _cell(held.get(name), form)
+        for name, form in (("eer", ".4f"), ("d_prime", ".2f"), ("fnmr", ".4f"), ("garbe", ".3f"))
+    ]
+    row = " ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=False))
+    console.note(row + ("  best" if record.get("best") else ""))
+    found = record.get("evaluation")
+    if found:
+        shown = ", ".join(f"{k} {v:.4f}" for k, v in found.items() if v is not None)
+        console.note(f"      evaluation set: {shown}")
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 def _summary(result: "FinetuneResult") -> dict[str, Any]:

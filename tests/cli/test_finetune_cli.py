@@ -54,7 +54,11 @@ def test_fine_tune_then_export(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert code == 0, err
     for word in ("stem", "head", "held-out subjects", "6 images of 2 subjects, ages 5 to 60", "1 steps in 1 epochs"):
         assert word in out
-    assert "epoch   1" in err
+    head, start, first = err.splitlines()[-3:]
+    assert head.split() == ["epoch", "lr", "loss", "images/s", "EER", "d'", "FNMR", "GARBE"]
+    assert start.split()[0] == "0"
+    assert first.split()[0] == "1"
+    assert first.endswith("best")
     code, out, _ = run(capsys, "finetune", "--frozen", "1,2,3", "--data", "people", "--out", "runs/a", *LINE, "--json")
     assert code == 0
     found = json.loads(out)

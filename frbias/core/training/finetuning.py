@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from frbias.core.backbones.registry import load_backbone
 from frbias.core.devices import choose_device, process_group, seed_everything, world_from_environment
+from frbias.core.errors import FrbiasError
 from frbias.core.files import write_json
 from frbias.core.progress import SILENT, Progress
 from frbias.core.provenance import StageFolder, claim_folder
@@ -20,6 +21,7 @@ from frbias.core.training.runfiles import read_metrics, write_config, write_spli
 from frbias.core.training.tensorboard import check_tensorboard, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
+from frbias.core.verification.evaluation import evaluate_embeddings
 
 STAGE = "finetune"
 _NOT_DECISIVE = ("cache", "eval_every", "save_every")
@@ -146,8 +148,16 @@ def _evaluator(plan: TrainingPlan, out: Path) -> Callable[[int, npt.NDArray[np.f
         return None
 
     def evaluate(epoch: int, embeddings: npt.NDArray[np.float32]) -> Metrics:
-        found = verification_metrics(embeddings, faces.table.subjects, faces.table.ages, plan.options.watch_fmr)
-        write_json(out / "evaluations" / f"epoch-{epoch:04d}" / "metrics.json", {"epoch": epoch, **found})
+        subjects, ages = faces.table.subjects, faces.table.ages
+        found = verification_metrics(embeddings, subjects, ages, plan.options.watch_fmr)
+        place = out / "evaluations" / f"epoch-{epoch:04d}"
+        write_json(place / "metrics.json", {"epoch": epoch, **found})
+        try:
+            full = evaluate_embeddings(embeddings, subjects, ages, bootstrap=0, name=f"{out.name}, epoch {epoch}")
+        except FrbiasError as error:  # too few comparisons for age groups; the plain measures stand
+            write_json(place / "metrics.json", {"epoch": epoch, **found, "no_groups": error.message})
+        else:
+            write_json(place / "evaluation.json", full.to_json())
         return found
 
     return evaluate

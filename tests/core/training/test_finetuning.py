@@ -238,6 +238,11 @@ def test_evaluation_every_few_epochs(people: SampleTable, others: SampleTable, w
     assert [r["epoch"] for r in result.metrics if r.get("evaluation")] == [0, 2, 3]
     stored = json.loads((tmp_path / "run" / "evaluations" / "epoch-0002" / "metrics.json").read_text())
     assert stored["eer"] == result.metrics[2]["evaluation"]["eer"]
+    full = tmp_path / "run" / "evaluations" / "epoch-0002" / "evaluation.json"
+    if full.exists():
+        assert json.loads(full.read_text())["schema"] == "frbias.evaluation"
+    else:
+        assert "no_groups" in stored
 
 
 def test_patience_ends_training(
