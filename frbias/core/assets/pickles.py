@@ -62,6 +62,8 @@ _FUNCTIONS = {
     ("builtins", "getattr"): "method",
     ("__builtin__", "getattr"): "method",
     ("_codecs", "encode"): "encode",
+    ("builtins", "bytes"): "empty_bytes",
+    ("__builtin__", "bytes"): "empty_bytes",
     **dict.fromkeys(_DICTS, "dict"),
     **dict.fromkeys(_SETS, "set"),
     ("torch", "Size"): "size",
@@ -263,6 +265,9 @@ class PersistencePolicy:
         if type(text) is not str or type(encoding) is not str or encoding not in ("latin1", "latin-1"):
             raise TypeError
         return text.encode("latin-1")
+
+    def _call_empty_bytes(self) -> bytes:
+        return b""  # how protocol 2 spells it
 
     def _call_dict(self, *args: Any) -> dict[Any, Any]:
         if args and args != ([],):

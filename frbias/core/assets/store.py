@@ -183,9 +183,11 @@ def find_dataset(name: str) -> Found | None:
                 )
             return Found(path, "added", book[key])
     for origin, folder in _folders("datasets"):
+        present = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()} if folder.is_dir() else {}
         for key in names:
-            if (folder / key).is_dir():
-                return Found(folder / key, origin, {})
+            spelled = folder / key if (folder / key).is_dir() else present.get(key.lower())
+            if spelled is not None:
+                return Found(spelled, origin, {})
     return None
 
 

@@ -174,3 +174,12 @@ def test_a_file_that_vanishes_is_listed(plant: Plant, monkeypatch: pytest.Monkey
     done = import_dataset("mine", folder)
     assert (done.images, done.rejected) == (1, 1)
     assert "Permission denied" in (done.path / "rejected.csv").read_text()
+
+
+@pytest.mark.parametrize("spelling", ["fgnet", "FGNET", "FG-NET", "fg-net", "FgNet"])
+def test_an_unpacked_folder_is_found_in_any_spelling(plant: Plant, spelling: str) -> None:
+    folder = plant("images/001A02.JPG", "images/002A03.JPG", folder="datasets/FGNET")
+    before = state_of(folder)
+    table = resolve_data(spelling)
+    assert table.subjects == ["001", "002"]
+    assert state_of(folder) == before
