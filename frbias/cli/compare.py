@@ -62,6 +62,8 @@ def command(
     if len(models) < 2:
         raise UsageError("Give two or more embeddings files, or two or more recognisers with --data.")
     documents = _run(locals())
+    if documents is None:
+        return
     shown = documents if curves else [_trim(d) for d in documents]
 
     def human() -> None:
@@ -75,34 +77,35 @@ def command(
     console.result(shown[0] if len(shown) == 1 else {"schema": "frbias.comparisons", "comparisons": shown}, human)
 
 
-def _run(given: dict[str, Any]) -> list[dict[str, Any]]:
-    from frbias.core.evaluation_stage import COMPARISON_NAME
+def _run(given: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """One document per model beside the baseline, from --out when finished there; None on ranks that do not report."""
+    from frbias.core.devices import process_group, world_from_environment
+    from frbias.core.evaluation_stage import COMPARISON_NAME, write_outcome
     from frbias.core.files import read_json
-    from frbias.core.provenance import claim_folder
+    from frbias.core.provenance import claim_together
 
-    out, names = given["out"], [f"{k:02d}" for k in range(1, len(given["models"]))]
+    world, out, count = world_from_environment(), given["out"], len(given["models"]) - 1
     if out is None and given["data"] is not None:
         out = given["out"] = Path("comparisons") / Path(given["data"]).name
-    if out is None:
-        return [outcome.to_json() for outcome in _outcomes(given)]
-    selection = selection_of(given)
-    folder = claim_folder(
-        out,
-        stage="compare",
-        arguments={**selection.to_json(), "figures": given["figures"]},
-        inputs=_inputs(given),
-        force=given["force"],
-    )
-    places = [out] if len(names) == 1 else [out / name for name in names]
-    if not folder.finished:
-        from frbias.core.evaluation_stage import write_outcome
-
-        results = [
-            write_outcome(place, outcome, figures=given["figures"], announce=console.detail)
-            for place, outcome in zip(places, _outcomes(given), strict=True)
-        ]
-        folder.finish({"comparisons": results})
-    return [read_json(place / COMPARISON_NAME) for place in places]
+    with process_group(world) as barrier:
+        if out is None:
+            outcomes = _outcomes(given, world)
+            return [outcome.to_json() for outcome in outcomes] if world.leader else None
+        arguments = {**selection_of(given).to_json(), "figures": given["figures"]}
+        folder = claim_together(
+            out, world, barrier, stage="compare", arguments=arguments, inputs=_inputs(given), force=given["force"]
+        )
+        places = [out] if count == 1 else [out / f"{k + 1:02d}" for k in range(count)]
+        if not folder.finished:
+            outcomes = _outcomes(given, world)
+            if world.leader:
+                written = [
+                    write_outcome(place, outcome, figures=given["figures"], announce=console.detail)
+                    for place, outcome in zip(places, outcomes, strict=True)
+                ]
+                folder.finish({"comparisons": written})
+            barrier()
+        return [read_json(place / COMPARISON_NAME) for place in places] if world.leader else None
 
 
 def _inputs(given: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +124,7 @@ def _inputs(given: dict[str, Any]) -> dict[str, Any]:
     return {"embeddings": hashes}
 
 
-def _outcomes(given: dict[str, Any]) -> list[Any]:
+def _outcomes(given: dict[str, Any], world: Any) -> list[Any]:
     from frbias.core.evaluation_stage import compare_sets, embed_data
 
     progress = console.ConsoleProgress()
@@ -138,7 +141,12 @@ def _outcomes(given: dict[str, Any]) -> list[Any]:
                 )
             )  # fmt: skip
     titles = _titles([name for _, name in loaded])
-    options = {"threads": given["threads"], "product": product_on(given["device"]), "progress": progress}
+    options = {
+        "threads": given["threads"],
+        "world": world,
+        "product": product_on(given["device"]),
+        "progress": progress,
+    }
     return [
         compare_sets(loaded[0][0], other, selection, names=(titles[0], title), **options)
         for (other, _), title in zip(loaded[1:], titles[1:], strict=True)

@@ -1,6 +1,8 @@
-"""The examples in the docstrings run."""
+"""The examples in the docstrings run, and nothing here needs torch or images."""
 
 import doctest
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -22,3 +24,15 @@ def test_there_are_examples() -> None:
     finder = doctest.DocTestFinder()
     modules = (import_module(f"frbias.core.verification.{name}") for name in MODULES)
     assert sum(bool(test.examples) for module in modules for test in finder.find(module)) >= 15
+
+
+def test_neither_torch_nor_images_are_needed() -> None:
+    lazy = {"ranks", "accelerator"}  # import torch when they are used
+    program = (
+        f"import sys\nfrom importlib import import_module\nfor name in {MODULES!r}:\n"
+        "    import_module('frbias.core.verification.' + name)\n"
+        "print([m for m in ('torch', 'cv2', 'frbias.core.images', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+    assert lazy < set(MODULES)
