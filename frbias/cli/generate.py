@@ -28,8 +28,24 @@ _OPTIONS = {
         "compiled",
         "seed",
     ),
+    "eg3d": (
+        "subjects",
+        "first_subject",
+        "weights",
+        "age_bins",
+        "poses",
+        "psi",
+        "cutoff",
+        "noise",
+        "jitter",
+        "calibration",
+        "calibrate_from",
+        "precision",
+        "compiled",
+        "seed",
+    ),
 }
-_MESH, _CUSP = "Mesh backend", "CUSP backend"
+_MESH, _CUSP, _EG3D = "Mesh backend", "CUSP backend", "EG3D-Age"
 
 
 def command(
@@ -89,7 +105,9 @@ def command(
     age_bins: Annotated[
         str | None,
         typer.Option(
-            "--age-bins", help="thesis: a random age from each of its eight ranges per face.", rich_help_panel=_CUSP
+            "--age-bins",
+            help="Instead of --ages, a random age per face from each range: thesis (its eight ranges; cusp), or "
+            "3-6,20-30 (eg3d).",
         ),
     ] = None,
     global_blur: Annotated[
@@ -113,10 +131,48 @@ def command(
         typer.Option("--aligned/--unaligned", help="The input faces are FFHQ crops already.", rich_help_panel=_CUSP),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="fp32, fp16 or bf16, for CUDA.", rich_help_panel=_CUSP)
+        str | None,
+        typer.Option("--precision", help="fp32, fp16 or bf16 in the finest layers of cusp or eg3d, for CUDA."),
     ] = None,
     compiled: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Compile the decoder (CUDA).", rich_help_panel=_CUSP)
+        bool | None, typer.Option("--compile/--no-compile", help="Compile the decoder of cusp or eg3d (CUDA).")
+    ] = None,
+    poses: Annotated[
+        str | None,
+        typer.Option(
+            "--poses",
+            help="Head poses in degrees, yaws x pitches: -30,0,30x0 or -40:40:20x-10,10; or drawn for each person: "
+            "normal:17x9:4 or uniform:30x10:4. Default 0x0.",
+            rich_help_panel=_EG3D,
+        ),
+    ] = None,
+    psi: Annotated[
+        float | None, typer.Option("--psi", help="Truncation; 0.75 when left out.", rich_help_panel=_EG3D)
+    ] = None,
+    cutoff: Annotated[
+        int | None, typer.Option("--cutoff", help="Truncate only the first so many styles.", rich_help_panel=_EG3D)
+    ] = None,
+    jitter: Annotated[
+        str | None,
+        typer.Option("--jitter", help="Depth jitter: random from the seed (default), or even.", rich_help_panel=_EG3D),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            "--calibration",
+            help="Age calibration: auto (stored with the weights, if any; default), none, or a file.",
+            rich_help_panel=_EG3D,
+        ),
+    ] = None,
+    calibrate_from: Annotated[
+        str | None,
+        typer.Option(
+            "--calibrate-from",
+            metavar="SET",
+            help="First fit a calibration on a set generated before, with estimated_age in its metadata.csv, and "
+            "store it with the weights.",
+            rich_help_panel=_EG3D,
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
