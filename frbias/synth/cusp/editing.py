@@ -1,8 +1,8 @@
 """Ageing a face: encode the photograph once, decode it at every age."""
 
-import math
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,8 +42,9 @@ class Encoded:
 class CuspEditor:
     """A CUSP network at work on one device.
 
-    On the CPU every image is decoded by itself, so that its bytes depend on nothing else in the call; on CUDA all
-    ages of a face are one batch.
+    On the CPU every image is decoded by itself and by one thread, several images at a time: its bytes depend neither
+    on what else is in the call nor on the number of threads (sums in convolutions are ordered differently when
+    threads share one). On CUDA all ages of a face are one batch.
 
     Args:
         network: The network, float32; moved to the device.
@@ -90,13 +91,14 @@ class CuspEditor:
             half = self.precision != "fp32" and self.config.half_precision(resolution)
             block.dtype = _DTYPES[self.precision] if half else torch.float32
         if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float32 convolutions would lose three digits
             self.network.image_dec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.decode = torch.compile(self.network.image_dec) if compiled else self.network.image_dec
 
     def encode(self, image: npt.NDArray[np.uint8]) -> Encoded:
         """Encode an RGB image (R, R, 3), uint8."""
         x = to_input(image, self.device)
-        with torch.no_grad():
+        with one_thread(self.device), torch.no_grad():
             content = self.network.content_enc(x)
             style = self.network.style_code(x)
             mask = None
@@ -119,13 +121,24 @@ class CuspEditor:
         Returns:
             uint8 RGB (n, R, R, 3).
         """
-        step = 1 if self.device.type == "cpu" else max(1, len(labels))
-        images = []
-        for start in range(0, len(labels), step):
-            part = list(labels[start : start + step])
+        if noise == "random" and (seeds is None or len(seeds) != len(labels)):
+            raise UsageError("Random noise needs a seed for every image.")
+        if not labels:
+            return np.empty((0, self.config.resolution, self.config.resolution, 3), np.uint8)
+        step = 1 if self.device.type == "cpu" else len(labels)
+        starts = range(0, len(labels), step)
+
+        def decode(start: int) -> npt.NDArray[np.uint8]:
+            part = slice(start, start + step)
             with torch.no_grad():
-                images.append(to_pixels(self._decode(face, part, self._noise(noise, seeds, start, len(part)))))
-        return np.concatenate(images)
+                drawn = self._noise(noise, seeds[part] if seeds is not None else ())
+                return to_pixels(self._decode(face, list(labels[part]), drawn))
+
+        with one_thread(self.device) as threads:
+            if threads == 1 or len(starts) == 1:
+                return np.concatenate([decode(start) for start in starts])
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                return np.concatenate(list(pool.map(decode, starts)))
 
     def _decode(self, face: Encoded, labels: list[int], noise: Noise) -> Tensor:
         count = len(labels)
@@ -135,18 +148,30 @@ class CuspEditor:
         image: Tensor = self.decode(content, skip, ws, noise)
         return image
 
-    def _noise(self, mode: NoiseMode, seeds: Sequence[int] | None, start: int, count: int) -> Noise:
+    def _noise(self, mode: NoiseMode, seeds: Sequence[int]) -> Noise:
         if mode != "random":
             return mode
-        if seeds is None:
-            raise UsageError("Random noise needs a seed for every image.")
-        generators = [torch.Generator().manual_seed(int(s)) for s in seeds[start : start + count]]
+        generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
         def draw(resolution: int) -> Tensor:
             planes = [torch.randn((1, 1, resolution, resolution), generator=g) for g in generators]
             return torch.cat(planes).to(self.device)
 
         return draw
+
+
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[int]:
+    """Let torch use one thread on the CPU for a while; yields how many it may use otherwise (1 on CUDA)."""
+    if device.type != "cpu":
+        yield 1
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
 
 
 def to_input(image: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -159,16 +184,3 @@ def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
     """Network outputs (n, 3, R, R) as uint8 RGB (n, R, R, 3): (y + 1) * 128, clipped, truncated."""
     values = ((images.float() + 1) * 128).clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())
-
-
-def decoder_flops(network: CuspNetwork) -> int:
-    """Multiplications of decoding one image, for the benchmark's stage table."""
-    total = 0
-    for block, resolution in zip(network.image_dec.blocks(), network.config.block_resolutions, strict=True):
-        for layer, side in ((block.conv0, resolution / 2), (block.conv1, resolution)):
-            total += int(math.prod(layer.weight.shape) * side * side)
-    return total
-
-
-with suppress(AttributeError):  # parity on CUDA needs full float32 products
-    torch.backends.cudnn.allow_tf32 = False
