@@ -126,12 +126,13 @@ class CuspBackend:
         """One unit per face, one task per age."""
         uses = Counter(source.subject for source in self.sources)
         seen: Counter[str] = Counter()
+        rule, _ = self._rule(_loaded(self.options.weights or VARIANTS[self.options.variant], self._labels))
         units = []
         for source in self.sources:
             number, many = seen[source.subject], uses[source.subject] > 1
             seen[source.subject] += 1
             targets = self._targets(source)
-            tasks = tuple(self._task(source, target, number if many else None) for target in targets)
+            tasks = tuple(self._task(source, target, number if many else None, rule) for target in targets)
             units.append(WorkUnit(source.name, tasks, (source, tuple(targets)), source.name))
         return units
 
@@ -178,7 +179,7 @@ class CuspBackend:
             return fixed
         return thesis_targets(self._labels, [self.options.seed, seed_of(source.name)])
 
-    def _task(self, source: Source, target: Target, number: int | None) -> Task:
+    def _task(self, source: Source, target: Target, number: int | None, rule: MaskRule) -> Task:
         safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in source.subject)
         variant = "" if number is None else f"_{number}"
         columns = {
@@ -188,6 +189,7 @@ class CuspBackend:
             "age_target": target.name,
             "global_blur": self.options.global_blur,
             "mask_blur": self.options.mask_blur,
+            "mask_rule": rule,
             "seed": seed_of(self.options.seed, source.name, target.name),
         }
         return Task(f"{safe}/{safe}_{target.name}{variant}.png", source.subject, target.age, columns)
