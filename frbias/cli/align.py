@@ -1,12 +1,15 @@
 """``frbias align``: find faces and bring them to a template."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from frbias.cli import console
 from frbias.cli.options import Force, Out, Workers
+
+if TYPE_CHECKING:
+    from frbias.core.samples import SampleTable
 
 
 def command(
@@ -43,11 +46,10 @@ def command(
 
     Images without a usable face are skipped, counted and listed in rejected.csv.
     """
-    from frbias.core.assets.store import resolve_with_rejected
     from frbias.core.faces.alignment import AlignOptions, align
 
     options = AlignOptions(template=template, size=size, detector=detector, faces=faces, max_residual=max_residual)
-    table, refused = resolve_with_rejected(data)
+    table, refused = _images(data)
     result = align(
         table,
         out,
@@ -73,3 +75,20 @@ def command(
         },
         human,
     )
+
+
+def _images(data: str) -> "tuple[SampleTable, list[tuple[str, str]]]":
+    from frbias.core.assets.store import resolve_with_rejected
+    from frbias.core.datasets.loading import load_photographs
+    from frbias.core.errors import BadInputError
+    from frbias.core.samples import METADATA_NAME
+
+    path = Path(data).expanduser()
+    try:
+        return resolve_with_rejected(data)
+    except BadInputError:
+        if not path.is_dir() or (path / METADATA_NAME).exists():
+            raise
+        table, refused = load_photographs(path)
+        console.warn(f"{path} is in no layout that names people or ages; both stay unknown.")
+        return table, refused

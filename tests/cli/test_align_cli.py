@@ -58,6 +58,17 @@ def test_a_folder_without_images(tmp_path: Path, call: Call) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_photographs_without_names(tmp_path: Path, call: Call) -> None:
+    portrait(tmp_path / "photos/holiday.png")
+    portrait(tmp_path / "photos/IMG 2.png")
+    code, out, err = call("align", tmp_path / "photos", "--out", tmp_path / "out", "--workers", 1)
+    assert code == 0
+    assert "2 faces" in out
+    assert "both stay unknown" in err
+    rows = (tmp_path / "out/metadata.csv").read_text().splitlines()
+    assert sorted(row.split(",")[:3] for row in rows[1:]) == [["IMG 2.png", "", ""], ["holiday.png", "", ""]]
+
+
 def test_only_corrupt_images(tmp_path: Path, call: Call) -> None:
     (tmp_path / "photos/a").mkdir(parents=True)
     (tmp_path / "photos/a/a_5_0.png").write_text("no picture")

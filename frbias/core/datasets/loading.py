@@ -5,13 +5,14 @@ from typing import Any
 
 from frbias.core.assets.archives import is_archive
 from frbias.core.datasets.csv_table import read_csv_table
-from frbias.core.datasets.layout import Layout
+from frbias.core.datasets.layout import FaceName, Layout
 from frbias.core.datasets.scan import find_layout, scan_folder
 from frbias.core.errors import BadInputError
 from frbias.core.provenance import read_provenance
 from frbias.core.samples import METADATA_NAME, SampleTable, read_samples
 
 IMAGE_SET = Layout("image-set", "frbias image set", METADATA_NAME, lambda path: None)
+PHOTOGRAPHS = Layout("photographs", "photographs", "holiday.jpg", lambda path: FaceName("", None))
 CSV = Layout("csv", "CSV table", "faces.csv", lambda path: None)
 
 
@@ -41,6 +42,16 @@ def load_with_rejected(path: Path, layout: str | None = None) -> tuple[SampleTab
         return read_samples(path), [], IMAGE_SET
     found = scan_folder(path, find_layout(layout) if layout and layout not in (IMAGE_SET.name, CSV.name) else None)
     return found.table, found.rejected, found.layout
+
+
+def load_photographs(path: Path) -> tuple[SampleTable, list[tuple[str, str]]]:
+    """Every image below a folder, with nobody named: subjects empty, ages unknown; and (file, reason) of the others.
+
+    Raises:
+        BadInputError: There is no image.
+    """
+    found = scan_folder(Path(path), PHOTOGRAPHS)
+    return found.table, found.rejected
 
 
 def synthetic_origin(table: SampleTable) -> str | None:
