@@ -40,14 +40,9 @@ def rates_by_group(document: Document, target: float) -> Sketch:
             ax.plot(value, position, "o", color=colour, markersize=7)
             errors = group["false_matches" if rate == "fmr" else "false_non_matches"]
             trials = group["non_mated" if rate == "fmr" else "mated"]
-            ax.annotate(
-                f"{errors:,}/{trials:,}",
-                (value, position),
-                (0, 7),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7.5,
-            )
+            side = {"ha": "left", "xytext": (-5, 7)} if value == 0 else {"ha": "center", "xytext": (0, 7)}
+            counts = f"{errors:,} / {trials:,}"
+            ax.annotate(counts, (value, position), textcoords="offset points", fontsize=7.5, **side)
             rows.append((group["name"], rate, errors, trials, value, low, high, kind))
         ax.axvline(shared[rate], color=ACCENT, linewidth=1.2, linestyle="--", label="all groups")
         ax.set_yticks(range(len(groups)), [g["name"] for g in groups])

@@ -70,7 +70,7 @@ def _heat_map(
     values, counts, errors = cells
     matrix = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=np.float64)
     size = len(labels)
-    figure, axes = new_figure(2.2 + 0.78 * size, 1.5 + 0.62 * size)
+    figure, axes = new_figure(max(2.2 + 0.78 * size, 5.4), max(1.5 + 0.62 * size, 3.2))
     ax = axes[0, 0]
     top = float(np.nanmax(matrix)) if np.isfinite(matrix).any() else 1.0
     low = 0.0 if rate else float(np.nanmin(matrix))
