@@ -51,6 +51,13 @@ def recognise(path: Path) -> Recognised:
         return _pack_folder(path)
     if not path.is_file():
         raise BadInputError(f"{path} does not exist.")
+    try:
+        return _recognise_file(path)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _recognise_file(path: Path) -> Recognised:
     known = {model.sha256: name for name, model in EMBEDDED_MODELS.items()}.get(sha256_file(path))
     if known:
         return Recognised("detector" if known == "yunet" else "recogniser", known, "onnx", {"embedded": True})

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from frbias.core.samples import SampleTable
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".onnx", ".caffemodel")
+MAX_NAME = 200
 # How insightface names the recognisers of its packs.
 PACK_RECOGNISERS = ("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100")
 Origin = Literal["path", "added", "./models", "./datasets", "data root", "embedded", "insightface"]
@@ -61,7 +62,7 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
         BadInputError: It is a path that does not exist, or something of another kind.
     """
     path = Path(name).expanduser()
-    if name.strip() and path.exists():
+    if _exists(name, path):
         return _weight_file(path, kind)
     _refuse_lost_path(name, WEIGHT_SUFFIXES)
     asset = find_model_asset(name)
@@ -156,7 +157,7 @@ def resolve_with_rejected(name: str) -> tuple["SampleTable", list[tuple[str, str
     from frbias.core.datasets.loading import load_with_rejected
 
     path = Path(name).expanduser()
-    if name.strip() and path.exists():
+    if _exists(name, path):
         return load_with_rejected(path)[:2]
     _refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
     found = find_dataset(name)
@@ -212,6 +213,13 @@ def _candidates(folder: Path, name: str, asset: ModelAsset | None) -> Iterator[P
     yield from (folder / file for file in (asset.files if asset else ()))
 
 
+def _exists(name: str, path: Path) -> bool:
+    try:
+        return bool(name.strip()) and path.exists()
+    except (OSError, ValueError):  # too long, or with characters that no path has
+        return False
+
+
 def _refuse_lost_path(name: str, suffixes: tuple[str, ...]) -> None:
-    if "/" in name or "\\" in name or name.lower().endswith(suffixes) or not name.strip():
-        raise BadInputError(f"{name or 'An empty name'} does not exist.")
+    if "/" in name or "\\" in name or name.lower().endswith(suffixes) or not 0 < len(name.strip()) <= MAX_NAME:
+        raise BadInputError(f"{name[:200] or 'An empty name'} does not exist.")

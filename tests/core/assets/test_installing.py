@@ -138,6 +138,15 @@ def test_files_that_are_no_weights(tmp_path: Path, data: bytes) -> None:
     assert read_book("models") == {}
 
 
+def test_a_file_that_may_not_be_read(r18: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("frbias.core.assets.recognise.sha256_file", denied)
+    with pytest.raises(BadInputError, match="cannot be read: Permission denied"):
+        add_model("mine", r18)
+
+
 def test_adding_twice_needs_force(r18: Path) -> None:
     add_model("r18", r18)
     with pytest.raises(UsageError, match="--force"):

@@ -55,7 +55,7 @@ def test_unknown_names_get_a_suggestion() -> None:
         resolve_weights("mobilfacenet", "recogniser")
     with pytest.raises(AssetMissingError, match="Did you mean fgnet"):
         resolve_data("fgnett")
-    for lost in ("nowhere/weights.pth", "weights.safetensors", ""):
+    for lost in ("nowhere/weights.pth", "weights.safetensors", "", " ", "x" * 5000, "a\0b/c"):
         with pytest.raises(BadInputError, match="does not exist"):
             resolve_weights(lost)
 
