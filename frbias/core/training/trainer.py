@@ -76,8 +76,8 @@ class Trainer:
         self.best_epoch = 0
         self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
 
-    def train(self) -> MetricsLog:
-        """Train to the end, from the newest checkpoint when there is one, and return the log."""
+    def train(self) -> None:
+        """Train to the end, from the newest checkpoint when there is one."""
         epoch, step = self._resume()
         log = MetricsLog(self.run, after=epoch - 1 if epoch else -1) if self.world.leader else None
         if epoch == 0:
@@ -92,7 +92,6 @@ class Trainer:
                 self._epoch(number, step, log, advance)
                 step = 0
         self.barrier()
-        return log or MetricsLog.__new__(MetricsLog)
 
     # --- preparation
 

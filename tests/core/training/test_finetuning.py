@@ -110,7 +110,7 @@ def test_killed_and_resumed_is_bitwise_the_uninterrupted_run(
     people: SampleTable, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     whole = train(people, tmp_path / "whole", weights, **changes)
-    for step in (3, 1):
+    for step in (1,) if changes else (3, 1):
         with monkeypatch.context() as patch:
             kill_at(patch, step)
             with pytest.raises(Killed):
@@ -217,7 +217,7 @@ def test_centre_warm_up_leaves_the_recogniser_alone(people: SampleTable, weights
 def test_keeping_pulls_towards_the_start_model(people: SampleTable, weights: str, tmp_path: Path) -> None:
     moved = []
     for keep in (0.001, 5.0):
-        result = train(people, tmp_path / str(keep), weights, keep=keep, epochs=4)
+        result = train(people, tmp_path / str(keep), weights, keep=keep, epochs=3)
         moved.append(result.metrics[-1]["moved"])
     assert 0 < moved[1] < 0.5 * moved[0]
 
