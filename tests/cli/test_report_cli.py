@@ -70,3 +70,18 @@ def test_what_is_no_evaluation(evaluation: Path, tmp_path: Path, call: Call) -> 
     code, _, err = call("report", evaluation, "--stage", tmp_path / "empty")
     assert code == 2
     assert "no provenance.json" in err
+
+
+def test_scores_of_somebody_else(tmp_path: Path, call: Call) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["score,mated,group"]
+    for group, shift in (("child", 0.3), ("adult", 0.0)):
+        rows += [f"{s:.6f},1,{group}" for s in rng.normal(1.2 - shift, 0.4, 200)]
+        rows += [f"{s:.6f},0,{group}" for s in rng.normal(shift / 2, 0.4, 2000)]
+    (tmp_path / "scores.csv").write_text("\n".join(rows))
+    assert call("evaluate", "--scores", tmp_path / "scores.csv", "--out", tmp_path / "eval", "-q")[0] == 0
+    code, _, err = call("report", tmp_path / "eval")
+    assert (code, err) == (0, "")
+    text = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
+    assert 'data-json="comparisons.mated" value="400"' in text
+    assert "<th>Images</th>" not in text
