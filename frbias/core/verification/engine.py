@@ -84,7 +84,7 @@ def compare_all(
     """
     names, codes = np.unique(np.asarray([str(s) for s in subjects], dtype=object).astype(str), return_inverse=True)
     order = np.lexsort((codes, grouping.codes))
-    plan = make_plan(unit_vectors(matrix)[order], codes[order], grouping.codes[order], product)
+    plan = make_plan(unit_vectors(matrix), order, codes[order], grouping.codes[order], product)
     weights = np.zeros((len(names), len(grouping.names) + 1), dtype=np.int64)
     np.add.at(weights, (codes, grouping.codes), 1)
     if matched_age is not None:

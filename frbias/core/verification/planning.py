@@ -11,6 +11,7 @@ from frbias.core.verification.binning import cosine_bins
 from frbias.core.verification.scan import TILE, Plan, TileProduct
 
 MATED_LIMIT = 40_000_000
+_ROWS = 4096
 
 Int64 = npt.NDArray[np.int64]
 
@@ -24,14 +25,18 @@ def unit_vectors(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     array = np.asarray(matrix)
     if array.ndim != 2 or array.shape[0] < 2:
         raise BadInputError(f"Embeddings must have shape (n, d) with n >= 2, got {array.shape}.")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if bad.size:
-        raise BadInputError(f"Embedding in row {bad[0]} is not finite ({bad.size} such rows); leave these images out.")
-    double = array.astype(np.float64)
-    lengths = np.sqrt(np.einsum("ij,ij->i", double, double))
-    if (lengths == 0).any():
-        raise BadInputError(f"Embedding in row {int(np.flatnonzero(lengths == 0)[0])} is zero; it has no direction.")
-    return np.asarray(double / lengths[:, None], dtype=np.float32)
+    unit = np.empty(array.shape, dtype=np.float32)
+    for start in range(0, len(array), _ROWS):
+        double = array[start : start + _ROWS].astype(np.float64)
+        bad = np.flatnonzero(~np.isfinite(double).all(axis=1))
+        if bad.size:
+            raise BadInputError(f"Embedding in row {start + bad[0]} is not finite; leave this image out.")
+        lengths = np.sqrt(np.einsum("ij,ij->i", double, double))
+        if (lengths == 0).any():
+            row = start + int(np.flatnonzero(lengths == 0)[0])
+            raise BadInputError(f"Embedding in row {row} is zero; it has no direction.")
+        unit[start : start + _ROWS] = double / lengths[:, None]
+    return unit
 
 
 def near_duplicates(
@@ -85,14 +90,15 @@ def matched_ages(
 
 def make_plan(
     vectors: npt.NDArray[np.float32],
+    order: Int64,
     codes: Int64,
     groups: Int64,
     product: Callable[[npt.NDArray[np.float32]], TileProduct] | None,
 ) -> Plan:
-    """The plan of a scan without its classes; rows sorted by group, then subject."""
+    """The plan of a scan without its classes; ``order`` sorts the vectors by group, then subject, as codes and groups are."""
     count = len(vectors)
     padded = np.zeros((-(-count // TILE) * TILE, vectors.shape[1]), dtype=np.float32)
-    padded[:count] = vectors
+    np.take(vectors, order, axis=0, out=padded[:count], mode="clip")  # "raise" would copy once more
     label = (groups + 1).astype(np.int32)
     run_end = np.searchsorted(label, label, side="right").astype(np.int32)
     row, column = _mated_pairs(codes)
