@@ -3,8 +3,8 @@
     python benchmarks/bench_verification.py [--sizes 1002,5000,20000] [--huge] [--peer-time SECONDS]
 
 Every size is measured in this one run: the floor ``E @ E.T`` (float32, all cores, the matrix written out), the
-complete evaluation by frbias (all pairs, groups, GARBE at three targets, DET points and distributions; no figures)
-in a process of its own (peak memory above an idle interpreter that has imported frbias is printed too), and the
+complete evaluation by frbias (all pairs, groups, every measure at three targets, noise floors, age tables; figures
+excluded, and once more with the points of all figures) in a process of its own (peak memory above an idle interpreter that has imported frbias is printed too), and the
 peers in environments of their own:
 
     FRBIAS_PYEER_PYTHON=/path/to/python     (pip install pyeer)
@@ -63,18 +63,20 @@ def peak_mb() -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def evaluate_once(count: int, bootstrap: int, repetitions: int) -> dict[str, float]:
+def evaluate_once(count: int, bootstrap: int, repetitions: int, curves: bool) -> dict[str, float]:
     """Run by a process of its own: times and peak memory of the complete evaluation."""
     from frbias.core.verification.evaluation import evaluate_embeddings
 
     warm = population(400)
-    evaluate_embeddings(*warm, groups=GROUPS, bootstrap=bootstrap)
+    evaluate_embeddings(*warm, groups=GROUPS, bootstrap=bootstrap, curves=curves)
     matrix, subjects, ages = population(count)
     idle = peak_mb()
     times = []
     for _ in range(repetitions):
         start = time.perf_counter()
-        done = evaluate_embeddings(matrix, subjects, ages, groups=GROUPS, targets=TARGETS, bootstrap=bootstrap)
+        done = evaluate_embeddings(
+            matrix, subjects, ages, groups=GROUPS, targets=TARGETS, bootstrap=bootstrap, curves=curves
+        )
         times.append(time.perf_counter() - start)
     garbe = done.at(0.01).measures["garbe"].value
     return {"seconds": min(times), "peak_mb": peak_mb(), "idle_mb": idle, "garbe": -1.0 if garbe is None else garbe}
@@ -164,7 +166,7 @@ def _parts(first: np.ndarray, second: np.ndarray, size: int = 200_000) -> list[t
 def report(count: int, peer_limit: float) -> None:
     repetitions = 7 if count <= 2000 else 3 if count <= 8000 else 2
     pairs = count * (count - 1) // 2
-    runs = [(child("floor", count, repetitions), child("evaluate", count, 0, repetitions)) for _ in range(2)]
+    runs = [(child("floor", count, repetitions), child("evaluate", count, 0, repetitions, "plain")) for _ in range(2)]
     floor = min(f["seconds"] for f, _ in runs)
     best = min((e for _, e in runs), key=lambda e: e["seconds"])
     print(f"\n{count:,} embeddings, {pairs:,} pairs, {DIMENSION}-D          goal: {GOALS.get(count, '-')}")
@@ -173,10 +175,13 @@ def report(count: int, peer_limit: float) -> None:
     print(
         f"  frbias, peak memory          {best['peak_mb']:9.0f} MB  ({best['idle_mb']:.0f} MB before the first evaluation)"
     )
+    if count <= 8000:
+        drawn = child("evaluate", count, 0, repetitions, "curves")
+        print(f"  frbias, with figures' points {drawn['seconds']:9.4f} s   DET, distributions, fairness over FMR")
     if count <= 2000:
         paired = child("paired", count)
         print(f"  frbias, 1000 paired draws    {paired['seconds']:9.4f} s   two models, everything     goal: <= 5 s")
-        booted = child("evaluate", count, 1000, 3)
+        booted = child("evaluate", count, 1000, 3, "curves")
         print(f"  frbias, 1000 draws           {booted['seconds']:9.4f} s   one model, everything")
     if count <= 8000:
         for name, seconds in peers_of(count, peer_limit).items():
@@ -188,7 +193,7 @@ def report(count: int, peer_limit: float) -> None:
 
 def report_huge(count: int = 100_000) -> None:
     floor = child("blocked", count)["pairs_per_second"]
-    done = child("evaluate", count, 0, 1)
+    done = child("evaluate", count, 0, 1, "plain")
     rate = count * (count - 1) / 2 / done["seconds"]
     print(f"\n{count:,} embeddings, {count * (count - 1) // 2:,} pairs          goal: >= 0.5x the rate, <= 1500 MB")
     print(f"  bare blocked product         {floor / 1e6:9.1f} million pairs/s")
@@ -198,7 +203,7 @@ def report_huge(count: int = 100_000) -> None:
 
 TASKS = {
     "floor": lambda a: floor_once(int(a[0]), int(a[1])),
-    "evaluate": lambda a: evaluate_once(int(a[0]), int(a[1]), int(a[2])),
+    "evaluate": lambda a: evaluate_once(int(a[0]), int(a[1]), int(a[2]), a[3] == "curves"),
     "paired": lambda a: paired_once(int(a[0])),
     "blocked": lambda a: blocked_once(int(a[0])),
 }
