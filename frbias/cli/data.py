@@ -40,7 +40,7 @@ def list_data() -> None:
                 "title": asset.title if asset else "added by you",
                 "licence": asset.licence if asset else "yours to know",
                 "source": asset.source if asset else "",
-                "install": f"frbias data import {name} FILE_OR_FOLDER",
+                "install": asset.install_command if asset else f"frbias data add {name} FOLDER",
                 "installed": found is not None,
                 "synthetic": synthetic_folder(found.path) if found else None,
                 "path": str(found.path) if found else None,

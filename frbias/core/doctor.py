@@ -171,7 +171,7 @@ def _changed(found: Found) -> str:
 def _datasets() -> Iterable[AssetState]:
     for name in dict.fromkeys([*dataset_assets(), *read_book("datasets")]):
         asset = find_dataset_asset(name)
-        install = f"frbias data import {asset.name if asset else name} FILE_OR_FOLDER"
+        install = asset.install_command if asset else f"frbias data add {name} FOLDER"
         found, problem = _search(find_dataset, name)
         digest = str(found.record.get("sha256") or "") if found else ""
         path = str(found.path) if found else None

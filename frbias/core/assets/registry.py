@@ -63,11 +63,6 @@ class ModelAsset:
     used_by: tuple[str, ...] = ()
 
     @property
-    def short_licence(self) -> str:
-        """The licence without what is said about it in brackets."""
-        return self.licence.partition(" (")[0]
-
-    @property
     def install_command(self) -> str:
         """The command that installs it."""
         if self.embedded or self.url:
@@ -114,9 +109,9 @@ class DatasetAsset:
     identities: bool = True
 
     @property
-    def short_licence(self) -> str:
-        """The licence without what is said about it in brackets."""
-        return self.licence.partition(" (")[0]
+    def install_command(self) -> str:
+        """The command that installs it."""
+        return f"frbias data import {self.name}" + ("" if self.url else " FILE_OR_FOLDER")
 
 
 _Asset = TypeVar("_Asset", bound=ModelAsset | DatasetAsset)
@@ -177,11 +172,11 @@ def missing_dataset(asset: DatasetAsset, looked_in: list[str]) -> AssetMissingEr
     """The paragraph for a known data set that is not installed."""
     if asset.url:
         how = f"It can be downloaded from {asset.url}."
-        hint = f"Download and install it with:  frbias data import {asset.name}"
+        hint = f"Download and install it with:  {asset.install_command}"
         hint += f"\nor, with the file at hand:      frbias data import {asset.name} {asset.url.rsplit('/', 1)[-1]}"
     else:
         how = f"There is no direct link: go to {asset.source} and {asset.get}."
-        hint = f"Install it with:  frbias data import {asset.name} FILE_OR_FOLDER"
+        hint = f"Install it with:  {asset.install_command}"
     if asset.layout == "fgnet":
         hint += (
             "\nWithout it, a synthetic stand-in of the same shape can be made to try things out:"
