@@ -215,6 +215,8 @@ def percentile_interval(values: Float, *, confidence: float = 0.95) -> Interval:
 def design_effects(values: Float, trials: Int64, rate: float) -> Float:
     """Variance of a group's rate over the replicates relative to independent comparisons, at least 1, shape (groups,).
 
+    A group whose rate never varies (no error) gets the median of the others.
+
     Args:
         values: Rates per replicate and group, NaN missing, shape (r, groups).
         trials: Comparisons per group, shape (groups,).
@@ -225,7 +227,8 @@ def design_effects(values: Float, trials: Int64, rate: float) -> Float:
     observed = np.array([np.nanmean(column) if ok else rate for column, ok in zip(values.T, usable, strict=True)])
     level = np.where(observed > 0, observed, rate)
     binomial = np.maximum(level * (1 - level) / np.maximum(trials, 1), np.finfo(float).tiny)
-    return np.maximum(spread / binomial, 1.0)
+    effects = np.maximum(spread / binomial, 1.0)
+    return np.where(spread > 0, effects, np.median(effects[spread > 0]) if (spread > 0).any() else 1.0)
 
 
 def _pooled_tail(comparisons: Comparisons) -> tuple[Any, ...]:

@@ -171,6 +171,14 @@ def test_design_effect_is_one_for_independent_comparisons_and_larger_for_shared_
     assert boot.design_effects(replicates.fnmr(0), found.mated_counts, 0.2)[0] > 1.8
 
 
+def test_a_group_without_errors_gets_the_others_design_effect() -> None:
+    rng = np.random.default_rng(2)
+    rates = np.column_stack([rng.normal(0.1, 0.02, 500), rng.normal(0.2, 0.05, 500), np.zeros(500)])
+    found = boot.design_effects(rates, np.array([1000, 1000, 50]), 0.1)
+    assert found[2] == pytest.approx(np.median(found[:2]))
+    assert found[:2].tolist() == pytest.approx([4.4, 15.6], rel=0.2)
+
+
 def test_subjects_have_to_be_known() -> None:
     found, _ = comparisons_from_scores([0.1, 0.9, 0.2], [0, 1, 0])
     with pytest.raises(ValueError, match="needs the subjects"):
