@@ -23,7 +23,7 @@ _OPTIONS = {
         "mask_blur",
         "mask_rule",
         "noise",
-        "aligned",
+        "template",
         "precision",
         "compiled",
         "seed",
@@ -126,9 +126,13 @@ def command(
             rich_help_panel=_CUSP,
         ),
     ] = None,
-    aligned: Annotated[
-        bool | None,
-        typer.Option("--aligned/--unaligned", help="The input faces are FFHQ crops already.", rich_help_panel=_CUSP),
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            help="ffhq: cut the FFHQ square around the largest face (default); none: the inputs are such crops.",
+            rich_help_panel=_CUSP,
+        ),
     ] = None,
     precision: Annotated[
         str | None,

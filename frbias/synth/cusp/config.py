@@ -118,7 +118,8 @@ def _skip(inputs: list[int], channels: tuple[int, ...], encoder: tuple[int, ...]
 
 
 def _refuse_unknown_kinds(options: Mapping[str, Any]) -> None:
-    expected = {"skip_kind": "linear", "style_enc": True, "bottleneck_class": False, "blur_skip": True}
+    expected: dict[str, Any] = {"skip_kind": "linear", "style_enc": True, "bottleneck_class": False, "blur_skip": True}
+    expected |= {"skip_grad_blur": "gb", "learn_mask": None}
     for name, value in expected.items():
         if options.get(name, value) != value:
             raise BadInputError(f"This CUSP network was made with {name}={options[name]!r}; only {value!r} is known.")

@@ -67,7 +67,9 @@ def target_of(text: str, labels: int) -> Target:
         raise UsageError(f"--ages: {text!r} is not an age in years{bins}.") from None
     if not 0 <= age <= (120 if binned else RR_LABELS - 1):
         raise UsageError(f"--ages: {text} years is out of range; use 0 to {120 if binned else RR_LABELS - 1}.")
-    return Target(age, bin_of(age) if binned else round(age), f"{age:g}")
+    if not binned and not age.is_integer():
+        raise UsageError(f"--ages: {text} is not a whole number of years, which FFHQ-RR networks take.")
+    return Target(age, bin_of(age) if binned else int(age), f"{age:g}")
 
 
 def bin_of(age: float) -> int:
@@ -80,6 +82,20 @@ def thesis_targets(labels: int, seed: Sequence[int]) -> list[Target]:
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(list(seed))))
     ages = [int(rng.integers(low, high)) for low, high in THESIS_BINS]
     return [target_of(str(age), labels) for age in ages]
+
+
+def refuse_twins(targets: Sequence[Target]) -> None:
+    """Refuse targets that would give the same picture under two names.
+
+    Raises:
+        UsageError: Two targets have one label.
+    """
+    first: dict[int, str] = {}
+    for target in targets:
+        if target.label in first:
+            twin = first[target.label]
+            raise UsageError(f"--ages: {twin} and {target.name} are the same picture (label {target.label}); drop one.")
+        first[target.label] = target.name
 
 
 def untrained(targets: Sequence[Target], labels: int) -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from frbias.core.assets.networks import NetworkRecord, read_network
 from frbias.core.errors import BadInputError
-from frbias.core.files import sha256_file
+from frbias.core.files import sha256_file, sha256_json
 from frbias.synth.cusp.config import infer_config
 from frbias.synth.cusp.evidence import mask_rule_of
 from frbias.synth.cusp.network import CuspNetwork
@@ -29,12 +29,14 @@ class LoadedCusp:
         sha256: Hash of the weight file.
         rule: Mask rule shown by the embedded source text; None without evidence.
         classifier: The age classifier inside the checkpoint, if it has one.
+        texts_sha256: Hash of the embedded source texts, the evidence; empty when there are none.
     """
 
     network: CuspNetwork
     sha256: str
     rule: MaskRule | None
     classifier: AgeClassifier | None
+    texts_sha256: str = ""
 
 
 def load_cusp(path: Path) -> LoadedCusp:
@@ -47,7 +49,9 @@ def load_cusp(path: Path) -> LoadedCusp:
     """
     record = read_network(Path(path))
     network = network_of(record.tensors, record.init_kwargs)
-    return LoadedCusp(network, sha256_file(Path(path)), mask_rule_of(record.sources.values()), _classifier_in(record))
+    texts = record.sources
+    evidence = sha256_json(texts) if texts else ""
+    return LoadedCusp(network, sha256_file(Path(path)), mask_rule_of(texts.values()), _classifier_in(record), evidence)
 
 
 def network_of(tensors: Mapping[str, Tensor], options: Mapping[str, Any]) -> CuspNetwork:

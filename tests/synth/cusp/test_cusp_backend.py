@@ -12,7 +12,8 @@ from PIL import Image
 from frbias.core.errors import AssetMissingError, BadInputError, UsageError
 from frbias.core.samples import read_samples
 from frbias.synth.cusp.backend import CuspBackend, CuspOptions, make
-from frbias.synth.cusp.sources import find_sources, prepare
+from frbias.synth.cusp.preparation import prepare
+from frbias.synth.cusp.sources import find_sources
 from frbias.synth.generation import generate
 
 
