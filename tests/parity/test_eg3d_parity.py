@@ -40,19 +40,19 @@ TINY = {
     "mid.ray": (2e-6, 2e-7),
     "mid.depths_coarse": (2e-6, 2e-7),
     "mid.depths_fine": (3e-4, 1e-6),
-    "mid.decoder": (3e-3, 2e-5),
+    "mid.decoder": (3e-2, 3e-4),
     "mid.merged.depths": (3e-4, 1e-6),
-    "mid.merged.sigma": (2e-2, 2e-4),
+    "mid.merged.sigma": (3e-2, 3e-4),
     "mid.march_call0.weights": (1e-3, 2e-6),
     "mid.march_call1.weights": (1e-3, 2e-6),
     "mid.render.features": (1e-3, 5e-6),
     "mid.render.weight_sum": (1e-3, 5e-6),
-    "mid.sr_block0": (3e-3, 2e-5),
+    "mid.sr_block0": (1e-3, 1e-5),
     "out.image": (1e-3, 5e-6),
     "out.image_raw": (1e-3, 5e-6),
 }
-FULL = {**TINY, "mid.planes": (1e-4, 1e-5), "mid.sr_block0": (3e-2, 3e-4), "out.image": (3e-3, 4e-5)}
-FULL |= {"mid.render.features": (3e-3, 2e-5), "out.image_raw": (3e-3, 2e-5)}
+FULL = {**TINY, "mid.planes": (1e-4, 1e-5), "mid.sr_block0": (3e-3, 5e-5), "out.image": (3e-3, 6e-5)}
+FULL |= {"mid.render.features": (3e-3, 4e-5), "out.image_raw": (3e-3, 4e-5), "mid.render.weight_sum": (2e-3, 3e-5)}
 DEPTH = 5e-3
 VISIBLE = 0.05
 
@@ -100,7 +100,7 @@ def weights_by_recipe(description: dict[str, Any]) -> Tensors:
             made[key][where] *= np.float32(value)
         else:
             made[key][:, where] *= np.float32(value)
-    return {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in made.items()}
+    return {key: torch.tensor(value) for key, value in made.items()}
 
 
 def cases(root: Path) -> list[Case]:
@@ -269,21 +269,21 @@ def test_every_stored_tensor_on_cuda(fixtures_dir: Path, monkeypatch: pytest.Mon
 @torch.no_grad()
 def test_half_precision_super_resolution(fixtures_dir: Path, device: str) -> None:
     compared = 0
-    for case in cases(fixtures_dir):
-        run = case.description["runs"][0]
-        path = case.folder / f"{run['name']}.safetensors"
-        if not case.stored_weights or not path.is_file():
-            continue
-        stored = load_file(path)
-        network = case.network(run, case.tensors())
-        network.superresolution.set_dtype(torch.float16)
-        image = run_case(network, run, stored, device)["out.image"].cpu()
-        difference = (image - stored["out.image"]).abs()
-        scale = float(stored["out.image"].abs().mean())
-        assert difference.max() <= 1e-2 * max(1.0, scale)
-        assert difference.mean() <= 1e-3 * max(1.0, scale)
-        assert difference.max() > 0, "nothing was computed in half precision"
-        compared += 1
+    for case in (case for case in cases(fixtures_dir) if case.stored_weights):
+        for run in case.description["runs"]:
+            path = case.folder / f"{run['name']}.safetensors"
+            stored = load_file(path) if path.is_file() else {}
+            if "out.image" not in stored:
+                continue
+            network = case.network(run, case.tensors())
+            network.superresolution.set_dtype(torch.float16)
+            image = run_case(network, run, stored, device)["out.image"].cpu()
+            difference = (image - stored["out.image"]).abs()
+            scale = max(1.0, float(stored["out.image"].abs().mean()))
+            assert difference.max() <= 1e-2 * scale
+            assert difference.mean() <= 1e-3 * scale
+            assert difference.max() > 0, "nothing was computed in half precision"
+            compared += 1
     assert compared
 
 

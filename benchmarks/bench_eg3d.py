@@ -1,0 +1,287 @@
+"""EG3D at its released size (512 px, random weights): planes once a person and age, against every image by itself.
+
+    python benchmarks/bench_eg3d.py [--ages 3] [--poses 4]
+
+Side by side, in turns, in one run:
+
+* *published way*: per image, the algorithm of the published code: mapping, backbone with per-sample weights and
+  separate passes for bias, activation and gain, three plane lookups, a coarse pass that composites all colours,
+  all colours sorted, super-resolution.
+* *by itself*: this package, but everything anew for each image.
+* *frbias*: this package: planes once a (person, age), rays once a pose.
+
+Prints a table of stages and the peak memory of the renderer beyond what was there before it.
+"""
+
+import argparse
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from frbias.synth.eg3d.cameras import Pose
+from frbias.synth.eg3d.config import Eg3dConfig, RenderingConfig, SuperResolutionConfig
+from frbias.synth.eg3d.loading import LoadedGenerator
+from frbias.synth.eg3d.marching import interval_weights
+from frbias.synth.eg3d.network import TriPlaneGenerator, colour
+from frbias.synth.eg3d.rays import coarse_depths, fine_depths
+from frbias.synth.eg3d.renderer import render
+from frbias.synth.eg3d.synthesizer import Face, Person, Synthesizer
+from frbias.synth.eg3d.triplanes import PLANE_AXES
+from frbias.synth.stylegan2 import StyledConv, SynthesisBlock, ToImage, fir_kernel
+
+FLOOR = 1.7
+MEMORY_LIMIT = 400.0
+STAGES = ("mapping", "backbone", "renderer", "super-resolution")
+
+
+def released(seed: int = 0) -> LoadedGenerator:
+    """The released shape with random weights that give finite, varied images."""
+    config = Eg3dConfig(
+        z_dim=512,
+        c_dim=26,
+        w_dim=512,
+        mapping_layers=2,
+        channels={4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128},
+        superresolution=SuperResolutionConfig(128, (256, 128), (256, 512)),
+        rendering=RenderingConfig(),
+    )
+    torch.manual_seed(seed)
+    network = TriPlaneGenerator(config).requires_grad_(False).eval()
+    network.decoder.net[2].weight[0] *= 10.0
+    for block in (network.superresolution.block0, network.superresolution.block1):
+        block.torgb.weight *= 0.25
+    return LoadedGenerator(network, "", {})
+
+
+@dataclass
+class Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    def time(self, stage: str, work: Callable[[], Tensor]) -> Tensor:
+        """Do some work on a stage's account."""
+        start = time.perf_counter()
+        result = work()
+        self.seconds[stage] += time.perf_counter() - start
+        return result
+
+    @property
+    def total(self) -> float:
+        """All stages."""
+        return sum(self.seconds.values())
+
+
+class PublishedWay:
+    """The published algorithm, one image at a time, on the same weights."""
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self.s = synthesizer
+        self.network = synthesizer.network
+
+    def image(self, person: Person, pose: Pose, clock: Clock) -> Tensor:
+        """One image (1, 3, H, W)."""
+        network = self.network
+        ws = clock.time("mapping", lambda: styles(self.s, person))
+        planes = clock.time("backbone", lambda: self.backbone(ws))
+        features = clock.time("renderer", lambda: self.render(planes, person, pose))
+        w = ws[:, -1:].expand(-1, 3, -1)
+
+        def enlarge() -> Tensor:
+            sr = network.superresolution
+            x, image = self.block(sr.block0, features, features[:, :3], w, "none")
+            return self.block(sr.block1, x, image, w, "none")[1]
+
+        return clock.time("super-resolution", enlarge)
+
+    def backbone(self, ws: Tensor) -> Tensor:
+        x: Tensor | None = None
+        image: Tensor | None = None
+        first = 0
+        for resolution in self.network.backbone.resolutions:
+            block = self.network.backbone.synthesis.get_submodule(f"b{resolution}")
+            slots = 3 if first else 2
+            x, image = self.block(block, x, image, ws[:, first : first + slots], "const")
+            first += slots - 1
+        return image.view(1, 3, -1, *image.shape[-2:])
+
+    def block(
+        self, block: nn.Module, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str
+    ) -> tuple[Tensor, Tensor]:
+        assert isinstance(block, SynthesisBlock)
+        styles_left = iter(ws.unbind(dim=1))
+        x = self.layer(block.conv0, x, next(styles_left), noise) if block.inputs else block.const[None]
+        x = self.layer(block.conv1, x, next(styles_left), noise)
+        mine = self.to_image(block.torgb, x, next(styles_left))
+        if image is None:
+            return x, mine
+        n, c, h, w = image.shape
+        spread = image.new_zeros(n, c, h, 2, w, 2)
+        spread[:, :, :, 0, :, 0] = image
+        larger = F.conv2d(
+            F.pad(spread.view(n, c, 2 * h, 2 * w), (2, 1, 2, 1)), (4 * fir_kernel()).expand(c, 1, 4, 4), groups=c
+        )
+        return x, larger + mine
+
+    def layer(self, layer: StyledConv, x: Tensor, w: Tensor, noise: str) -> Tensor:
+        weight = layer.weight * layer.affine(w).view(1, -1, 1, 1)
+        weight = weight * weight.square().sum(dim=(1, 2, 3), keepdim=True).add(1e-8).rsqrt()
+        if layer.up:
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            c = x.shape[1]
+            x = F.conv2d(F.pad(x, (1, 1, 1, 1)), fir_kernel().expand(c, 1, 4, 4), groups=c) * 4
+        else:
+            x = F.conv2d(x, weight, padding=1)
+        if noise == "const":
+            x = x + layer.noise_const * layer.noise_strength
+        x = F.leaky_relu(x + layer.bias.view(1, -1, 1, 1), 0.2) * math.sqrt(2)
+        return x if layer.clamp is None else x.clamp(-layer.clamp, layer.clamp)
+
+    def to_image(self, layer: ToImage, x: Tensor, w: Tensor) -> Tensor:
+        weight = layer.weight * (layer.affine(w) * layer.weight_gain).view(1, -1, 1, 1)
+        x = F.conv2d(x, weight) + layer.bias.view(1, -1, 1, 1)
+        return x if layer.clamp is None else x.clamp(-layer.clamp, layer.clamp)
+
+    def render(self, planes: Tensor, person: Person, pose: Pose) -> Tensor:
+        config = self.s.config.rendering
+        origins, directions = self.s._rays_of(pose)
+        jitter = self.s._jitter_of(person.seed)
+        depths = coarse_depths(config.ray_start, config.ray_end, jitter.coarse)
+        sigma, rgb = self.shade(planes, origins, directions, depths)
+        weights = self.march(depths, sigma, rgb)[1]
+        fine = fine_depths(depths[0], weights[0], jitter.fine[0])[None]
+        fine_sigma, fine_rgb = self.shade(planes, origins, directions, fine)
+        depths, order = torch.cat([depths, fine], dim=-1).sort(dim=-1)
+        sigma = torch.cat([sigma, fine_sigma], dim=-1).gather(-1, order)
+        rgb = torch.cat([rgb, fine_rgb], dim=2)
+        rgb = rgb.gather(2, order.unsqueeze(-1).expand(-1, -1, -1, rgb.shape[-1]))
+        side = self.s.config.rendering_resolution
+        features = self.march(depths, sigma, rgb)[0] * 2 - 1
+        return features.transpose(1, 2).reshape(1, -1, side, side).contiguous()
+
+    def shade(self, planes: Tensor, origins: Tensor, directions: Tensor, depths: Tensor) -> tuple[Tensor, Tensor]:
+        n, count, samples = depths.shape
+        points = (origins.unsqueeze(2) + depths.unsqueeze(-1) * directions.unsqueeze(2)).view(n, -1, 3)
+        grid = torch.stack([points[0][:, list(axes)] for axes in PLANE_AXES])[:, None] * 2
+        found = F.grid_sample(planes[0], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        features = found.permute(0, 3, 2, 1).reshape(3, n, count * samples, -1).mean(dim=0)
+        raw = self.network.decoder.net(features)
+        return raw[..., 0].view(n, count, samples), colour(raw[..., 1:]).view(n, count, samples, -1)
+
+    def march(self, depths: Tensor, sigma: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        weights = interval_weights(depths, sigma)
+        middle = (rgb[:, :, :-1] + rgb[:, :, 1:]) / 2
+        return (weights.unsqueeze(-1) * middle).sum(dim=2), weights
+
+
+def styles(s: Synthesizer, person: Person) -> Tensor:
+    """Styles of a person at an age."""
+    from frbias.synth.eg3d.conditions import condition
+    from frbias.synth.eg3d.sampling import latent
+
+    z, c = latent(person.seed, s.config.z_dim)[None], condition(s.config, person.age)[None]
+    return s.network.styles(z, c, psi=s.psi)
+
+
+def face(s: Synthesizer, person: Person, clock: Clock) -> Face:
+    """Planes of a person, on the clock."""
+    from frbias.synth.eg3d.triplanes import merge_planes
+
+    ws = clock.time("mapping", lambda: styles(s, person))
+    planes = clock.time("backbone", lambda: s.network.planes(ws, "const"))
+    start = time.perf_counter()
+    table = merge_planes(planes)
+    clock.seconds["backbone"] += time.perf_counter() - start
+    return Face(person, table, ws[0, -1])
+
+
+def view(s: Synthesizer, seen: Face, pose: Pose, clock: Clock) -> Tensor:
+    """An image of a face, on the clock."""
+    features = clock.time("renderer", lambda: s.feature_image(seen, pose))
+    return clock.time("super-resolution", lambda: s.network.superresolution(features, seen.w[None]))
+
+
+class PeakMemory:
+    """Peak of the process' resident memory (MiB) inside a ``with`` block, beyond what was there before."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.before = self.highest = resident()
+        self.running = True
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.running = False
+        self.thread.join()
+        self.highest = max(self.highest, resident())
+
+    def _watch(self) -> None:
+        while self.running:
+            self.highest = max(self.highest, resident())
+            time.sleep(0.002)
+
+    @property
+    def extra(self) -> float:
+        return self.highest - self.before
+
+
+def resident() -> float:
+    """Resident memory of this process in MiB (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+@torch.inference_mode()
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ages", type=int, default=3)
+    parser.add_argument("--poses", type=int, default=4)
+    chosen = parser.parse_args()
+    s = Synthesizer(released())
+    published = PublishedWay(s)
+    people = [Person(1, 15.0 + 20.0 * i) for i in range(chosen.ages)]
+    poses = [Pose(-30.0 + 60.0 * i / max(1, chosen.poses - 1), 0.0) for i in range(chosen.poses)]
+    warm = face(s, people[0], Clock())
+    with PeakMemory() as memory:
+        render(warm.table, s.network.decoder, s._rays_of(poses[0]), s._jitter_of(1), s.config.rendering)
+    view(s, warm, poses[0], Clock())
+    published.image(people[0], poses[0], Clock())
+    clocks = {"published way": Clock(), "by itself": Clock(), "frbias": Clock()}
+    largest = 0.0
+    for person in people:  # in turns, so that a busy machine slows all of them
+        mine = face(s, person, clocks["frbias"])
+        for pose in poses:
+            image = view(s, mine, pose, clocks["frbias"])
+            reference = published.image(person, pose, clocks["published way"])
+            view(s, face(s, person, clocks["by itself"]), pose, clocks["by itself"])
+            largest = max(largest, float((image - reference).abs().mean()))
+    return report(clocks, len(people) * len(poses), memory.extra, largest)
+
+
+def report(clocks: dict[str, Clock], images: int, memory: float, difference: float) -> int:
+    """Print the tables; 1 when a floor is missed."""
+    print(f"{images} images, 512 px, {torch.get_num_threads()} threads; seconds an image")
+    print(f"{'':18}" + "".join(f"{name:>16}" for name in clocks))
+    for stage in STAGES:
+        print(f"{stage:18}" + "".join(f"{clock.seconds[stage] / images:16.3f}" for clock in clocks.values()))
+    print(f"{'total':18}" + "".join(f"{clock.total / images:16.3f}" for clock in clocks.values()))
+    mine = clocks["frbias"].total
+    ratio = clocks["published way"].total / mine
+    print(f"{ratio:.2f} times faster than the published way for each image (floor {FLOOR})")
+    print(f"{clocks['by itself'].total / mine:.2f} times faster than this package for each image by itself")
+    print(f"peak memory of the renderer beyond weights and planes: {memory:.0f} MiB (limit {MEMORY_LIMIT:.0f})")
+    print(f"largest mean difference of the images: {difference:.1e}")
+    return int(ratio < FLOOR or memory > MEMORY_LIMIT or difference > 1e-3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
