@@ -30,7 +30,7 @@ def slope(document: Document, target: float) -> Sketch:
         for (label, change), height, colour in zip(lines, heights, colours(len(lines)), strict=True):
             pair = [change["baseline"], change["other"]]
             ax.plot([0, 1], pair, "o-", color=colour, markersize=6)
-            ax.text(1.06, height, f"{label}{_arrow(change)}", va="center", fontsize=8)
+            ax.text(1.06, height, f"{label}{_arrow(change)}", va="center", fontsize=8, color=colour)
             band = change["bootstrap"] or {}
             rows.append(
                 (quantity, label, *pair, change["difference"], band.get("low"), band.get("high"), change["verdict"])
