@@ -78,11 +78,12 @@ def _judge_pair(document: dict[str, Any], index: int, held_out: bool | None) -> 
     fairness, errors = record["garbe"]["verdict"], record["fnmr"]["verdict"]
     other, baseline = document["other"]["name"], document["baseline"]["name"]
     people = {True: "unseen people", False: "people of its own training set", None: "these people"}[held_out]
+    cause = "too few errors are left" if document.get("paired") else "there are no intervals"
     tone, headline = {
         BETTER: ("good", f"{other} is fairer across groups than {baseline} on {people}."),
         WORSE: ("bad", f"{other} is less fair across groups than {baseline} on {people}."),
         UNCLEAR: ("open", f"Inconclusive: no clear difference in fairness between {other} and {baseline} on {people}."),
-    }.get(fairness, ("open", f"Undecided: fairness of {other} and {baseline} cannot be compared on {people}."))
+    }.get(fairness, ("open", f"Undecided: {cause} to compare the fairness of {other} and {baseline} on {people}."))
     if fairness == BETTER and (held_out is False or errors == WORSE):
         tone = "open"
     accuracy = {
