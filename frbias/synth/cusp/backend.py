@@ -252,5 +252,6 @@ def _editor(options: CuspOptions, device: str) -> CuspEditor:
 
 
 def _reason(error: Exception, source: Source) -> str:
-    path = getattr(source, "path", "")
-    return str(error).removeprefix(f"{path} ").rstrip(".")
+    text = str(error)
+    path = str(getattr(source, "path", ""))
+    return (text.removeprefix(f"{path} ").replace(path, source.name) if path else text).rstrip(".")

@@ -93,7 +93,7 @@ class CuspEditor:
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # float32 convolutions would lose three digits
             self.network.image_dec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.decode = torch.compile(self.network.image_dec) if compiled else self.network.image_dec
+        self._decoder = torch.compile(self.network.image_dec) if compiled else self.network.image_dec
 
     def encode(self, image: npt.NDArray[np.uint8]) -> Encoded:
         """Encode an RGB image (R, R, 3), uint8."""
@@ -110,7 +110,13 @@ class CuspEditor:
     def decode_labels(
         self, face: Encoded, labels: Sequence[int], noise: NoiseMode = "const", seeds: Sequence[int] | None = None
     ) -> npt.NDArray[np.uint8]:
-        """Images of an encoded face at age labels.
+        """Pictures of an encoded face at age labels: uint8 RGB (n, R, R, 3); arguments as :meth:`decode`."""
+        return to_pixels(self.decode(face, labels, noise, seeds))
+
+    def decode(
+        self, face: Encoded, labels: Sequence[int], noise: NoiseMode = "const", seeds: Sequence[int] | None = None
+    ) -> Tensor:
+        """What the network gives for an encoded face at age labels.
 
         Args:
             face: From :meth:`encode`.
@@ -119,33 +125,35 @@ class CuspEditor:
             seeds: One seed per image for ``random``; drawn on the CPU, the same on every device.
 
         Returns:
-            uint8 RGB (n, R, R, 3).
+            float32 (n, 3, R, R), about -1..1, not clipped.
+
+        Raises:
+            UsageError: Random noise without a seed for every image.
         """
         if noise == "random" and (seeds is None or len(seeds) != len(labels)):
             raise UsageError("Random noise needs a seed for every image.")
-        if not labels:
-            return np.empty((0, self.config.resolution, self.config.resolution, 3), np.uint8)
-        step = 1 if self.device.type == "cpu" else len(labels)
+        step = 1 if self.device.type == "cpu" else max(1, len(labels))
         starts = range(0, len(labels), step)
 
-        def decode(start: int) -> npt.NDArray[np.uint8]:
-            part = slice(start, start + step)
+        def part(start: int) -> Tensor:
+            chosen = slice(start, start + step)
             with torch.no_grad():
-                drawn = self._noise(noise, seeds[part] if seeds is not None else ())
-                return to_pixels(self._decode(face, list(labels[part]), drawn))
+                return self._decode(face, list(labels[chosen]), self._noise(noise, (seeds or ())[chosen]))
 
         with one_thread(self.device) as threads:
             if threads == 1 or len(starts) == 1:
-                return np.concatenate([decode(start) for start in starts])
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                return np.concatenate(list(pool.map(decode, starts)))
+                images = [part(start) for start in starts]
+            else:
+                with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                    images = list(pool.map(part, starts))
+        return torch.cat(images) if images else torch.empty(0, 3, self.config.resolution, self.config.resolution)
 
     def _decode(self, face: Encoded, labels: list[int], noise: Noise) -> Tensor:
         count = len(labels)
         age = self.codes[torch.tensor(labels, device=self.device)]
         ws = self.network.slots(face.style.expand(count, -1), age)
         content, skip = (t.expand(count, -1, -1, -1) for t in (face.content, face.skip))
-        image: Tensor = self.decode(content, skip, ws, noise)
+        image: Tensor = self._decoder(content, skip, ws, noise)
         return image
 
     def _noise(self, mode: NoiseMode, seeds: Sequence[int]) -> Noise:
