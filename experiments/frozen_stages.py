@@ -54,28 +54,57 @@ def train(choices: list[str], extra: list[str], tag: str, prefix: list[str]) -> 
 
 def table(tags: list[str]) -> None:
     """Evaluate every finished run against the start model and print one row each."""
-    from frbias.core.backbones.registry import load_backbone
-    from frbias.core.embedding import embed_images
-    from frbias.core.evaluation_stage import Selection, compare_sets
     from frbias.core.samples import read_samples
+    from frbias.core.training.pixels import read_faces
+    from frbias.core.verification.paired import compare_embeddings
 
-    images = read_samples(Path("test"))
-    baseline = embed_images(images, load_backbone("sface"))
-    selection = Selection(targets=(TARGET,), replicates=1000, seed=0)
+    faces = read_faces(read_samples(Path("test")))
+    start = embeddings(faces, "sface", "none")
     rows: list[dict[str, Any]] = []
-    for tag in tags:
-        for frozen in CHOICES:
-            for seed in SEEDS:
-                folder = run_folder(frozen, seed, tag)
-                if not (folder / "checkpoints" / "best").is_dir():
-                    continue
-                tuned = embed_images(images, load_backbone(str(folder)))
-                found = compare_sets(baseline, tuned, selection, names=("SFace", folder.name))
-                if not rows:
-                    rows.append(row("start model", None, found.baseline, None))
-                rows.append(row(frozen + tag, seed, found.other, found.at(TARGET).differences["garbe"]))
-    Path("table.json").write_text(json.dumps(rows, indent=1))
+    for tag, frozen, seed in ((t, c, s) for t in tags for c in CHOICES for s in SEEDS):
+        folder = run_folder(frozen, seed, tag)
+        if (
+            not (folder / "provenance.json").is_file()
+            or not json.loads((folder / "provenance.json").read_text())["complete"]
+        ):
+            continue
+        tuned = embeddings(faces, str(folder), frozen)
+        found = compare_embeddings(
+            start,
+            tuned,
+            faces.table.subjects,
+            faces.table.ages,
+            names=("SFace", folder.name),
+            targets=(TARGET,),
+            seed=0,
+        )
+        if not rows:
+            rows.append(row("start model", None, found.baseline, None))
+        rows.append(row(frozen + tag, seed, found.other, found.at(TARGET).differences["garbe"]))
+        Path("table.json").write_text(json.dumps(rows, indent=1))
     print_table(rows)
+
+
+def embeddings(faces: Any, weights: str, frozen: str) -> Any:
+    """Embeddings of all faces; the frozen stages, equal in all runs of a choice, are computed once."""
+    import numpy as np
+
+    from frbias.core.backbones.registry import load_backbone
+    from frbias.core.devices import World
+    from frbias.core.training.cache import Features, Prefix, cached_features
+    from frbias.core.training.freezing import freezing
+    from frbias.core.training.options import stages_named
+    from frbias.core.training.step import tail_embeddings
+
+    model, ways = load_backbone(weights).model.requires_grad_(False), freezing(stages_named(frozen))
+    prefix = Prefix(model, ways.prefix, "fp32")
+    features = Features(faces, prefix)
+    if ways.prefix:
+        features = cached_features(faces, prefix, [0], "fp32", world=World(), barrier=lambda: None)
+    rows = np.arange(len(faces.table))
+    chunks = [rows[i : i + 50] for i in range(0, len(rows), 50)]
+    parts = [tail_embeddings(model, features.batch(c, np.zeros_like(c)), ways.tail, "off").numpy() for c in chunks]
+    return np.concatenate(parts)
 
 
 def row(name: str, seed: int | None, evaluation: Any, difference: Any) -> dict[str, Any]:

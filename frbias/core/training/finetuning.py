@@ -1,6 +1,7 @@
 """Fine-tune a recogniser on an aligned image set: the one call behind ``frbias finetune``."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from frbias.core.provenance import StageFolder, claim_folder
 from frbias.core.samples import SampleTable, write_rejected
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.plan import TrainingPlan, make_plan
-from frbias.core.training.runfiles import read_metrics, write_config, write_split
+from frbias.core.training.runfiles import read_metrics, sole_writer, write_config, write_split
 from frbias.core.training.tensorboard import check_tensorboard, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
@@ -107,16 +108,18 @@ def finetune(
         folder = _claim(plan, out, force=force, leader=world.leader, barrier=barrier)
         if folder.finished:
             return _result(out, folder.results(), reused=True)
-        if world.leader:
-            _write_frame(plan, out, weights, table)
-            announce(plan.summary())
-            observe = with_tensorboard(out, observe) if tensorboard else observe
-        trainer = Trainer(
-            plan, out, world=world, barrier=barrier, evaluate=_evaluator(plan, out), observe=observe, progress=progress
-        )
-        trainer.train()
-        if world.leader:
-            folder.finish(_results(out, trainer))
+        with sole_writer(out) if world.leader else nullcontext():
+            if world.leader:
+                _write_frame(plan, out, weights, table)
+                announce(plan.summary())
+                observe = with_tensorboard(out, observe) if tensorboard else observe
+            evaluate = _evaluator(plan, out)
+            trainer = Trainer(
+                plan, out, world=world, barrier=barrier, evaluate=evaluate, observe=observe, progress=progress
+            )
+            trainer.train()
+            if world.leader:
+                folder.finish(_results(out, trainer))
         barrier()
         return _result(out, folder.results(), reused=False)
 

@@ -1,11 +1,15 @@
 """The files of a run that people and other tools read: settings, split, metrics."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from frbias.core.errors import UsageError
 from frbias.core.files import write_text
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
@@ -33,6 +37,29 @@ def write_split(run: Path, faces: FaceSet, split: Split) -> None:
         {"file_name": faces.table.frame["file_name"], "subject": faces.table.frame["subject"], "use": use}
     )
     write_text(run / SPLIT_NAME, frame.to_csv(index=False, lineterminator="\n"))
+
+
+@contextmanager
+def sole_writer(run: Path) -> Iterator[None]:
+    """Hold a run folder for this process, where the system can lock folders.
+
+    Raises:
+        UsageError: Another process is training in it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"Another process is training in {run}; wait for it or choose another --out.") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 class MetricsLog:

@@ -21,6 +21,7 @@ from frbias.core.images import write_png
 from frbias.core.samples import SampleTable, make_table
 from frbias.core.training import FinetuneOptions, FinetuneResult, finetune
 from frbias.core.training import trainer as trainer_module
+from frbias.core.training.runfiles import sole_writer
 
 SMALL: dict[str, Any] = {
     "frozen": ("stem", "1", "2", "3"),
@@ -243,6 +244,20 @@ def test_evaluation_every_few_epochs(people: SampleTable, others: SampleTable, w
         assert json.loads(full.read_text())["schema"] == "frbias.evaluation"
     else:
         assert "no_groups" in stored
+
+
+def test_one_process_at_a_time_trains_in_a_folder(
+    people: SampleTable, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, 1)
+        with pytest.raises(Killed):
+            train(people, tmp_path / "run", weights)
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with sole_writer(tmp_path / "run"), pytest.raises(UsageError, match="Another process"):
+        train(people, tmp_path / "run", weights)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+    train(people, tmp_path / "run", weights)
 
 
 def test_patience_ends_training(
