@@ -7,10 +7,10 @@ Side by side, in turns, in one run:
 * *published way*: per image, the algorithm of the published code: mapping, backbone with per-sample weights and
   separate passes for bias, activation and gain, three plane lookups, a coarse pass that composites all colours,
   all colours sorted, super-resolution.
-* *frbias*: this package: planes once a (person, age), rays once a pose.
-* *by itself*: this package with planes anew for each image, computed from the times of *frbias*.
+* *frbias*: this package: planes once a (person, age), rays once a pose; the whole as it generates, with images side by
+  side, and stage by stage for the first age, one image after the other on all threads.
 
-Prints a table of stages and the peak memory of the renderer (planes included) beyond the weights.
+Prints a table of stages, both totals, what reuse of planes alone gives, and the peak memory of the renderer (planes included) beyond the weights.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from frbias.synth.eg3d.marching import interval_weights
 from frbias.synth.eg3d.network import TriPlaneGenerator, colour
 from frbias.synth.eg3d.rays import coarse_depths, fine_depths
 from frbias.synth.eg3d.renderer import render
+from frbias.synth.eg3d.sampling import to_bytes
 from frbias.synth.eg3d.synthesizer import Face, Person, Synthesizer
 from frbias.synth.eg3d.triplanes import PLANE_AXES, merge_planes
 from frbias.synth.stylegan2 import StyledConv, SynthesisBlock, ToImage, fir_kernel
@@ -256,37 +257,44 @@ def main() -> int:
     warm = face(s, people[0], Clock())
     view(s, warm, poses[0], Clock())
     published.image(people[0], poses[0], Clock())
-    clocks = {"published way": Clock(), "frbias": Clock()}
-    largest = 0.0
-    for person in people:  # in turns, so that a busy machine slows all of them
-        mine = face(s, person, clocks["frbias"])
-        for pose in poses:
-            image = view(s, mine, pose, clocks["frbias"])
-            reference = published.image(person, pose, clocks["published way"])
-            largest = max(largest, float((image - reference).abs().mean()))
-    alone = Clock(dict(clocks["frbias"].seconds))
-    for stage in ("mapping", "backbone"):
-        alone.seconds[stage] *= len(poses)
-    clocks["by itself"] = alone
-    return report(clocks, len(people) * len(poses), memory.extra, largest)
+    published_clock, stages = Clock(), Clock()
+    generated = largest = 0.0
+    for person in people:  # in turns, so that a busy machine slows both
+        start = time.perf_counter()
+        (mine,) = s.faces([person])
+        images = s.images([(mine, pose) for pose in poses])
+        generated += time.perf_counter() - start
+        for image, pose in zip(images, poses, strict=True):
+            reference = to_bytes(published.image(person, pose, published_clock))[0].numpy()
+            largest = max(largest, float(abs(image.astype(float) - reference).mean()))
+    seen = face(s, people[0], stages)
+    for pose in poses:
+        view(s, seen, pose, stages)
+    return report(published_clock, stages, generated, (len(people), len(poses)), memory.extra, largest)
 
 
-def report(clocks: dict[str, Clock], images: int, memory: float, difference: float) -> int:
+def report(
+    published: Clock, stages: Clock, generated: float, size: tuple[int, int], memory: float, difference: float
+) -> int:
     """Print the tables; 1 when a floor is missed."""
-    print(f"{images} images, 512 px, {torch.get_num_threads()} threads; seconds an image")
-    print(f"{'':18}" + "".join(f"{name:>16}" for name in clocks))
+    ages, poses = size
+    images = ages * poses
+    mine = {name: seconds / poses for name, seconds in stages.seconds.items()}
+    print(f"{ages} ages x {poses} poses, 512 px, {torch.get_num_threads()} threads; seconds an image")
+    print(f"{'':20}{'published way':>15}{'frbias':>12}")
     for stage in STAGES:
-        print(f"{stage:18}" + "".join(f"{clock.seconds[stage] / images:16.3f}" for clock in clocks.values()))
-    print(f"{'total':18}" + "".join(f"{clock.total / images:16.3f}" for clock in clocks.values()))
-    mine = clocks["frbias"].total
-    ratio = clocks["published way"].total / mine
-    print(f"{ratio:.2f} times faster than the published way for each image (floor {FLOOR})")
-    print(f"{clocks['by itself'].total / mine:.2f} times faster than this package for each image by itself")
+        print(f"{stage:20}{published.seconds[stage] / images:15.3f}{mine[stage]:12.3f}")
+    print(f"{'sum of stages':20}{published.total / images:15.3f}{sum(mine.values()):12.3f}")
+    print(f"{'as generated':20}{published.total / images:15.3f}{generated / images:12.3f}")
+    ratio = published.total / generated
+    alone = sum(mine.values()) + (mine["mapping"] + mine["backbone"]) * (poses - 1)
+    print(f"{ratio:.2f} times faster than the published way for each image by itself (floor {FLOOR})")
+    print(f"{alone / sum(mine.values()):.2f} times of that by reuse of planes (frbias with planes anew for each image)")
     print(
         f"peak memory of the renderer, planes included, beyond the weights: {memory:.0f} MiB (limit {MEMORY_LIMIT:.0f})"
     )
-    print(f"largest mean difference of the images: {difference:.1e}")
-    return int(ratio < FLOOR or memory > MEMORY_LIMIT or difference > 1e-3)
+    print(f"mean difference of the images: at most {difference:.1e} of 255")
+    return int(ratio < FLOOR or memory > MEMORY_LIMIT or difference > 0.05)
 
 
 if __name__ == "__main__":

@@ -257,11 +257,11 @@ class Eg3dBackend:
         """Render people at ages: planes once each, then every pose."""
         from frbias.synth.eg3d.synthesizer import Person
 
-        synthesizer = self.synthesizer
-        people = [Person(unit.payload[0], unit.payload[1]) for unit in units]
-        for unit, face in zip(units, synthesizer.faces(people), strict=True):
-            images = synthesizer.images([(face, pose) for pose in unit.payload[2]])
-            yield [Made(np.ascontiguousarray(image)) for image in images]
+        faces = self.synthesizer.faces([Person(unit.payload[0], unit.payload[1]) for unit in units])
+        views = [(face, pose) for unit, face in zip(units, faces, strict=True) for pose in unit.payload[2]]
+        images = iter(self.synthesizer.images(views))
+        for unit in units:
+            yield [Made(np.ascontiguousarray(next(images))) for _ in unit.tasks]
 
     def _unit(self, number: int, index: int, age: float | None) -> WorkUnit:
         seed = person_seed(self.options.seed, number)

@@ -1,8 +1,12 @@
 """People and poses in, images out: planes once per person and age, rays once per pose."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from threading import Barrier
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +21,8 @@ from frbias.synth.eg3d.renderer import Jitter, render
 from frbias.synth.eg3d.sampling import JitterMode, NoiseMode, depth_jitter, latent, layer_noise, to_bytes
 from frbias.synth.eg3d.triplanes import PlaneTable, merge_planes
 
+S = TypeVar("S")
+T = TypeVar("T")
 _POSES_KEPT = 64
 _CUDA_BATCH = 8
 
@@ -77,8 +83,8 @@ class SynthesisOptions:
 class Synthesizer:
     """A generator on a device.
 
-    On the CPU every image is computed by itself, so that it does not depend on what else is made; on CUDA the
-    networks run on batches.
+    On the CPU every face and every image is computed by one thread, several side by side: sums are then rounded
+    the same way whatever else is made and however many threads there are. On CUDA the networks run on batches.
 
     Args:
         loaded: The generator.
@@ -109,30 +115,57 @@ class Synthesizer:
     @torch.inference_mode()
     def faces(self, people: Sequence[Person]) -> list[Face]:
         """Planes of people: the work that no pose changes."""
-        together = self.device.type == "cuda" and self.options.noise != "random"
-        groups = [people] if together else [[person] for person in people]
-        return [face for group in groups for face in self._faces(group)]
+        if self.device.type != "cuda":
+            return self._side_by_side(self._face, people)
+        if self.options.noise == "random":
+            return [self._face(person) for person in people]
+        return self._faces(people)
 
     @torch.inference_mode()
     def images(self, views: Sequence[tuple[Face, Pose]]) -> npt.NDArray[np.uint8]:
         """Finished images (N, H, W, 3), RGB, of faces from poses."""
-        size = _CUDA_BATCH if self.device.type == "cuda" else 1
-        done = [self._images(views[start : start + size]) for start in range(0, len(views), size)]
+        jobs = [(face, self._rays_of(pose), self._jitter_of(face.person.seed)) for face, pose in views]
+        if self.device.type != "cuda":
+            done = self._side_by_side(lambda job: self._finish([job]), jobs)
+        else:
+            done = [self._finish(jobs[start : start + _CUDA_BATCH]) for start in range(0, len(jobs), _CUDA_BATCH)]
         return torch.cat(done).cpu().numpy()
 
     @torch.inference_mode()
     def feature_image(self, face: Face, pose: Pose) -> Tensor:
         """Feature image (1, colours, R, R) of a face from a pose."""
+        return self._features(face, self._rays_of(pose), self._jitter_of(face.person.seed))
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        threads = torch.get_num_threads()
+        pool = ThreadPoolExecutor(threads, initializer=_one_thread)
+        # All workers start now, then the number of threads that others (and new threads) have is put back.
+        together = Barrier(threads)
+        list(pool.map(lambda _: together.wait(), range(threads)))
+        torch.set_num_threads(threads)
+        return pool
+
+    def _side_by_side(self, work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+        def quietly(item: S) -> T:
+            with torch.inference_mode():
+                return work(item)
+
+        return list(self._pool.map(quietly, items))
+
+    def _features(self, face: Face, rays: tuple[Tensor, Tensor], jitter: Jitter) -> Tensor:
         side = self.config.rendering_resolution
-        rendered = render(
-            face.table,
-            self.network.decoder,
-            self._rays_of(pose),
-            self._jitter_of(face.person.seed),
-            self.config.rendering,
-            chunk=self.options.chunk,
-        )
+        decoder, rendering = self.network.decoder, self.config.rendering
+        rendered = render(face.table, decoder, rays, jitter, rendering, chunk=self.options.chunk)
         return rendered.features.transpose(1, 2).unflatten(2, (side, side)).contiguous()
+
+    def _finish(self, jobs: Sequence[tuple[Face, tuple[Tensor, Tensor], Jitter]]) -> Tensor:
+        features = torch.cat([self._features(*job) for job in jobs])
+        w = torch.stack([face.w for face, _, _ in jobs])
+        return to_bytes(self.network.superresolution(features, w))
+
+    def _face(self, person: Person) -> Face:
+        return self._faces([person])[0]
 
     def _faces(self, people: Sequence[Person]) -> list[Face]:
         options = self.options
@@ -142,11 +175,6 @@ class Synthesizer:
         noise = layer_noise(people[0].seed) if options.noise == "random" else options.noise
         table = merge_planes(self.network.planes(ws, noise))
         return [Face(person, table.image(i), ws[i, -1]) for i, person in enumerate(people)]
-
-    def _images(self, views: Sequence[tuple[Face, Pose]]) -> Tensor:
-        features = torch.cat([self.feature_image(face, pose) for face, pose in views])
-        w = torch.stack([face.w for face, _ in views])
-        return to_bytes(self.network.superresolution(features, w))
 
     def _rays_of(self, pose: Pose) -> tuple[Tensor, Tensor]:
         if pose not in self._rays:
@@ -163,3 +191,8 @@ class Synthesizer:
             drawn = depth_jitter(seed, self.config.rendering_resolution**2, self.config.rendering, self.options.jitter)
             self._jitter = seed, Jitter(drawn.coarse.to(self.device), drawn.fine.to(self.device))
         return self._jitter[1]
+
+
+def _one_thread() -> None:
+    torch.get_num_threads()  # settles this thread's number, which would otherwise be set anew later
+    torch.set_num_threads(1)

@@ -42,6 +42,23 @@ def test_an_image_does_not_depend_on_the_chunk() -> None:
     assert all(np.array_equal(made[0], other) for other in made[1:])
 
 
+def test_an_image_does_not_depend_on_the_number_of_threads() -> None:
+    before = torch.get_num_threads()
+    made = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            s = synthesizer()
+            faces = s.faces([Person(1, 30.0), Person(2, 30.0)])
+            made.append((faces[1].table.rows, s.images([(face, LEFT) for face in faces])))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for table, images in made[1:]:
+        assert torch.equal(table, made[0][0])
+        assert np.array_equal(images, made[0][1])
+
+
 def test_smaller_tiles_give_the_same_features_up_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     made = synthesizer()
     (face,) = made.faces([Person(1, 30.0)])
