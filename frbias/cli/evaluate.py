@@ -237,9 +237,20 @@ def _inputs(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         return sha256_file(file)
 
     if kind == "data":
-        return {"data": given["data"], "weights": given["weights"], "baseline": given["baseline"]}
+        return _inputs_of_data(given)
     inputs = {kind: hashed(given[kind])}
     return inputs if given["baseline"] is None else {**inputs, "baseline": hashed(Path(given["baseline"]))}
+
+
+def _inputs_of_data(given: dict[str, Any]) -> dict[str, Any]:
+    """Hashes of images and weights; raises before anything is written when either is not installed."""
+    from frbias.core.assets.store import resolve_data
+    from frbias.core.backbones.registry import load_backbone
+    from frbias.core.faces.alignment import hash_of_images
+
+    names = {"weights": given["weights"], "baseline": given["baseline"]}
+    images = hash_of_images(resolve_data(given["data"]))
+    return {"data": images, **{k: load_backbone(v).weights_sha256 for k, v in names.items() if v is not None}}
 
 
 def _measure(kind: str, given: dict[str, Any], selection: "Selection", world: Any) -> "Evaluation | Comparison":
