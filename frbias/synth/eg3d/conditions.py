@@ -5,7 +5,7 @@ from torch import Tensor
 
 from frbias.core.errors import UsageError
 from frbias.synth.eg3d.cameras import camera_condition, intrinsics, look_at
-from frbias.synth.eg3d.config import AGE_CLASSES, CAMERA_CONDITIONS, Eg3dConfig
+from frbias.synth.eg3d.config import CAMERA_CONDITIONS, Eg3dConfig
 
 # The range that the published age-conditioned generator was trained on; it is not stored in its snapshot.
 AGE_RANGE = (0.0, 75.0)
@@ -46,7 +46,7 @@ def condition(config: Eg3dConfig, age: float | None, age_range: tuple[float, flo
         c[CAMERA_CONDITIONS] = age_scalar(age, *age_range)
         return c
     number = int(age)
-    if not 0 <= number < AGE_CLASSES:
-        raise UsageError(f"This generator knows the ages 0 to {AGE_CLASSES - 1}, not {age:g}.")
+    if not 0 <= number < config.age_conditions:
+        raise UsageError(f"This generator knows the ages 0 to {config.age_conditions - 1}, not {age:g}.")
     c[CAMERA_CONDITIONS + number] = 1.0
     return c

@@ -9,7 +9,6 @@ from torch import Tensor
 from frbias.core.errors import BadInputError
 
 CAMERA_CONDITIONS = 25
-AGE_CLASSES = 101
 AgeKind = Literal["none", "scalar", "classes"]
 _RELEASED_RESOLUTION = 128
 _SR_CLAMP = 256.0
@@ -147,8 +146,13 @@ class Eg3dConfig:
     @property
     def age_kind(self) -> AgeKind:
         """How age enters the condition, told from its size."""
-        kinds: dict[int, AgeKind] = {0: "none", 1: "scalar", AGE_CLASSES: "classes"}
-        return kinds[self.c_dim - CAMERA_CONDITIONS]
+        kinds: dict[int, AgeKind] = {0: "none", 1: "scalar"}
+        return kinds.get(self.age_conditions, "classes")
+
+    @property
+    def age_conditions(self) -> int:
+        """How many numbers of the condition are about age: 0, 1, or the number of classes (101 where published)."""
+        return self.c_dim - CAMERA_CONDITIONS
 
 
 def read_config(
@@ -180,10 +184,8 @@ def _read(
     tensors: Mapping[str, Tensor], kwargs: Mapping[str, Any], init: Mapping[str, Any], resolution: int
 ) -> Eg3dConfig:
     w_dim, c_dim = tensors["backbone.mapping.embed.weight"].shape
-    if c_dim - CAMERA_CONDITIONS not in (0, 1, AGE_CLASSES):
-        raise BadInputError(
-            f"The generator's condition has {c_dim} numbers; 25 (camera), 26 (and age) and 126 (and 101 ages) are known."
-        )
+    if c_dim < CAMERA_CONDITIONS:
+        raise BadInputError(f"The generator's condition has {c_dim} numbers; an EG3D camera alone has 25.")
     resolutions = sorted(
         int(key.split(".")[2][1:])
         for key in tensors

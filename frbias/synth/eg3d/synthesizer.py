@@ -25,6 +25,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 _POSES_KEPT = 64
 _CUDA_BATCH = 8
+# An image at 512 px takes about half a gigabyte while it is made.
+_CPU_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,11 @@ class Synthesizer:
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         threads = torch.get_num_threads()
-        pool = ThreadPoolExecutor(threads, initializer=_one_thread)
+        workers = min(threads, _CPU_WORKERS)
+        pool = ThreadPoolExecutor(workers, initializer=_one_thread)
         # All workers start now, then the number of threads that others (and new threads) have is put back.
-        together = Barrier(threads)
-        list(pool.map(lambda _: together.wait(), range(threads)))
+        together = Barrier(workers)
+        list(pool.map(lambda _: together.wait(), range(workers)))
         torch.set_num_threads(threads)
         return pool
 

@@ -146,6 +146,7 @@ def test_conditions() -> None:
     assert float(condition(scalar, 37.5)[25]) == 0
     assert float(condition(scalar, 100.0)[25]) > 1  # not clamped
     assert float(condition(scalar, 50.0, (0.0, 100.0))[25]) == 0
+    assert tiny_generator(25 + 11).network.config.age_kind == "classes"
     one_hot = condition(classes, 33.9)[25:]
     assert one_hot.nonzero().flatten().tolist() == [33]
     assert torch.equal(condition(none, None), condition(scalar, 3.0)[:25])
