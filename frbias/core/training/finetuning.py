@@ -96,27 +96,18 @@ def finetune(
     with process_group(world, backend="nccl" if target.type == "cuda" else "gloo") as barrier:
         seed_everything(options.seed)
         backbone = load_backbone(weights, device=target)
-        plan = make_plan(
-            options,
-            backbone,
-            table,
-            evaluation=evaluation,
-            names_unrelated=names_unrelated,
-            world=world,
-            progress=progress,
-        )
+        sets = {"evaluation": evaluation, "names_unrelated": names_unrelated}
+        plan = make_plan(options, backbone, table, **sets, world=world, progress=progress)  # type: ignore[arg-type]
         folder = _claim(plan, out, force=force, leader=world.leader, barrier=barrier)
         if folder.finished:
             return _result(out, folder.results(), reused=True)
+        if world.leader:
+            _write_frame(plan, out, weights, table)
+            announce(plan.summary())
+            observe = with_tensorboard(out, observe) if tensorboard else observe
         with sole_writer(out) if world.leader else nullcontext():
-            if world.leader:
-                _write_frame(plan, out, weights, table)
-                announce(plan.summary())
-                observe = with_tensorboard(out, observe) if tensorboard else observe
-            evaluate = _evaluator(plan, out)
-            trainer = Trainer(
-                plan, out, world=world, barrier=barrier, evaluate=evaluate, observe=observe, progress=progress
-            )
+            how = {"world": world, "barrier": barrier, "observe": observe, "progress": progress}
+            trainer = Trainer(plan, out, evaluate=_evaluator(plan, out), **how)  # type: ignore[arg-type]
             trainer.train()
             if world.leader:
                 folder.finish(_results(out, trainer))
