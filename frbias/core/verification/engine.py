@@ -54,7 +54,7 @@ def compare_all(
     tails: Sequence[float] = (),
     budget: Budget | None = None,
     threads: int = 0,
-    block: int = 8,
+    block: int = 2,
     world: World | None = None,
     product: Callable[[npt.NDArray[np.float32]], TileProduct] | None = None,
     progress: Progress = SILENT,
@@ -127,7 +127,7 @@ def _bins_to_hold(
         wanted[:] = True
         return wanted
     tiles = plan.tiles()
-    stride = max(1, len(tiles) // max(8, len(tiles) // 20))
+    stride = max(1, len(tiles) // max(4, len(tiles) // 20))
     sample = scan(plan, wanted, tiles=tiles[stride // 2 :: stride], **settings)
     pooled = sample.histogram[classes.pool].sum(axis=0)
     from_top = pooled[::-1].cumsum()[::-1]

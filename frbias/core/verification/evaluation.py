@@ -88,7 +88,7 @@ def evaluate_embeddings(
     name: str = "embeddings",
     budget: Budget | None = None,
     threads: int = 0,
-    block: int = 8,
+    block: int = 2,
     world: World | None = None,
     product: Any = None,
     progress: Progress = SILENT,

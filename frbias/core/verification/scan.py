@@ -168,7 +168,7 @@ def scan(
     *,
     tiles: Sequence[tuple[int, int]] | None = None,
     threads: int = 1,
-    block: int = 8,
+    block: int = 2,
     world: World | None = None,
     advance: Callable[[int], None] = lambda n: None,
 ) -> Found:
