@@ -58,7 +58,7 @@ class Eg3dOptions:
         calibrate_from: Image set with ``estimated_age``: fit a calibration on it and store it with the weights first.
         age_range: Ages that the scalar condition calls -1 and 1; not stored in snapshots.
         precision: Of the super-resolution: ``auto`` is fp16 on CUDA, fp32 on the CPU.
-        compiled: Compile networks.
+        compiled: Compile decoder and super-resolution on CUDA.
         chunk: Rays per step on CUDA; None for what fits the memory.
     """
 
@@ -150,13 +150,16 @@ class Eg3dBackend:
     @property
     def notes(self) -> list[str]:
         """What the user should know before generating."""
+        told = []
+        if self.options.compiled and self.device.type != "cuda":
+            told.append("--compile has no effect on the CPU.")
         if self.path is None:
-            return ["The test model has random weights; its images show no faces."]
-        if self.calibration is None and self.options.calibration == "auto" and self.config.age_kind != "none":
-            return [
+            told.append("The test model has random weights; its images show no faces.")
+        elif self.calibration is None and self.options.calibration == "auto" and self.config.age_kind != "none":
+            told.append(
                 "No age calibration is stored for these weights; faces may not look as old as asked (docs/eg3d.md)."
-            ]
-        return []
+            )
+        return told
 
     @property
     def config(self) -> "Eg3dConfig":

@@ -68,7 +68,7 @@ class SynthesisOptions:
         jitter: Of depths: drawn from the seed, or none (``even``).
         age_range: Ages that the scalar condition calls -1 and 1.
         half: Precision of the super-resolution.
-        compiled: Compile networks (takes a minute at the start; pays off for long CUDA runs).
+        compiled: Compile decoder and super-resolution on CUDA (takes a minute at the start); no effect on the CPU.
         chunk: Rays per step on CUDA; None for what fits the memory.
     """
 
@@ -103,7 +103,7 @@ class Synthesizer:
         self.config = loaded.network.config
         self.weights_sha256 = loaded.weights_sha256
         self.network.superresolution.set_dtype(self.options.half)
-        if self.options.compiled:
+        if self.options.compiled and self.device.type == "cuda":
             self.network.superresolution.compile()
             self.network.decoder.net.compile()
         self._rays: OrderedDict[Pose, tuple[Tensor, Tensor]] = OrderedDict()
