@@ -111,6 +111,13 @@ class Comparisons:
         return self.tally.counts @ self.classes.member
 
     @property
+    def counted(self) -> Int64:
+        """Classes whose counts have to be exact: all, or those of groups and pool when pairs of groups share a class."""
+        if self.classes.cross:
+            return np.arange(self.classes.count)
+        return needed_classes(self.classes)
+
+    @property
     def pooled_non_mated(self) -> int:
         """Non-mated comparisons that set the threshold."""
         return int(self.tally.counts[self.classes.pool].sum())
@@ -124,6 +131,11 @@ class Comparisons:
         """Mated comparisons with score < threshold within each group, shape (groups,)."""
         rejected = self.mated.group[(self.mated.score < threshold) & (self.mated.group >= 0)]
         return np.bincount(rejected, minlength=len(self.groups)).astype(np.int64)
+
+
+def needed_classes(classes: Classes) -> Int64:
+    """Classes that count towards a group or set the threshold."""
+    return np.union1d(classes.pool, np.flatnonzero(classes.member.any(axis=1)))
 
 
 def pair_classes(grouping: Grouping, evaluated: Bool, rule: str, *, cross: bool | None = None) -> Classes:

@@ -18,12 +18,13 @@ from frbias.core.devices import World
 from frbias.core.errors import UsageError
 from frbias.core.progress import SILENT, Progress
 from frbias.core.verification.binning import Tally
-from frbias.core.verification.comparisons import Classes, Comparisons, Mated, pair_classes
+from frbias.core.verification.comparisons import Classes, Comparisons, Mated, needed_classes, pair_classes
 from frbias.core.verification.groups import NO_GROUP, Grouping
 from frbias.core.verification.planning import make_plan, matched_ages, unit_vectors
 from frbias.core.verification.scan import Found, Plan, TileProduct, scan
 
 SELF_CHECKED = 500
+CROSS_LIMIT = 500_000_000  # pairs up to which every pair of groups is counted by itself
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -92,7 +93,8 @@ def compare_all(
             raise UsageError("Matching the ages of non-mated pairs needs ages.")
         plan = replace(plan, allow=matched_ages(codes[order], ages[order], matched_age))
     evaluated = _evaluated(codes, grouping)
-    classes = pair_classes(grouping, evaluated, rule)
+    few = len(matrix) * (len(matrix) - 1) // 2 <= CROSS_LIMIT
+    classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
     plan = replace(plan, class_of=classes.table, classes=classes.count)
     threads = threads or len(os.sched_getaffinity(0))
     settings: dict[str, Any] = {"threads": threads, "block": block, "world": world}
@@ -133,11 +135,12 @@ def _bins_to_hold(
     from_top = pooled[::-1].cumsum()[::-1]
     total = max(int(from_top[0]), 1)
     share = sample.histogram[classes.pool].sum() / max(sample.histogram.sum(), 1)
+    rows = np.arange(classes.count) if classes.cross else needed_classes(classes)
     for target in [*targets, *_crossing(plan, sample, pooled)]:
-        slack = 0.05 + 5 / np.sqrt(max(target * total, 1))
+        slack = (0.05 if total < 10_000_000 else 0.02) + 5 / np.sqrt(max(target * total, 1))
         low = int(np.searchsorted(-from_top, -target * (1 + slack) * total)) - 2
         high = int(np.searchsorted(-from_top, -target * max(1 - slack, 0) * total)) + 2
-        wanted[:, max(low, 0) : high if slack < 1 else None] = True
+        wanted[rows, max(low, 0) : high if slack < 1 else None] = True
     for level in sorted(tails, reverse=True):
         if min(1.0, level * 1.05) * share * pairs <= budget.tail:
             cut = int(np.searchsorted(-from_top, -level * total)) - 1
@@ -182,7 +185,7 @@ def _comparisons(
 
     def refine(bins: list[int]) -> Comparisons:
         more = np.zeros_like(wanted)
-        more[:, bins] = True
+        more[np.ix_(np.arange(classes.count) if classes.cross else needed_classes(classes), np.array(bins))] = True
         more |= wanted
         return _comparisons(plan, scan(plan, more, **settings), more, frame, settings)
 

@@ -256,7 +256,7 @@ def _at_target(
     ages: Float | None,
 ) -> AtTarget:
     chosen = np.flatnonzero(comparisons.evaluated)
-    accepted = comparisons.tally.at_least(tau)
+    accepted = comparisons.tally.at_least(tau, comparisons.counted)
     matches, rejected = accepted @ comparisons.classes.member, comparisons.false_non_matches(tau)
     non_mated, mated = comparisons.non_mated_counts, comparisons.mated_counts
     position = None if replicates is None else replicates.targets.index(target)

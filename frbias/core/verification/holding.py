@@ -19,7 +19,7 @@ def held_at(comparisons: Comparisons, targets: Sequence[float]) -> tuple[Compari
             try:
                 allowed = error_budget(target, comparisons.pooled_non_mated)
                 tau = comparisons.tally.threshold(comparisons.classes.pool, allowed)
-                comparisons.tally.at_least(tau)
+                comparisons.tally.at_least(tau, comparisons.counted)
                 thresholds.append(tau)
             except NotHeldError as error:
                 needed += error.bins

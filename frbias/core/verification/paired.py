@@ -239,11 +239,11 @@ def _at_baseline_tau(other: Evaluation, tau: float) -> dict[str, Any] | None:
 
 def _accepted(source: Comparisons, threshold: Any) -> npt.NDArray[np.int64]:
     try:
-        return source.tally.at_least(threshold)
+        return source.tally.at_least(threshold, source.counted)
     except NotHeldError as error:
         if source.refine is None:
             raise
-        return source.refine(error.bins).tally.at_least(threshold)
+        return source.refine(error.bins).tally.at_least(threshold, source.counted)
 
 
 def _check_pair(baseline: Evaluation, other: Evaluation) -> None:

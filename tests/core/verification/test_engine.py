@@ -129,6 +129,25 @@ def test_a_missed_window_is_fetched_by_another_scan(
     assert found.overall == expected.overall
 
 
+def test_very_large_sets_hold_the_groups_windows_only(
+    people: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, who, ages = people
+    options = {"groups": GROUPS, "bootstrap": 0, "curves": False, "budget": Budget(0, 0)}
+    one = evaluate_embeddings(matrix, who, ages, **options)
+    monkeypatch.setattr(engine, "CROSS_LIMIT", 1000)
+    two = evaluate_embeddings(matrix, who, ages, **options)
+    assert [t.tau for t in one.targets] == [t.tau for t in two.targets]
+    assert [[g.fmr.errors for g in t.groups] for t in one.targets] == [
+        [g.fmr.errors for g in t.groups] for t in two.targets
+    ]
+    assert one.overall == two.overall
+    assert two.at(0.01).cross_groups is None
+    assert one.source is not None
+    assert two.source is not None
+    assert len(two.source.tally.score) < len(one.source.tally.score)
+
+
 def test_matched_ages(people: tuple[np.ndarray, ...]) -> None:
     matrix, who, ages = (part[:260] for part in people)
     ages = np.where(np.arange(260) % 17 == 0, np.nan, ages)
