@@ -9,10 +9,11 @@ import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,18 @@ def _start_worker(producer: Producer, out: Path) -> None:
     global _worker
     import cv2
 
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
     cv2.setNumThreads(1)
     _worker = (producer, out)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the process that started it is gone, however it went."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _render_in_worker(unit: WorkUnit) -> Record:

@@ -117,6 +117,34 @@ def test_sigkill_and_resume_gives_the_uninterrupted_bytes(tmp_path: Path) -> Non
     assert contents(broken) == contents(tmp_path / "whole")
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lists child processes through /proc")
+def test_workers_leave_with_a_killed_parent(tmp_path: Path) -> None:
+    program = _SCRIPT.format(here=str(Path(__file__).parent), pause=0.3, out=str(tmp_path / "set"))
+    program = program.replace("pause=0.3)", "pause=0.3, parallel='processes')").replace("'))", "'), workers=2)")
+    (tmp_path / "run.py").write_text(
+        "if __name__ == '__main__':\n" + "".join(f"    {x}\n" for x in program.splitlines())
+    )
+    process = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
+    journal = tmp_path / "set/.journal/rank-0.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    while time.monotonic() < deadline and any(_alive(child) for child in children):
+        time.sleep(0.05)
+    assert not [child for child in children if _alive(child)]
+
+
+def _alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_torchrun_shards_give_the_same_bytes(tmp_path: Path) -> None:
     generate(Painter(subjects=12), tmp_path / "whole")
     out = tmp_path / "shards"
