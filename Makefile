@@ -23,7 +23,7 @@ demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 8 minutes
 	$(BIN)/frbias demo --out $(OUT)
 
 test: $(STAMP) ## Run the test suite
-	$(BIN)/python -m pytest -n auto --dist loadgroup -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q --durations=12
 
 lint: $(STAMP) ## Check style
 	$(BIN)/ruff check .
