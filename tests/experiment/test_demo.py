@@ -49,6 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("experiment")
 def test_everything_is_there(finished: tuple[Path, dict[str, object], Path]) -> None:
     out, summary, _ = finished
     assert summary["report"] == str(out / "report.html")
@@ -62,6 +63,7 @@ def test_everything_is_there(finished: tuple[Path, dict[str, object], Path]) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("experiment")
 def test_the_numbers_agree_with_brute_force(finished: tuple[Path, dict[str, object], Path]) -> None:
     import numpy as np
 
@@ -86,6 +88,7 @@ def test_the_numbers_agree_with_brute_force(finished: tuple[Path, dict[str, obje
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("experiment")
 def test_running_again_redoes_nothing(finished: tuple[Path, dict[str, object], Path]) -> None:
     out, summary, plan = finished
     kept = [*out.glob("*/images/*/*.png"), *out.glob("*/aligned/*/*.png"), *out.glob("run/checkpoints/*/*")]
