@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from frbias.core.backbones.base import Backbone
 from frbias.core.backbones.loading import build
 from frbias.core.devices import World
 from frbias.core.samples import make_table
@@ -34,13 +35,23 @@ FROZEN = stages_named("1,2,3")
 
 def fresh(backbone: str, amp: str) -> tuple[TrainStep, torch.optim.Optimizer]:
     torch.manual_seed(0)
-    model = build(backbone)
+    model = calibrated(build(backbone))
     loss = MarginLoss(70, model.embedding_dim)
     freeze(model, FROZEN)
     set_modes(model, FROZEN, frozen_bn="eval", trained_bn="eval")
     options = FinetuneOptions(frozen=FROZEN)
     optimiser = make_optimiser(parameter_groups(model, loss, options), options)
     return TrainStep(model, freezing(FROZEN).tail, loss, keep=0.0, amp=amp), optimiser
+
+
+@torch.no_grad()
+def calibrated(model: Backbone) -> Backbone:
+    """BatchNorm statistics of random pictures, so that random weights give ordinary features."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()(torch.rand(8, 3, 112, 112) * 2 - 1)
+    return model
 
 
 def finish(loss: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:

@@ -86,9 +86,12 @@ def table(tags: list[str]) -> None:
 
 
 def embeddings(faces: Any, weights: str, frozen: str) -> Any:
-    """Embeddings of all faces; the frozen stages, equal in all runs of a choice, are computed once."""
+    """Embeddings of all faces, kept in ``embeddings``; frozen stages, equal in all runs of a choice, are computed once."""
     import numpy as np
 
+    kept = Path("embeddings") / f"{Path(weights).name}.npy"
+    if kept.is_file():
+        return np.load(kept)
     from frbias.core.backbones.registry import load_backbone
     from frbias.core.devices import World
     from frbias.core.training.cache import Features, Prefix, cached_features
@@ -104,7 +107,9 @@ def embeddings(faces: Any, weights: str, frozen: str) -> Any:
     rows = np.arange(len(faces.table))
     chunks = [rows[i : i + 50] for i in range(0, len(rows), 50)]
     parts = [tail_embeddings(model, features.batch(c, np.zeros_like(c)), ways.tail, "off").numpy() for c in chunks]
-    return np.concatenate(parts)
+    kept.parent.mkdir(exist_ok=True)
+    np.save(kept, np.concatenate(parts))
+    return np.load(kept)
 
 
 def row(name: str, seed: int | None, evaluation: Any, difference: Any) -> dict[str, Any]:
