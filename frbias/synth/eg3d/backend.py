@@ -286,7 +286,7 @@ class Eg3dBackend:
             "yaw": pose.yaw,
             "pitch": pose.pitch,
             "seed": seed,
-            "generator": self.name,
+            "generator": f"{self.name}-test" if self.path is None else self.name,
             "condition_age": None if asked is None else round(asked, 4),
             "camera_yaw": round(yaw, 6),
             "camera_pitch": round(pitch, 6),

@@ -67,7 +67,7 @@ def test_command_end_to_end(tmp_path: Path, tiny_set: Path, capsys: pytest.Captu
 def test_the_manifest_says_everything(tiny_set: Path) -> None:
     frame = read_samples(tiny_set).frame
     assert list(frame["file_name"][:3]) == ["00000/00000_5_0.png", "00000/00000_5_1.png", "00000/00000_40_0.png"]
-    assert set(frame["generator"]) == {"eg3d"}
+    assert set(frame["generator"]) == {"eg3d-test"}
     assert list(frame["seed"].astype(int)) == [0] * 4 + [1] * 4
     assert frame["yaw"].astype(float).tolist() == [-20.0, 20.0] * 4
     assert frame["camera_yaw"].astype(float).tolist() == pytest.approx([0.349066, -0.349066] * 4)
