@@ -42,9 +42,10 @@ thesis-cusp: $(STAMP) ## CUSP faces -> ArcFace R50 -> FG-NET -> GARBE (says what
 thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)
 	$(BIN)/frbias run experiments/thesis-eg3d.toml --out experiment-eg3d
 
-bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run)
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 15 minutes)
+	$(BIN)/python tools/setup_peers.py
+	@missed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || missed=1; done; exit $$missed
 
 clean: ## Remove the environment, caches and demo output
-	rm -rf $(VENV) $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .peers $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,13 +5,11 @@
 Every size is measured in this one run: the floor ``E @ E.T`` (float32, all cores, the matrix written out), the
 complete evaluation by frbias (all pairs, groups, every measure at three targets, noise floors, age tables; figures
 excluded, and once more with the points of all figures) in a process of its own (peak memory above an idle interpreter that has imported frbias is printed too), and the
-peers in environments of their own:
-
-    FRBIAS_PYEER_PYTHON=/path/to/python     (pip install pyeer)
-    FRBIAS_EVALIFY_PYTHON=/path/to/python   (pip install evalify; pins an old pandas)
+peers in environments of their own, which ``make bench`` makes (``tools/setup_peers.py``; evalify pins an old pandas).
+FRBIAS_PYEER_PYTHON and FRBIAS_EVALIFY_PYTHON name others.
 
 pyeer is given the finished scores; evalify makes them itself from the embeddings, all pairs. Times are the smallest
-of the repetitions, which alternate between floor and evaluation.
+of the repetitions, which alternate between floor and evaluation. The exit code is 1 when a goal is missed.
 """
 
 import argparse
@@ -25,9 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
+PEERS = Path(__file__).resolve().parent.parent / ".peers"
 DIMENSION, PER_SUBJECT, GROUPS = 512, 12.2, "0-9,10-19,20-39,40-69"
 TARGETS = (0.1, 0.01, 0.001)
 GOALS = {1002: "<= 0.3 s, >= 5x peers", 5000: "<= 5x floor, >= 40x peers", 20000: "<= 2.5x floor, <= 600 MB"}
+# Most seconds, times the bare product, MB; least times faster than each peer.
+LIMITS = {1002: (0.3, None, None, 5.0), 5000: (None, 5.0, None, 40.0), 20000: (None, 2.5, 600.0, None)}
+PAIRED_SECONDS = 5.0
+HUGE_LIMITS = (0.5, 1500.0)  # least share of the bare rate, most MB
 PYEER = """
 import sys, time, json, numpy as np
 from pyeer.eer_info import get_eer_stats
@@ -41,8 +44,11 @@ import sys, time, json, numpy as np
 from evalify import Experiment
 data = np.load(sys.argv[1])
 start = time.perf_counter()
-experiment = Experiment(metrics=("cosine_similarity",), same_class_samples="full", different_class_samples="full")
-experiment.run(data["matrix"], data["subjects"], batch_size=100_000)
+# ("full", "full") is every non-mated pair; "full" alone takes one image of each class.
+everything = dict(same_class_samples="full", different_class_samples=("full", "full"))
+experiment = Experiment(metrics=("cosine_similarity",), **everything)
+done = experiment.run(data["matrix"], data["subjects"], batch_size=100_000)
+assert len(done) == len(data["matrix"]) * (len(data["matrix"]) - 1) // 2, f"evalify made {len(done)} pairs"
 experiment.threshold_at_fpr(0.001) if hasattr(experiment, "threshold_at_fpr") else experiment.find_threshold_at_fpr(0.001)
 experiment.eer()
 print(json.dumps({"seconds": time.perf_counter() - start}))
@@ -130,10 +136,10 @@ def child(task: str, *arguments: object) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def peer(name: str, variable: str, program: str, file: Path, limit: float) -> float | str:
-    python = os.environ.get(variable)
-    if not python:
-        return f"not installed (set {variable})"
+def peer(name: str, program: str, file: Path, limit: float) -> float | str:
+    python = os.environ.get(f"FRBIAS_{name.upper()}_PYTHON", str(PEERS / f"peer-{name}" / "bin" / "python"))
+    if not Path(python).is_file():
+        return "not installed (python tools/setup_peers.py)"
     try:
         done = subprocess.run(
             [python, "-c", program, str(file)], capture_output=True, text=True, check=False, timeout=limit
@@ -155,8 +161,8 @@ def peers_of(count: int, limit: float) -> dict[str, float | str]:
         file = Path(folder) / "set.npz"
         np.savez(file, matrix=matrix, subjects=subjects, genuine=scores[mated], impostor=scores[~mated])
         return {
-            "pyeer (given the scores)": peer("pyeer", "FRBIAS_PYEER_PYTHON", PYEER, file, limit),
-            "evalify (all pairs)": peer("evalify", "FRBIAS_EVALIFY_PYTHON", EVALIFY, file, limit),
+            "pyeer (given the scores)": peer("pyeer", PYEER, file, limit),
+            "evalify (all pairs)": peer("evalify", EVALIFY, file, limit),
         }
 
 
@@ -164,15 +170,27 @@ def _parts(first: np.ndarray, second: np.ndarray, size: int = 200_000) -> list[t
     return [(first[k : k + size], second[k : k + size]) for k in range(0, len(first), size)]
 
 
-def report(count: int, peer_limit: float) -> None:
+def report(count: int, peer_limit: float) -> list[str]:
+    """Print one size; gives the goals that were missed."""
     repetitions = 7 if count <= 2000 else 3 if count <= 8000 else 2
     pairs = count * (count - 1) // 2
     runs = [(child("floor", count, repetitions), child("evaluate", count, 0, repetitions, "plain")) for _ in range(3)]
     floor = min(f["seconds"] for f, _ in runs)
     best = min((e for _, e in runs), key=lambda e: e["seconds"])
+    ratio = best["seconds"] / floor
+    most_seconds, most_ratio, most_mb, least_faster = LIMITS.get(count, (None,) * 4)
+    missed = [
+        f"{count:,}: {name} {value:.3g}, at most {most:g}"
+        for name, value, most in (
+            ("seconds", best["seconds"], most_seconds),
+            ("times the bare product", ratio, most_ratio),
+            ("MB", best["peak_mb"], most_mb),
+        )
+        if most is not None and value > most
+    ]
     print(f"\n{count:,} embeddings, {pairs:,} pairs, {DIMENSION}-D          goal: {GOALS.get(count, '-')}")
     print(f"  bare E @ E.T                 {floor:9.4f} s")
-    print(f"  frbias, complete             {best['seconds']:9.4f} s   {best['seconds'] / floor:6.2f}x the bare product")
+    print(f"  frbias, complete             {best['seconds']:9.4f} s   {ratio:6.2f}x the bare product")
     print(
         f"  frbias, peak memory          {best['peak_mb']:9.0f} MB  ({best['idle_mb']:.0f} MB before the first evaluation)"
     )
@@ -182,17 +200,24 @@ def report(count: int, peer_limit: float) -> None:
     if count <= 2000:
         paired = child("paired", count)
         print(f"  frbias, 1000 paired draws    {paired['seconds']:9.4f} s   two models, everything     goal: <= 5 s")
+        if paired["seconds"] > PAIRED_SECONDS:
+            missed.append(f"{count:,}: 1000 paired draws in {paired['seconds']:.1f} s, at most {PAIRED_SECONDS:g}")
         booted = child("evaluate", count, 1000, 3, "curves")
         print(f"  frbias, 1000 draws           {booted['seconds']:9.4f} s   one model, everything")
     if count <= 8000:
         for name, seconds in peers_of(count, peer_limit).items():
             if isinstance(seconds, str):
                 print(f"  {name:28} {seconds}")
-            else:
-                print(f"  {name:28} {seconds:9.4f} s   frbias is {seconds / best['seconds']:.1f}x faster")
+                continue
+            faster = seconds / best["seconds"]
+            print(f"  {name:28} {seconds:9.4f} s   frbias is {faster:.1f}x faster")
+            if least_faster is not None and faster < least_faster:
+                missed.append(f"{count:,}: {faster:.1f}x faster than {name}, at least {least_faster:g}")
+    return missed
 
 
-def report_huge(count: int = 100_000) -> None:
+def report_huge(count: int = 100_000) -> list[str]:
+    """Print the largest size; gives the goals that were missed."""
     floor = child("blocked", count)["pairs_per_second"]
     done = child("evaluate", count, 0, 1, "plain")
     rate = count * (count - 1) / 2 / done["seconds"]
@@ -200,6 +225,12 @@ def report_huge(count: int = 100_000) -> None:
     print(f"  bare blocked product         {floor / 1e6:9.1f} million pairs/s")
     print(f"  frbias, complete             {rate / 1e6:9.1f} million pairs/s   {rate / floor:.2f}x the bare rate")
     print(f"  frbias, time and peak memory {done['seconds']:9.1f} s, {done['peak_mb']:.0f} MB")
+    missed = []
+    if rate / floor < HUGE_LIMITS[0]:
+        missed.append(f"{count:,}: {rate / floor:.2f}x the bare rate, at least {HUGE_LIMITS[0]:g}")
+    if done["peak_mb"] > HUGE_LIMITS[1]:
+        missed.append(f"{count:,}: {done['peak_mb']:.0f} MB, at most {HUGE_LIMITS[1]:g}")
+    return missed
 
 
 TASKS = {
@@ -210,22 +241,24 @@ TASKS = {
 }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="1002,5000,20000")
-    parser.add_argument("--huge", action="store_true", help="also 100,000 embeddings (5 billion pairs; minutes)")
+    parser.add_argument("--huge", action="store_true", help="also 100,000 embeddings (5 billion pairs; a minute)")
     parser.add_argument("--peer-time", type=float, default=150, help="seconds a peer may take")
     parser.add_argument("--task", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.task:
         print(json.dumps(TASKS[given.task[0]](given.task[1:])))
-        return
+        return 0
     print(f"Verification, {len(os.sched_getaffinity(0))} cores")
-    for size in filter(None, given.sizes.split(",")):
-        report(int(size), given.peer_time)
+    missed = [line for size in filter(None, given.sizes.split(",")) for line in report(int(size), given.peer_time)]
     if given.huge:
-        report_huge()
+        missed += report_huge()
+    for line in missed:
+        print(f"MISSED {line}")
+    return int(bool(missed))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
