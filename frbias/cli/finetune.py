@@ -31,6 +31,7 @@ def command(
     margins: o.Margins = "1,0.5,0",
     scale: o.Scale = _D.scale,
     gradient: o.Gradient = _D.gradient,
+    filter_above: o.FilterAbove = _D.filter_above,
     centres: o.Centres = _D.centres,
     keep: o.Keep = _D.keep,
     optimiser: o.Optimiser = _D.optimiser,

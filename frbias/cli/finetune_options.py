@@ -35,6 +35,9 @@ Margin = Annotated[
 ]
 Margins = Annotated[str, _panel(_LOSS, "m1,m2,m3 of the combined margin.", "--margins")]
 Scale = Annotated[float, _panel(_LOSS, "Factor of the cosines.", "--scale")]
+FilterAbove = Annotated[
+    float, _panel(_LOSS, "Leave out other classes nearer than this cosine (noisy labels); 0 none.", "--filter-above")
+]
 Gradient = Annotated[str, _panel(_LOSS, _one_of("gradient", "Derivative"), "--gradient")]
 Centres = Annotated[str, _panel(_LOSS, _one_of("centres", "Class centres start as"), "--centres")]
 Keep = Annotated[float, _panel(_LOSS, "Weight of staying near the start model.", "--keep", low=0)]

@@ -219,14 +219,17 @@ def test_sface(folder: Path) -> None:
 
 # --- losses
 
-NOT_OFFERED = re.compile(r"if_cosface_filter")  # a filter of other classes' logits that no training here uses
+
+def filter_of(algorithm: str) -> float:
+    found = re.fullmatch(r"if_cosface_filter([\d.]+)", algorithm)
+    return float(found[1]) if found else 0.0
 
 
 def margins_of(algorithm: str) -> tuple[tuple[float, float, float], str]:
     """(m1, m2, m3) and the kind of derivative that an algorithm of the fixtures stands for."""
     if algorithm == "if_ArcFaceClass" or algorithm.startswith(("if_arcface_minus1", "pfc_sampled")):
         return (1.0, 0.5, 0.0), "straight"
-    if algorithm == "if_CosFaceClass":
+    if algorithm == "if_CosFaceClass" or algorithm.startswith("if_cosface_filter"):
         return (1.0, 0.0, 0.4), "straight"
     if found := re.fullmatch(r"(?:if|pfc)_arcface_m([\d.]+)", algorithm):
         return (1.0, float(found[1]), 0.0), "straight"
@@ -241,7 +244,7 @@ def margins_of(algorithm: str) -> tuple[tuple[float, float, float], str]:
 
 def loss_cases(tensors: dict[str, torch.Tensor]) -> Iterator[tuple[str, str, str]]:
     found = {tuple(m.groups()) for key in tensors if (m := re.match(r"(\w+?)\.((?:if|pfc|pml)_.+?)\.(f32|f64)\.", key))}
-    yield from sorted(case for case in found if not NOT_OFFERED.match(case[1]))
+    yield from sorted(found)
 
 
 def test_losses_and_gradients(folder: Path) -> None:
@@ -266,7 +269,7 @@ def check_loss(tensors: dict[str, torch.Tensor], case: str, algorithm: str, prec
         numbers = torch.searchsorted(index, labels)
     cosine = torch.nn.functional.linear(torch.nn.functional.normalize(embeddings), torch.nn.functional.normalize(used))
     margins, gradient = margins_of(algorithm)
-    logits = margin_logits(cosine, numbers, margins, 64.0, gradient=gradient)
+    logits = margin_logits(cosine, numbers, margins, 64.0, gradient=gradient, filter_above=filter_of(algorithm))
     if f"{prefix}.logits" in tensors:
         wanted = tensors[f"{prefix}.logits"]
         assert (logits.detach() - wanted).abs().max() <= tolerance * 64, prefix

@@ -15,6 +15,9 @@ name         own class                                source
 followed by softmax cross-entropy, averaged over the batch. Two derivatives are offered. ``true`` is that of
 the formula, continued past t + m = pi by cos t - m sin m so that it stays falling. ``straight`` is what the
 insightface trainer computes: the margin changes the value but the derivative is that of plain s * c.
+
+With an interclass filter, other classes whose cosine is above a limit get the logit 0 and push nothing (insightface's
+``interclass_filtering_threshold``): under noisy labels such a class is likely to be the same person under another name.
 """
 
 import math
@@ -37,6 +40,7 @@ class MarginLoss(nn.Module):
         margins: (m1, m2, m3) of ``combined``.
         scale: Factor s of the cosines.
         gradient: ``true`` or ``straight``.
+        filter_above: Cosine above which other classes are left out; 0 for none.
 
     Attributes:
         centres: Parameter of shape (C, D), normalised when used; starts as N(0, 0.01).
@@ -52,6 +56,7 @@ class MarginLoss(nn.Module):
         margins: tuple[float, float, float] = (1.0, 0.5, 0.0),
         scale: float = 64.0,
         gradient: str = "true",
+        filter_above: float = 0.0,
     ) -> None:
         super().__init__()
         self.centres = nn.Parameter(torch.randn(classes, dim) * 0.01)
@@ -61,7 +66,7 @@ class MarginLoss(nn.Module):
             "combined": margins,
             "softmax": (1.0, 0.0, 0.0),
         }[kind]
-        self.scale, self.gradient = scale, gradient
+        self.scale, self.gradient, self.filter_above = scale, gradient, filter_above
 
     def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean loss of a batch.
@@ -75,7 +80,9 @@ class MarginLoss(nn.Module):
     def logits(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Scaled logits (N, C) with the margin applied to the labelled classes."""
         cosine = functional.linear(functional.normalize(embeddings), functional.normalize(self.centres))
-        return margin_logits(cosine, labels, self.margins, self.scale, gradient=self.gradient)
+        return margin_logits(
+            cosine, labels, self.margins, self.scale, gradient=self.gradient, filter_above=self.filter_above
+        )
 
 
 def margin_logits(
@@ -85,6 +92,7 @@ def margin_logits(
     scale: float,
     *,
     gradient: str = "true",
+    filter_above: float = 0.0,
 ) -> torch.Tensor:
     """Apply the margin to the labelled entries of a matrix of cosines and scale all of it.
 
@@ -94,6 +102,7 @@ def margin_logits(
         margins: (m1, m2, m3) of cos(m1 t + m2) - m3; m2 in radians.
         scale: Factor of all entries.
         gradient: ``true`` or ``straight``.
+        filter_above: Other classes with a cosine above this get the logit 0; 0 for no filter.
 
     Returns:
         Logits (N, C); finite, with finite derivatives everywhere, also where an embedding meets its centre.
@@ -108,6 +117,8 @@ def margin_logits(
         moved = target + shift
     else:
         moved = _with_margin(target, margins)
+    if filter_above > 0:
+        cosine = cosine.masked_fill(cosine > filter_above, 0.0)  # the labelled entries are put back below
     return cosine.index_put((rows, columns), moved) * scale
 
 

@@ -38,6 +38,7 @@ class FinetuneOptions:
         margin: Angle in radians for ``arcface``, difference of cosines for ``cosface``.
         margins: (m1, m2, m3) of ``combined``; m2 in radians.
         scale: Factor of the cosines before the softmax.
+        filter_above: Cosine above which other classes are left out of the softmax (noisy labels); 0 for none.
         gradient: ``true``, or ``straight``: the margin changes the value of the target logit and not its
             derivative, as in the insightface trainer.
         centres: Class centres start as the ``means`` of the start model's embeddings or ``random``.
@@ -88,6 +89,7 @@ class FinetuneOptions:
     margins: tuple[float, float, float] = (1.0, 0.5, 0.0)
     scale: float = 64.0
     gradient: str = "true"
+    filter_above: float = 0.0
     centres: str = "means"
     keep: float = 0.0
     optimiser: str = "sgd"
@@ -162,6 +164,7 @@ class FinetuneOptions:
 _RANGES: dict[str, tuple[float, float]] = {
     "margin": (0.0, math.pi / 2),
     "scale": (1.0, 512.0),
+    "filter_above": (0.0, 1.0),
     "keep": (0.0, 1000.0),
     "lr": (1e-9, 10.0),
     "centre_lr": (0.0, 1e4),

@@ -112,6 +112,7 @@ class Trainer:
             margins=options.margins,
             scale=options.scale,
             gradient=options.gradient,
+            filter_above=options.filter_above,
         ).to(self.device)
         if options.centres == "means":
             embeddings = torch.from_numpy(self.embed(self.features, self.plan.split.train)).to(self.device)

@@ -95,3 +95,13 @@ def test_distance_is_of_directions() -> None:
     a = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     assert distance_to(a, 9 * a).item() == pytest.approx(0.0)
     assert distance_to(a, -a).item() == pytest.approx(2.0)
+
+
+def test_near_classes_are_left_out_and_push_nothing() -> None:
+    cosine = torch.tensor([[0.9, 0.5, 0.3], [0.6, -0.2, 0.41]], dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([0, -1])
+    logits = margin_logits(cosine, labels, (1.0, 0.0, 0.2), 10.0, filter_above=0.4)
+    assert logits.tolist() == [[pytest.approx(7.0), 0.0, 3.0], [0.0, -2.0, 0.0]]
+    logits.sum().backward()
+    assert cosine.grad is not None
+    assert cosine.grad.tolist() == [[10.0, 0.0, 10.0], [0.0, 10.0, 0.0]]
