@@ -140,10 +140,17 @@ def _announce(summary: dict[str, Any]) -> None:
     cache = summary["cache"]
     kept = f"kept on disk ({cache['bytes'] / 1e6:,.0f} MB)" if cache["used"] else f"not kept ({cache['reason']})"
     console.say(f"Output of the frozen stages: {kept}.")
-    minutes, seconds = divmod(round(summary["estimated_seconds"]), 60)
     console.say(
-        f"{summary['steps']} steps in {summary['epochs']} epochs on {summary['device']}, about {minutes} min {seconds} s."
+        f"{summary['steps']} steps in {summary['epochs']} epochs on {summary['device']}, "
+        f"about {_duration(summary['estimated_seconds'])}."
     )
+
+
+def _duration(seconds: float) -> str:
+    """Rounded to what an estimate is worth: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def _observe(record: dict[str, Any]) -> None:

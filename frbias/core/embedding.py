@@ -139,10 +139,13 @@ class _Network:
     """A backbone on its device, fed with tiles."""
 
     def __init__(self, backbone: "LoadedBackbone", flip: str, device: str, batch_size: int) -> None:
+        import torch
+
         from frbias.core.devices import choose_device
 
         self.device = choose_device(device)
-        self.model = backbone.model.to(self.device).eval()
+        # Channels last is the faster layout on CPU and CUDA, above all for depthwise convolutions.
+        self.model = backbone.model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.size = int(backbone.model.input_size)
         self.flip = flip
         self.tile = TILE if self.device.type == "cpu" else batch_size
@@ -180,6 +183,7 @@ class _Network:
             pixels = np.concatenate([pixels, np.zeros((self.tile - count, *pixels.shape[1:]), np.uint8)])
         with torch.inference_mode():
             batch = self.model.preprocess(torch.from_numpy(pixels).to(self.device))
+            batch = batch.contiguous(memory_format=torch.channels_last)
             straight = self.model(batch)
             result = self._with_mirror(straight, batch)
         return np.asarray(result.float().cpu().numpy()[:count], dtype=np.float32)

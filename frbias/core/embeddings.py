@@ -29,6 +29,7 @@ from frbias.core.files import atomic_path
 
 FILE_NAME = "embeddings.parquet"
 COLUMNS = ("file_name", "subject", "age", "sex")
+_ROWS = 4096
 _KEY = b"frbias"
 
 
@@ -96,23 +97,44 @@ def read_embeddings(path: Path) -> Embeddings:
     if not file.is_file():
         raise BadInputError(f"{file} does not exist; give a file or folder written by 'frbias embed'.")
     try:
-        table = pq.read_table(file)
+        with pq.ParquetFile(file) as parquet:
+            schema = parquet.schema_arrow
+            missing = [c for c in ("file_name", "subject", "age", "embedding") if c not in schema.names]
+            if missing:
+                raise BadInputError(f"{file} lacks the column {missing[0]!r}; is it a file of 'frbias embed'?")
+            frame = parquet.read([c for c in schema.names if c != "embedding"]).to_pandas()
+            matrix = _matrix(parquet, file)
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    missing = [c for c in ("file_name", "subject", "age", "embedding") if c not in table.column_names]
-    if missing:
-        raise BadInputError(f"{file} lacks the column {missing[0]!r}; is it a file of 'frbias embed'?")
-    frame = table.drop_columns(["embedding"]).to_pandas()
-    matrix = _matrix(table.column("embedding").combine_chunks(), file)
-    return Embeddings(frame, matrix, json.loads((table.schema.metadata or {}).get(_KEY, b"{}")))
+    return Embeddings(frame, matrix, json.loads((schema.metadata or {}).get(_KEY, b"{}")))
 
 
-def _matrix(column: Any, file: Path) -> npt.NDArray[np.float32]:
-    rows = column.to_numpy(zero_copy_only=False)
-    try:
-        matrix = np.stack(rows).astype(np.float32) if len(rows) else np.zeros((0, 0), np.float32)
-    except (ValueError, TypeError) as error:
-        raise BadInputError(f"{file}: the column 'embedding' does not hold vectors of one length.") from error
-    if matrix.ndim != 2:
-        raise BadInputError(f"{file}: the column 'embedding' does not hold vectors of one length.")
-    return matrix
+def _matrix(parquet: Any, file: Path) -> npt.NDArray[np.float32]:
+    """The column ``embedding`` (lists of any kind), a few thousand rows at a time: it is most of the file."""
+    import pyarrow.compute as pc
+    import pyarrow.types as kinds
+
+    refused = BadInputError(f"{file}: the column 'embedding' does not hold vectors of one length.")
+    kind = parquet.schema_arrow.field("embedding").type
+    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
+        raise refused
+    if not (kinds.is_floating(kind.value_type) or kinds.is_integer(kind.value_type)):
+        raise refused
+    matrix: npt.NDArray[np.float32] | None = None
+    done = 0
+    for batch in parquet.iter_batches(_ROWS, columns=["embedding"], use_threads=False):
+        column = batch.column(0)
+        if not len(column):
+            continue
+        lengths = pc.list_value_length(column)
+        length = lengths[0].as_py()
+        values = column.flatten()
+        if column.null_count or values.null_count or not pc.all(pc.equal(lengths, length)).as_py():
+            raise refused
+        if matrix is None:
+            matrix = np.empty((parquet.metadata.num_rows, length), np.float32)
+        if matrix.shape[1] != length:
+            raise refused
+        matrix[done : done + len(column)] = values.to_numpy(zero_copy_only=False).reshape(len(column), length)
+        done += len(column)
+    return np.zeros((0, 0), np.float32) if matrix is None else matrix

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -210,3 +213,42 @@ def test_real_photographs_go_through_align_and_embed(tmp_path: Path, sface: Load
     mated = scores[same & ~np.eye(len(subjects), dtype=bool)]
     assert mated.min() > scores[~same].max()
     json.dumps(found.provenance)
+
+
+def parquet_with(path: Path, vectors: list[Any], kind: pa.DataType) -> Path:
+    count = len(vectors)
+    columns = {
+        "file_name": pa.array([f"{i}.png" for i in range(count)]),
+        "subject": pa.array(["a"] * count),
+        "age": pa.array([20.0] * count),
+        "embedding": pa.array(vectors, kind),
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=2)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.float64()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 2), pa.list_(pa.int32())],
+    ids=str,
+)
+def test_vectors_in_lists_of_any_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    read = read_embeddings(parquet_with(tmp_path / "e.parquet", [[1, 2], [3, 4], [5, 6]], kind))
+    assert read.matrix.dtype == np.float32
+    assert read.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "kind"),
+    [
+        ([[1.0, 2.0], [3.0]], pa.list_(pa.float32())),
+        ([[1.0, 2.0], [3.0, 4.0], [5.0]], pa.list_(pa.float32())),
+        ([[1.0, 2.0], None], pa.list_(pa.float32())),
+        ([[1.0, 2.0], [3.0, None]], pa.list_(pa.float32())),
+        ([["x"], ["y"]], pa.list_(pa.string())),
+        ([1.0, 2.0], pa.float32()),
+    ],
+)
+def test_what_is_no_matrix_is_refused(tmp_path: Path, vectors: list[Any], kind: pa.DataType) -> None:
+    with pytest.raises(BadInputError, match="vectors of one length"):
+        read_embeddings(parquet_with(tmp_path / "e.parquet", vectors, kind))

@@ -33,6 +33,7 @@ _DATA, _RECORD = "features.bin", "entry.json"
 _CHUNK = 32
 _KEPT_BYTES = 20 * 1024**3
 _SPARE_BYTES = 1024**3
+_WORTH_IT = 1.25  # writing and reading has a price
 _LARGEST_HALF = 65_504.0
 _TYPES: dict[str, tuple[torch.dtype, int]] = {
     "fp16": (torch.float16, 2),
@@ -101,14 +102,20 @@ class CacheDecision:
     reason: str
 
 
-def decide(options: FinetuneOptions, prefix: Prefix, images: int, views: int) -> CacheDecision:
+def decide(options: FinetuneOptions, prefix: Prefix, *, kept: int, uncached: int) -> CacheDecision:
     """Decide about the cache and check the disk.
+
+    Args:
+        options: The options.
+        prefix: The frozen prefix.
+        kept: Images, views counted, whose features the cache would hold.
+        uncached: Images that would pass through the prefix without it.
 
     Raises:
         UsageError: ``cache = on`` and there is no prefix or no room.
     """
     shape = prefix.shape()
-    size = images * views * int(np.prod(shape)) * _TYPES[options.cache_dtype][1]
+    size = kept * int(np.prod(shape)) * _TYPES[options.cache_dtype][1]
     room = _free_bytes(cache_folder()) - _SPARE_BYTES
     forced = options.cache == "on"
     if not prefix.stages:
@@ -127,10 +134,11 @@ def decide(options: FinetuneOptions, prefix: Prefix, images: int, views: int) ->
         return CacheDecision(False, size, f"the disk has room for {max(room, 0) / 1e9:.1f} GB")
     if forced:
         return CacheDecision(True, size, "asked for")
-    if options.epochs <= views or size > _KEPT_BYTES:
-        reason = f"{options.epochs} epochs do not pay for {views} views" if options.epochs <= views else "too large"
-        return CacheDecision(False, size, reason)
-    return CacheDecision(True, size, f"computed once instead of {options.epochs} times")
+    if size > _KEPT_BYTES:
+        return CacheDecision(False, size, "too large")
+    if kept * _WORTH_IT > uncached:
+        return CacheDecision(False, size, f"it would take {kept:,} images to save {uncached:,}")
+    return CacheDecision(True, size, f"{kept:,} images computed instead of {uncached:,}")
 
 
 class Features:

@@ -1,6 +1,5 @@
 """What a fine-tuning will do, worked out and checked before anything is trained."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,8 @@ from frbias.core.training.freezing import Freezing, freeze, freezing, has_batch_
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet, read_faces
 from frbias.core.training.split import Split, check_no_leak, split_by_subject
-from frbias.core.training.step import tail_embeddings
-
-_BACKWARD_COST = 3.0  # forward and backward together, in forward passes
+from frbias.core.training.validation import validation_rows
+from frbias.core.training.work import count_work, seconds_of
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,17 @@ def make_plan(
     sampler = Sampler(
         options.sampler, split.labels, ages, options.batch_size, options.per_subject, tuple(views), options.seed
     )
-    cache = decide(options, prefix, len(faces.table), len(views))
-    seconds = _estimate(backbone.model, prefix, ways.tail, options, sampler, cache, len(faces.table), len(views), world)
+    work = count_work(
+        options,
+        steps=sampler.steps,
+        images=len(faces.table),
+        train=len(split.train),
+        validation=len(validation_rows(split.validation)),
+        evaluation=0 if other is None else len(other.table),
+        views=len(views),
+    )
+    cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
+    seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
     return TrainingPlan(options, backbone, ways, faces, split, sampler, other, prefix, cache, views, seconds)
 
 
@@ -168,39 +175,3 @@ def _check_model(options: FinetuneOptions, backbone: LoadedBackbone, device: tor
 
 def _prefix_modules(model: Backbone, ways: Freezing) -> list[torch.nn.Module]:
     return [m for stage, modules in model.stages().items() if stage in ways.prefix for m in modules]
-
-
-@torch.no_grad()
-def _estimate(
-    model: Backbone,
-    prefix: Prefix,
-    tail: tuple[str, ...],
-    options: FinetuneOptions,
-    sampler: Sampler,
-    cache: CacheDecision,
-    images: int,
-    views: int,
-    world: World,
-) -> float:
-    """Seconds for everything, from the time that a few images take."""
-
-    def now() -> float:
-        if prefix.device.type == "cuda":
-            torch.cuda.synchronize(prefix.device)
-        return time.perf_counter()
-
-    faces = np.zeros((4, model.input_size, model.input_size, 3), np.uint8)
-    features = prefix(faces)
-    tail_embeddings(model, features, tail, options.amp)
-    spent: list[tuple[float, float]] = []
-    for _ in range(2):
-        start = now()
-        prefix(faces)
-        middle = now()
-        tail_embeddings(model, features, tail, options.amp)
-        spent.append(((middle - start) / len(faces), (now() - middle) / len(faces)))
-    per_prefix, per_tail = min(p for p, _ in spent), min(t for _, t in spent)
-    trained = sampler.steps * options.batch_size * options.epochs
-    validated = (images - len(sampler.labels)) * (options.epochs + 1)
-    once = images * views if cache.used else trained + validated
-    return float((once * per_prefix + (trained * _BACKWARD_COST + validated) * per_tail) / world.size)

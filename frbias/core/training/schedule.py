@@ -55,10 +55,10 @@ def parameter_groups(model: Backbone, loss: MarginLoss, options: FinetuneOptions
 
 
 def make_optimiser(groups: list[dict[str, Any]], options: FinetuneOptions) -> optim.Optimizer:
-    """SGD with momentum or AdamW over ``groups``."""
+    """SGD with momentum or AdamW over ``groups``; one pass over the memory of each parameter (``fused``)."""
     if options.optimiser == "adamw":
-        return optim.AdamW(groups, lr=options.lr)
-    return optim.SGD(groups, lr=options.lr, momentum=options.momentum)
+        return optim.AdamW(groups, lr=options.lr, fused=True)
+    return optim.SGD(groups, lr=options.lr, momentum=options.momentum, fused=True)
 
 
 def set_rate(optimiser: optim.Optimizer, factor: float) -> None:
