@@ -28,7 +28,8 @@ def command(
     ] = None,
     title: Annotated[str | None, typer.Option("--title", help="Title of the page.")] = None,
     at_fmr: Annotated[
-        float | None, typer.Option("--at-fmr", help="Target FMR of the headline; default: the one nearest 0.01.")
+        float | None,
+        typer.Option("--at-fmr", help="Target FMR of the headline; default: nearest 0.01 with enough errors."),
     ] = None,
 ) -> None:
     """Write a self-contained HTML report.

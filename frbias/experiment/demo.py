@@ -31,7 +31,7 @@ def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap
                 "ages": list(TRAIN_AGES),
                 "variants": 1,
             },
-            "test": {"backend": "mesh", "subjects": test_subjects, "ages": list(TEST_AGES), "variants": 1},
+            "test": {"backend": "mesh", "subjects": test_subjects, "ages": list(TEST_AGES), "variants": 2},
             "finetune": {"weights": "sface", "frozen": "1,2,3", "epochs": epochs},
             "evaluate": {
                 "groups": "0-12,13-19,20-39,40-59,60+",

@@ -73,7 +73,7 @@ def write_report(
         held_out: Whether the people were kept out of the training of the models; None: not known.
         origin: Sentence about synthetic images; default: what the evaluation, or the table and folder of ``people``, say.
         title: Title of the page.
-        target: Target FMR of the headline; default: nearest to 0.01 where GARBE is defined.
+        target: Target FMR of the headline; default: see :func:`~frbias.core.reporting.verdict.headline_index`.
         progress: Where to report.
 
     Returns:

@@ -6,6 +6,7 @@ from typing import Any
 from frbias.core.reporting.figures import nearest_target
 from frbias.core.reporting.tracing import resolve
 
+_RULE_OF_30 = 30
 BETTER, WORSE, UNCLEAR, NONE = "better", "worse", "no clear difference", "no interval"
 
 
@@ -33,11 +34,13 @@ def headline_index(document: dict[str, Any], target: float | None) -> int:
 
     Args:
         document: Document of either schema.
-        target: Wanted target FMR; None: the one nearest to 0.01 at which GARBE is defined (for both models), or the
-            nearest of all when it is defined at none.
+        target: Wanted target FMR; None: the one nearest to 0.01 at which GARBE is defined and at least 30 errors of
+            each kind were made (by both models); where there is none, at which GARBE is defined; or the nearest.
     """
     records = document["targets"]
-    usable = [r for r in records if target is not None or _decidable(r["garbe"])] or records
+    defined = [r for r in records if _decidable(r["garbe"])]
+    firm = [r for r in defined if _enough_errors(document, r["target"])]
+    usable = records if target is not None else firm or defined or records
     wanted = nearest_target({"targets": usable}, target)
     return next(i for i, record in enumerate(records) if record["target"] == wanted)
 
@@ -47,11 +50,20 @@ def _moved_caution(document: dict[str, Any], index: int, target: float | None) -
     nearest = nearest_target({"targets": document["targets"]}, target)
     if document["targets"][index]["target"] == nearest:
         return ""
-    return "At the target nearest to the usual one GARBE is undefined, so this is about the next one where it is not."
+    passed = next(record for record in document["targets"] if record["target"] == nearest)
+    cause = "there are too few errors" if _decidable(passed["garbe"]) else "GARBE is undefined"
+    return f"At the target nearest to the usual one {cause}, so this is about the next one that can tell more."
 
 
 def _decidable(garbe: Any) -> bool:
     return garbe["difference"] is not None if isinstance(garbe, dict) else garbe is not None
+
+
+def _enough_errors(document: dict[str, Any], target: float) -> bool:
+    """Whether every model makes at least 30 false matches and 30 false non-matches in all (rule of 30)."""
+    models = [document["baseline"], document["other"]] if is_comparison(document) else [document]
+    records = [next(r for r in model["targets"] if r["target"] == target) for model in models]
+    return all(min(r["false_matches"], r["false_non_matches"]) >= _RULE_OF_30 for r in records)
 
 
 def is_comparison(document: dict[str, Any]) -> bool:
@@ -64,7 +76,7 @@ def judge(document: dict[str, Any], *, target: float | None = None, held_out: bo
 
     Args:
         document: Document of either schema.
-        target: Headline target FMR; default: nearest to 0.01.
+        target: Headline target FMR; default: see :func:`headline_index`.
         held_out: Whether the people were kept out of training; None: not known.
     """
     index = headline_index(document, target)

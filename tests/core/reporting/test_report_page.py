@@ -16,6 +16,7 @@ from frbias.core.provenance import claim_folder
 from frbias.core.reporting import figures_comparison, figures_evaluation
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.tracing import MINUS, resolve
+from frbias.core.reporting.verdict import headline_index, judge
 from frbias.core.samples import make_table, write_samples
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.paired import Comparison, compare_embeddings
@@ -305,6 +306,23 @@ def test_the_headline_moves_to_where_garbe_is_defined(
     asked = write_report(tmp_path / "b.html", changed, target=0.01).read_text(encoding="utf-8")
     assert f'data-json="targets.{index}.garbe.other"' in asked
     assert "False matches by themselves are spread more evenly" in asked
+
+
+def test_the_headline_is_about_a_target_with_enough_errors(document: dict[str, Any]) -> None:
+    changed = json.loads(json.dumps(document))
+    assert [record["target"] for record in changed["targets"]] == [0.1, 0.01]
+    for record in changed["targets"]:
+        record["garbe"]["difference"] = -0.1
+    for model in ("baseline", "other"):
+        for record in changed[model]["targets"]:
+            record["false_matches"] = record["false_non_matches"] = 30
+    assert headline_index(changed, None) == 1
+    changed["other"]["targets"][1]["false_non_matches"] = 29
+    assert headline_index(changed, None) == 0
+    assert any("too few errors" in caution for caution in judge(changed).cautions)
+    changed["baseline"]["targets"][0]["false_matches"] = 29
+    assert headline_index(changed, None) == 1, "nowhere enough errors: the nearest that is defined"
+    assert headline_index(changed, 0.1) == 0
 
 
 def test_something_else_is_refused(tmp_path: Path) -> None:
