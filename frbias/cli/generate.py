@@ -40,6 +40,7 @@ _OPTIONS = {
         "jitter",
         "calibration",
         "calibrate_from",
+        "age_estimator",
         "precision",
         "compiled",
         "seed",
@@ -177,6 +178,10 @@ def command(
             "store it with the weights.",
             rich_help_panel=_EG3D,
         ),
+    ] = None,
+    age_estimator: Annotated[
+        str | None,
+        typer.Option("--age-estimator", help="dex: it estimates the ages of that set.", rich_help_panel=_EG3D),
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",

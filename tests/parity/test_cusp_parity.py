@@ -13,9 +13,10 @@ from frbias.core.errors import BadInputError
 from frbias.synth.cusp.blur import blur_index, make_bank
 from frbias.synth.cusp.editing import to_input, to_pixels
 from frbias.synth.cusp.evidence import mask_rule_of
-from frbias.synth.cusp.loading import classifier_of, load_cusp, network_of
+from frbias.synth.cusp.loading import load_cusp, network_of
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import gradient_map, kernel_taps, mask_is_zero, saturated_mask, smoothing_line
+from frbias.synth.dex import classifier_of
 
 
 class Case:

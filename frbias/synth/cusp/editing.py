@@ -13,7 +13,8 @@ from torch import Tensor
 
 from frbias.core.errors import UsageError
 from frbias.synth.cusp.network import CuspNetwork
-from frbias.synth.cusp.saliency import AgeClassifier, MaskRule, gradient_map, mask_is_zero, saturated_mask
+from frbias.synth.cusp.saliency import MaskRule, gradient_map, mask_is_zero, saturated_mask
+from frbias.synth.dex import AgeClassifier
 from frbias.synth.stylegan2 import Noise
 
 NoiseMode = Literal["const", "random", "none"]

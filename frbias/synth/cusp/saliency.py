@@ -4,77 +4,14 @@ import math
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from frbias.synth.cusp.blur import filter_separable
+from frbias.synth.dex import AgeClassifier
 
 MaskRule = Literal["as_released_head", "intended", "off"]
 MASK_RULES: tuple[MaskRule, ...] = ("as_released_head", "intended", "off")
-CLASSIFIER_SIDE = 224
-# Means of R, G, B that the original subtracts from B, G, R: a slip that its networks were trained with.
-_MEANS = (0.48501961, 0.45795686, 0.40760392)
-_GROUPS = (2, 2, 3, 3, 3)
 _TINY = 1e-15
-
-
-class GuidedReLU(torch.autograd.Function):
-    """ReLU that lets gradients back only where both input and gradient are positive (Springenberg et al. 2015)."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
-        """max(x, 0)."""
-        ctx.save_for_backward(x > 0)
-        return x.clamp_min(0)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-        """gradient where the input and the gradient are positive."""
-        (positive,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return gradient * positive * (gradient > 0)
-
-
-class AgeClassifier(nn.Module):
-    """VGG-16 with an output for every year (DEX, Rothe et al., IJCV 2018).
-
-    Args:
-        widths: Channels of the five groups of convolutions.
-        pooled: Height and width of the last feature map.
-        hidden: Units of ``fc6`` and ``fc7``.
-        outputs: Number of ages.
-        guided: Use :class:`GuidedReLU`.
-    """
-
-    def __init__(
-        self, widths: tuple[int, ...], pooled: int, hidden: int, outputs: int, *, guided: bool = False
-    ) -> None:
-        super().__init__()
-        self.guided = guided
-        previous = 3
-        for group, (width, count) in enumerate(zip(widths, _GROUPS, strict=True), start=1):
-            for index in range(1, count + 1):
-                self.add_module(f"conv{group}_{index}", nn.Conv2d(previous, width, 3, padding=1))
-                previous = width
-        self.fc6 = nn.Linear(previous * pooled * pooled, hidden)
-        self.fc7 = nn.Linear(hidden, hidden)
-        self.fc8_101 = nn.Linear(hidden, outputs)
-
-    def _relu(self, x: Tensor) -> Tensor:
-        return GuidedReLU.apply(x) if self.guided else F.relu(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (N, 3, R, R), RGB in -1..1, to logits (N, outputs)."""
-        x = x.flip(1)
-        if x.shape[-1] != CLASSIFIER_SIDE or x.shape[-2] != CLASSIFIER_SIDE:
-            x = F.interpolate(x, (CLASSIFIER_SIDE, CLASSIFIER_SIDE), mode="bilinear", align_corners=False)
-        x = (x + 1) * 127.5 - 255 * x.new_tensor(_MEANS).view(1, 3, 1, 1)
-        for group, count in enumerate(_GROUPS, start=1):
-            for index in range(1, count + 1):
-                x = self._relu(self.get_submodule(f"conv{group}_{index}")(x))
-            x = F.max_pool2d(x, 2, 2)
-        x = self._relu(self.fc6(x.flatten(1)))
-        logits: Tensor = self.fc8_101(self._relu(self.fc7(x)))
-        return logits
 
 
 def kernel_taps(size: int, rule: MaskRule) -> int:

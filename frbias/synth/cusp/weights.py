@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from frbias.core.assets.recognise import recognise
 from frbias.core.assets.store import resolve_weights
-from frbias.core.errors import AssetMissingError, BadInputError, UsageError
-from frbias.core.files import sha256_file
+from frbias.core.errors import AssetMissingError, UsageError
 from frbias.synth.cusp import trial
 from frbias.synth.cusp.labels import LS_BINS, RR_LABELS
-from frbias.synth.cusp.loading import LoadedCusp, classifier_of, load_cusp
-from frbias.synth.cusp.saliency import AgeClassifier, MaskRule, mask_is_zero
+from frbias.synth.cusp.loading import LoadedCusp, load_cusp
+from frbias.synth.cusp.saliency import MaskRule, mask_is_zero
+from frbias.synth.dex import AgeClassifier, load_dex
 
 DEFAULT_RULE: MaskRule = "as_released_head"
 NAMES = {"rr": "cusp", "ls": "cusp-ls"}
@@ -93,12 +92,8 @@ def _rule(loaded: LoadedCusp, wanted: str) -> tuple[MaskRule, str]:
 
 def _dex(rule: MaskRule) -> tuple[AgeClassifier, str]:
     try:
-        path = resolve_weights("dex", "age-classifier")
+        return load_dex()
     except AssetMissingError as error:
         raise AssetMissingError(
             f"The mask rule {rule!r} asks an age classifier. {error.message}", hint=error.hint
         ) from error
-    found = recognise(path)
-    if found.kind != "age-classifier" or found.tensors is None:
-        raise BadInputError(f"{path} is not the DEX age classifier, but {found.kind} {found.variant}.")
-    return classifier_of(found.tensors), sha256_file(path)

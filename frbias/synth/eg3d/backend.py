@@ -56,6 +56,7 @@ class Eg3dOptions:
         jitter: ``random`` (from the person's seed) or ``even``.
         calibration: ``auto`` (the one stored with the weights for this psi, if any), ``none``, or a file.
         calibrate_from: Image set with ``estimated_age``: fit a calibration on it and store it with the weights first.
+        age_estimator: ``dex``: it estimates the ages of ``calibrate_from``; empty: they are in the set.
         age_range: Ages that the scalar condition calls -1 and 1; not stored in snapshots.
         precision: Of the super-resolution: ``auto`` is fp16 on CUDA, fp32 on the CPU.
         compiled: Compile decoder and super-resolution on CUDA.
@@ -75,6 +76,7 @@ class Eg3dOptions:
     jitter: Literal["random", "even"] = "random"
     calibration: str = "auto"
     calibrate_from: str = ""
+    age_estimator: str = ""
     age_range: tuple[float, float] = (0.0, 75.0)
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     compiled: bool = False
@@ -99,6 +101,10 @@ class Eg3dOptions:
             raise UsageError("Give either --ages or --age-bins, not both.")
         if self.ages is not None and (not self.ages or len(set(self.ages)) != len(self.ages)):
             raise UsageError("Name every age once, and at least one.")
+        if self.age_estimator not in ("", "dex"):
+            raise UsageError(f"--age-estimator {self.age_estimator!r} is unknown; use dex.")
+        if self.age_estimator and not self.calibrate_from:
+            raise UsageError("--age-estimator goes with --calibrate-from SET.")
         if any(not 0 <= age <= 120 for age in self.ages or ()):
             raise UsageError("Ages are 0 to 120 years.")
         if len(self.age_range) != 2 or not self.age_range[0] < self.age_range[1]:
@@ -228,7 +234,7 @@ class Eg3dBackend:
     def describe(self) -> dict[str, Any]:
         """Options, generator version, weights, calibration, and what changes rounding: device kind and precision."""
         plain = asdict(self.options)
-        for name in ("calibration", "calibrate_from", "chunk", "precision", "weights"):
+        for name in ("calibration", "calibrate_from", "age_estimator", "chunk", "precision", "weights"):
             plain.pop(name)
         ages = self._ages()
         return {
@@ -321,7 +327,13 @@ class Eg3dBackend:
 
         if self.path is None:
             raise UsageError("The test model has no place to store a calibration; use --calibrate-from with weights.")
-        fitted = fit_from_table(read_samples(folder), self.options.psi, self.weights_sha256)
+        how: dict[str, Any] = {}
+        if self.options.age_estimator:
+            from frbias.synth.dex import DexEstimator, load_dex
+
+            classifier, digest = load_dex()
+            how = {"estimate": DexEstimator(classifier, self.device), "estimator": f"DEX {digest[:12]}"}
+        fitted = fit_from_table(read_samples(folder), self.options.psi, self.weights_sha256, **how)
         write_calibration(calibration_path(self.path, self.options.psi), fitted)
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadInputError
+from frbias.core.errors import BadImageError, BadInputError
 from frbias.core.files import read_json, write_json
+from frbias.core.images import read_image
 from frbias.core.samples import SampleTable
 
 if TYPE_CHECKING:
@@ -124,28 +125,54 @@ def calibrate(
     return fit_calibration(targets, estimates, psi=synthesizer.psi, estimator=estimator, weights_sha256=digest)
 
 
-def fit_from_table(table: SampleTable, psi: float, weights_sha256: str) -> Calibration:
-    """Fit the line on a generated image set to which an ``estimated_age`` column has been added.
+def fit_from_table(
+    table: SampleTable, psi: float, weights_sha256: str, *, estimate: AgeEstimator | None = None, estimator: str = ""
+) -> Calibration:
+    """Fit the line on a generated image set.
+
+    Args:
+        table: The set; with a column ``estimated_age`` unless there is an estimator.
+        psi: Truncation it has to be made with.
+        weights_sha256: Hash of the generator's weights.
+        estimate: The age estimator that looks at the images; None takes the column.
+        estimator: Its name.
 
     Raises:
-        BadInputError: The table lacks the column, or was made by another generator or with another truncation.
+        BadInputError: The table lacks a column, or was made by another generator or with another truncation.
     """
     frame = table.frame
-    missing = [name for name in ("estimated_age", "condition_age", "psi") if name not in frame.columns]
-    if missing:
+    wanted = ("condition_age", "psi") if estimate else ("condition_age", "psi", "estimated_age")
+    missing = [name for name in wanted if name not in frame.columns]
+    if missing == ["estimated_age"]:
         raise BadInputError(
-            f"{table.root} has no column {missing[0]!r}; generate it with --backend eg3d and add estimated_age."
+            f"{table.root} has no column 'estimated_age'; add one to its metadata.csv, or let DEX estimate: "
+            "--age-estimator dex."
         )
-    columns = {name: frame[name].astype(float).to_numpy() for name in ("estimated_age", "condition_age", "psi")}
+    if missing:
+        raise BadInputError(f"{table.root} has no column {missing[0]!r}; generate it with --backend eg3d.")
+    columns = {name: frame[name].astype(float).to_numpy() for name in wanted}
     if not np.allclose(columns["psi"], psi):
         raise BadInputError(f"{table.root} was not generated with psi {psi:g}; the calibration depends on it.")
+    if estimate:
+        columns["estimated_age"] = _estimated(table, estimate)
     return fit_calibration(
         columns["condition_age"].tolist(),
         columns["estimated_age"].tolist(),
         psi=psi,
-        estimator=f"estimated_age of {table.root.name}",
+        estimator=estimator or f"estimated_age of {table.root.name}",
         weights_sha256=weights_sha256,
     )
+
+
+def _estimated(table: SampleTable, estimate: AgeEstimator) -> npt.NDArray[np.float64]:
+    """Estimated ages of all images, NaN for those that cannot be read."""
+    ages = np.full(len(table), np.nan)
+    for row, path in enumerate(table.paths):
+        try:
+            ages[row] = estimate(read_image(path)[None])[0]
+        except BadImageError:
+            continue
+    return ages
 
 
 def calibration_path(weights: Path, psi: float) -> Path:

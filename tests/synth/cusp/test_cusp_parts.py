@@ -11,9 +11,11 @@ from frbias.synth.cusp.blur import bank_line, blur_index, filter_separable, make
 from frbias.synth.cusp.config import infer_config
 from frbias.synth.cusp.editing import CuspEditor
 from frbias.synth.cusp.labels import LS_BINS, THESIS_BINS, bin_of, target_of, thesis_targets, untrained
-from frbias.synth.cusp.loading import classifier_of, load_exactly, network_of
+from frbias.synth.cusp.loading import network_of
 from frbias.synth.cusp.saliency import kernel_taps, mask_is_zero, saturated_mask, smoothing_line
 from frbias.synth.cusp.trial import random_classifier, released_config, tiny_network
+from frbias.synth.dex import classifier_of
+from frbias.synth.exact_loading import load_exactly
 
 
 def test_bins_cover_every_age_once() -> None:

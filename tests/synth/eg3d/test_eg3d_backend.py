@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -296,6 +297,35 @@ def test_a_calibration_is_fitted_stored_with_the_weights_and_used(tmp_path: Path
     generate(later, tmp_path / "new")
     with pytest.raises(BadInputError, match="estimated_age"):
         Eg3dBackend(Eg3dOptions(**options, calibrate_from=str(tmp_path / "new")), "cpu")  # type: ignore[arg-type]
+
+
+def test_dex_estimates_the_ages_of_a_set(tmp_path: Path, fixtures_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Estimator:
+        """Ages by the order of the images; one cannot be estimated."""
+
+        def __init__(self, classifier: object, device: object) -> None:
+            self.ages = iter([20.0, 40.0, float("nan"), 40.0])
+
+        def __call__(self, faces: np.ndarray) -> np.ndarray:
+            assert faces.shape[0] == 1
+            assert faces.dtype == np.uint8
+            return np.array([next(self.ages)])
+
+    monkeypatch.setattr("frbias.synth.dex.load_dex", lambda: (None, "ab" * 32))
+    monkeypatch.setattr("frbias.synth.dex.DexEstimator", Estimator)
+    weights = tmp_path / "age.pkl"
+    weights.write_bytes(next((fixtures_dir / "eg3d").glob("*/*.pkl")).read_bytes())
+    options: dict[str, Any] = {"weights": str(weights), "subjects": 2, "ages": (20.0, 60.0)}
+    generate(Eg3dBackend(Eg3dOptions(**options), "cpu"), tmp_path / "raw")
+    chosen = Eg3dBackend(Eg3dOptions(**options, calibrate_from=str(tmp_path / "raw"), age_estimator="dex"), "cpu")
+    fitted = chosen.calibration
+    assert fitted is not None
+    assert (fitted.slope, fitted.intercept, fitted.images) == (pytest.approx(0.5), pytest.approx(10), 3)
+    assert fitted.estimator == "DEX abababababab"
+    with pytest.raises(UsageError, match="calibrate-from"):
+        Eg3dOptions(age_estimator="dex").check()
+    with pytest.raises(UsageError, match="unknown"):
+        Eg3dOptions(age_estimator="other", calibrate_from="x").check()
 
 
 def test_weights_that_are_something_else_are_refused(tmp_path: Path) -> None:
