@@ -111,9 +111,9 @@ class FullyConnected(nn.Module):
         self.activate = activate
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) -> (..., outputs)."""
-        bias = None if self.bias is None else self.bias * self.bias_gain
-        x = F.linear(x, self.weight * self.weight_gain, bias)
+        """(..., inputs) -> (..., outputs), dtype of ``x``."""
+        bias = None if self.bias is None else self.bias.to(x.dtype) * self.bias_gain
+        x = F.linear(x, self.weight.to(x.dtype) * self.weight_gain, bias)
         return F.leaky_relu(x, LEAKY_SLOPE) * ACTIVATION_GAIN if self.activate else x
 
 
@@ -139,15 +139,19 @@ class Mapping(nn.Module):
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) and conditions (N, c_dim) to styles (N, w_dim); float32."""
-        x = normalize_features(z)
+        """Latents (N, z_dim) and conditions (N, c_dim) to styles (N, w_dim).
+
+        Computed in double precision, which costs next to nothing here, so that styles are the same on every device
+        but for the last bit of a float32.
+        """
+        x = normalize_features(z.double())
         if self.embed is not None:
             if c is None:
                 raise ValueError("this mapping network needs a condition")
-            x = torch.cat([x, normalize_features(self.embed(c))], dim=1)
+            x = torch.cat([x, normalize_features(self.embed(c.double()))], dim=1)
         for i in range(self.layers):
             x = self.get_submodule(f"fc{i}")(x)
-        return x
+        return x.to(self.w_avg.dtype)
 
 
 def truncate(ws: Tensor, average: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
