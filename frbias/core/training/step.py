@@ -45,6 +45,8 @@ class TrainStep(nn.Module):
 
 def tail_embeddings(model: Backbone, features: torch.Tensor, tail: tuple[str, ...], amp: str) -> torch.Tensor:
     """Embeddings (n, D) in float32 from prefix features; the head is never computed in 16 bits."""
+    if features.ndim == 4:
+        features = features.contiguous(memory_format=torch.channels_last)
     body = tuple(stage for stage in tail if stage != "head")
     if body:
         with torch.autocast(features.device.type, _AMP.get(amp, torch.bfloat16), enabled=amp != "off"):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from frbias.core.backbones.loading import build
@@ -89,3 +90,24 @@ def test_decay_spares_norms_slopes_and_biases() -> None:
     assert rates["4"] == pytest.approx(0.0025)
     assert rates["stem"] == pytest.approx(0.01 * 0.5**5 / 2)
     assert rates["centres"] == pytest.approx(0.05)
+
+
+def test_the_fused_optimiser_is_the_plain_one_whatever_the_layout() -> None:
+    def trained(fused: bool, layout: torch.memory_format) -> torch.Tensor:
+        torch.manual_seed(3)
+        model = torch.nn.Conv2d(5, 6, 3).to(memory_format=layout)
+        x = torch.randn(4, 5, 9, 9).contiguous(memory_format=layout)
+        options = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}
+        if fused:
+            groups = [{"params": [*model.parameters()], "peak": 0.05, "weight_decay": 0.01, "stage": "4"}]
+            optimiser = make_optimiser(groups, FinetuneOptions(lr=0.05, momentum=0.9))
+        else:
+            optimiser = torch.optim.SGD(model.parameters(), **options, foreach=False)
+        for _ in range(4):
+            optimiser.zero_grad()
+            model(x).square().sum().backward()
+            optimiser.step()
+        return model.weight.detach()
+
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.testing.assert_close(trained(True, layout), trained(False, layout), rtol=1e-6, atol=1e-7)
