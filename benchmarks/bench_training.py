@@ -1,6 +1,6 @@
 """A fine-tuning step with stem, 1, 2, 3 frozen: the thesis way beside the cached frozen prefix, in one run.
 
-    python benchmarks/bench_training.py [--backbone iresnet50] [--batch 25] [--threads 2] [--repeats 4] [--rounds 3]
+    python benchmarks/bench_training.py [--backbone iresnet50] [--batch 25] [--threads 2] [--repeats 7] [--rounds 3]
 
 *thesis way*: gradients of the frozen stages switched off, the network in training mode, every image through all of it
 in every step, torch's plain SGD.
@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--backbone", default="iresnet50")
     parser.add_argument("--batch", type=int, default=25)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
     given = parser.parse_args()
