@@ -232,7 +232,10 @@ def parquet_with(path: Path, vectors: list[Any], kind: pa.DataType) -> Path:
     [pa.list_(pa.float64()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 2), pa.list_(pa.int32())],
     ids=str,
 )
-def test_vectors_in_lists_of_any_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+def test_vectors_in_lists_of_any_kind_are_read(
+    tmp_path: Path, kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frbias.core.embeddings._ROWS", 2)  # more than one batch
     read = read_embeddings(parquet_with(tmp_path / "e.parquet", [[1, 2], [3, 4], [5, 6]], kind))
     assert read.matrix.dtype == np.float32
     assert read.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
@@ -249,6 +252,9 @@ def test_vectors_in_lists_of_any_kind_are_read(tmp_path: Path, kind: pa.DataType
         ([1.0, 2.0], pa.float32()),
     ],
 )
-def test_what_is_no_matrix_is_refused(tmp_path: Path, vectors: list[Any], kind: pa.DataType) -> None:
+def test_what_is_no_matrix_is_refused(
+    tmp_path: Path, vectors: list[Any], kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frbias.core.embeddings._ROWS", 2)
     with pytest.raises(BadInputError, match="vectors of one length"):
         read_embeddings(parquet_with(tmp_path / "e.parquet", vectors, kind))

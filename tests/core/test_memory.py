@@ -28,3 +28,14 @@ def page_faults(how: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
 def test_memory_is_used_again_without_page_faults() -> None:
     assert page_faults("keep") * 10 < page_faults("plain")
+
+
+def test_the_program_keeps_freed_memory_before_anything_is_imported() -> None:
+    program = (
+        "import sys, frbias.core.memory as memory\n"
+        "seen = []\n"
+        "memory.keep_freed_memory = lambda: seen.append('frbias.cli.app' in sys.modules)\n"
+        "import frbias.__main__\n"
+        "assert seen == [False], seen\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
