@@ -13,9 +13,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from frbias.core.backbones.registry import load_backbone
 from frbias.core.faces.align import align_arcface
 from frbias.core.faces.detect import YuNet
+from frbias.core.recognisers.loading import load_backbone
 from frbias.synth.mesh.drawing import SUPERSAMPLING
 from frbias.synth.mesh.faces import RenderedFace, Sitter
 from frbias.synth.mesh.head_data import load_head

@@ -9,7 +9,7 @@ from frbias.cli import console
 from frbias.cli.options import Force, Out, Workers
 
 if TYPE_CHECKING:
-    from frbias.core.samples import SampleTable
+    from frbias.core.data.samples import SampleTable
 
 
 def command(
@@ -46,7 +46,7 @@ def command(
 
     Images without a usable face are skipped, counted and listed in rejected.csv.
     """
-    from frbias.core.faces.alignment import AlignOptions, align
+    from frbias.core.stages.align import AlignOptions, align
 
     options = AlignOptions(template=template, size=size, detector=detector, faces=faces, max_residual=max_residual)
     table, refused = _images(data)
@@ -78,10 +78,10 @@ def command(
 
 
 def _images(data: str) -> "tuple[SampleTable, list[tuple[str, str]]]":
-    from frbias.core.assets.store import resolve_with_rejected
-    from frbias.core.datasets.loading import load_photographs
-    from frbias.core.errors import BadInputError
-    from frbias.core.samples import METADATA_NAME
+    from frbias.core.data.datasets.loading import load_photographs
+    from frbias.core.data.datasets.resolving import resolve_with_rejected
+    from frbias.core.data.samples import METADATA_NAME
+    from frbias.core.foundation.errors import BadInputError
 
     path = Path(data).expanduser()
     try:

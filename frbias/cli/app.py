@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from frbias import __version__
 from frbias.cli import console
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 
 class Entry(NamedTuple):

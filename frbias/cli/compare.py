@@ -57,7 +57,7 @@ def command(
 
     Every recogniser is judged at its own threshold for the target FMR, and at the baseline's threshold.
     """
-    from frbias.core.errors import UsageError
+    from frbias.core.foundation.errors import UsageError
 
     if len(models) < 2:
         raise UsageError("Give two or more embeddings files, or two or more recognisers with --data.")
@@ -79,10 +79,10 @@ def command(
 
 def _run(given: dict[str, Any]) -> list[dict[str, Any]] | None:
     """One document per model beside the baseline, from --out when finished there; None on ranks that do not report."""
-    from frbias.core.devices import process_group, world_from_environment
-    from frbias.core.evaluation_stage import COMPARISON_NAME, write_outcome
-    from frbias.core.files import read_json
-    from frbias.core.provenance import claim_together
+    from frbias.core.foundation.devices import process_group, world_from_environment
+    from frbias.core.foundation.files import read_json
+    from frbias.core.foundation.provenance import claim_together
+    from frbias.core.stages.evaluate import COMPARISON_NAME, write_outcome
 
     world, out, count = world_from_environment(), given["out"], len(given["models"]) - 1
     if out is None and given["data"] is not None:
@@ -109,9 +109,9 @@ def _run(given: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def _inputs(given: dict[str, Any]) -> dict[str, Any]:
-    from frbias.core.embeddings import FILE_NAME
-    from frbias.core.errors import BadInputError
-    from frbias.core.files import sha256_file
+    from frbias.core.data.embeddings import FILE_NAME
+    from frbias.core.foundation.errors import BadInputError
+    from frbias.core.foundation.files import sha256_file
 
     if given["data"] is not None:
         return {"data": given["data"], "models": list(given["models"])}
@@ -125,7 +125,7 @@ def _inputs(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcomes(given: dict[str, Any], world: Any) -> list[Any]:
-    from frbias.core.evaluation_stage import compare_sets, embed_data
+    from frbias.core.stages.evaluate import compare_sets, embed_data
 
     progress = console.ConsoleProgress()
     selection = selection_of(given)

@@ -21,10 +21,10 @@ def command(
     force: Force = False,
 ) -> None:
     """Turn aligned faces into embeddings (one Parquet file)."""
-    from frbias.core.assets.store import resolve_data
-    from frbias.core.backbones.registry import load_backbone
-    from frbias.core.devices import choose_device
-    from frbias.core.embedding import embed
+    from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.foundation.devices import choose_device
+    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.stages.embed import embed
 
     choose_device(device)
     table = resolve_data(data)

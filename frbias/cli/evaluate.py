@@ -9,7 +9,7 @@ from frbias.cli import console
 from frbias.cli.options import BatchSize, Device, Force, Seed
 
 if TYPE_CHECKING:
-    from frbias.core.evaluation_stage import Selection
+    from frbias.core.stages.evaluate import Selection
     from frbias.core.verification.paired import Comparison
     from frbias.core.verification.results import Evaluation
 
@@ -137,7 +137,7 @@ def command(
 
     One threshold for all groups is set at each target FMR. Give --scores, --embeddings, or --data with --weights.
     """
-    from frbias.core.errors import GateError
+    from frbias.core.foundation.errors import GateError
     from frbias.core.verification.gates import failures, parse_gate
 
     gates = [parse_gate(text) for text in fail_if or []]
@@ -154,7 +154,7 @@ def command(
 def selection_of(given: dict[str, Any]) -> "Selection":
     """The options that say what to measure, shared with ``frbias compare``."""
     from frbias.cli.options import numbers
-    from frbias.core.evaluation_stage import Selection
+    from frbias.core.stages.evaluate import Selection
 
     return Selection(
         groups=given["groups"],
@@ -171,7 +171,7 @@ def selection_of(given: dict[str, Any]) -> "Selection":
 
 
 def _sources(given: dict[str, Any]) -> str:
-    from frbias.core.errors import UsageError
+    from frbias.core.foundation.errors import UsageError
 
     chosen = [name for name in ("scores", "embeddings", "data") if given[name] is not None]
     if len(chosen) != 1:
@@ -183,10 +183,10 @@ def _sources(given: dict[str, Any]) -> str:
 
 def _run(kind: str, given: dict[str, Any]) -> dict[str, Any] | None:
     """The document, from --out when the same work is finished there; None on ranks that do not report."""
-    from frbias.core.devices import process_group, world_from_environment
-    from frbias.core.evaluation_stage import COMPARISON_NAME, EVALUATION_NAME
-    from frbias.core.files import read_json
-    from frbias.core.provenance import claim_together
+    from frbias.core.foundation.devices import process_group, world_from_environment
+    from frbias.core.foundation.files import read_json
+    from frbias.core.foundation.provenance import claim_together
+    from frbias.core.stages.evaluate import COMPARISON_NAME, EVALUATION_NAME
 
     world, selection, out = world_from_environment(), selection_of(given), given["out"]
     if out is None and kind == "data":
@@ -218,7 +218,7 @@ def _run(kind: str, given: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _write(folder: Path, outcome: "Evaluation | Comparison", given: dict[str, Any]) -> dict[str, Any]:
-    from frbias.core.evaluation_stage import write_outcome
+    from frbias.core.stages.evaluate import write_outcome
 
     return write_outcome(
         folder, outcome, figures=given["figures"], scores=given["save_scores"], announce=console.detail
@@ -226,9 +226,9 @@ def _write(folder: Path, outcome: "Evaluation | Comparison", given: dict[str, An
 
 
 def _inputs(kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    from frbias.core.embeddings import FILE_NAME
-    from frbias.core.errors import BadInputError
-    from frbias.core.files import sha256_file
+    from frbias.core.data.embeddings import FILE_NAME
+    from frbias.core.foundation.errors import BadInputError
+    from frbias.core.foundation.files import sha256_file
 
     def hashed(path: Path) -> str:
         file = path / FILE_NAME if path.is_dir() else path
@@ -244,9 +244,9 @@ def _inputs(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def _inputs_of_data(given: dict[str, Any]) -> dict[str, Any]:
     """Hashes of images and weights; raises before anything is written when either is not installed."""
-    from frbias.core.assets.store import resolve_data
-    from frbias.core.backbones.registry import load_backbone
-    from frbias.core.faces.alignment import hash_of_images
+    from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.stages.align import hash_of_images
 
     names = {"weights": given["weights"], "baseline": given["baseline"]}
     images = hash_of_images(resolve_data(given["data"]))
@@ -254,10 +254,10 @@ def _inputs_of_data(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _measure(kind: str, given: dict[str, Any], selection: "Selection", world: Any) -> "Evaluation | Comparison":
-    from frbias.core.evaluation_stage import compare_sets, embed_data, evaluate_scores, evaluate_set
+    from frbias.core.stages.evaluate import compare_sets, embed_data, evaluate_scores, evaluate_set
 
     if kind == "scores":
-        from frbias.core.verification.scorefiles import read_scores
+        from frbias.core.verification.scores.scorefiles import read_scores
 
         return evaluate_scores(read_scores(given["scores"]), selection)
     progress = console.ConsoleProgress()
@@ -283,7 +283,7 @@ def _measure(kind: str, given: dict[str, Any], selection: "Selection", world: An
 
 def read_named(path: Path) -> tuple[Any, str]:
     """Embeddings and the name to show: the recogniser's, or the file's."""
-    from frbias.core.embeddings import read_embeddings
+    from frbias.core.data.embeddings import read_embeddings
 
     found = read_embeddings(path)
     return found, str(found.provenance.get("name") or Path(path).stem)
@@ -293,8 +293,8 @@ def product_on(device: str) -> Any:
     """A tile product on CUDA when asked for by name, else None (the CPU's, also for ``auto``)."""
     if not device.startswith("cuda"):
         return None
-    from frbias.core.devices import choose_device
-    from frbias.core.verification.accelerator import device_product
+    from frbias.core.foundation.devices import choose_device
+    from frbias.core.stages.accelerator import device_product
 
     return device_product(str(choose_device(device)))
 

@@ -45,7 +45,7 @@ def command(
     page = out or found.parent / "report.html"
     table = None
     if people is not None:
-        from frbias.core.assets.store import resolve_data
+        from frbias.core.data.datasets.resolving import resolve_data
 
         table = resolve_data(people)
     write_report(

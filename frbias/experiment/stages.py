@@ -17,25 +17,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from frbias.core.assets.store import resolve_data
-from frbias.core.backbones.registry import load_backbone
-from frbias.core.embedding import embed
-from frbias.core.embeddings import FILE_NAME, Embeddings, read_embeddings
-from frbias.core.errors import AssetMissingError, BadInputError
-from frbias.core.evaluation_stage import COMPARISON_NAME, Selection, compare_sets, write_outcome
-from frbias.core.faces.alignment import STAGE as ALIGN_STAGE
-from frbias.core.faces.alignment import AlignOptions, align
-from frbias.core.files import read_json, write_json
-from frbias.core.progress import SILENT, Progress
-from frbias.core.provenance import claim_folder, read_provenance
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.data.embeddings import FILE_NAME, Embeddings, read_embeddings
+from frbias.core.data.samples import SampleTable, read_samples
+from frbias.core.foundation.errors import AssetMissingError, BadInputError
+from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.provenance import claim_folder, read_provenance
+from frbias.core.recognisers.loading import load_backbone
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.verdict import Verdict, judge
-from frbias.core.samples import SampleTable, read_samples
-from frbias.core.training import FinetuneResult, finetune
+from frbias.core.stages.align import STAGE as ALIGN_STAGE
+from frbias.core.stages.align import AlignOptions, align
+from frbias.core.stages.embed import embed
+from frbias.core.stages.evaluate import COMPARISON_NAME, Selection, compare_sets, write_outcome
+from frbias.core.stages.finetune import FinetuneResult, finetune
 from frbias.core.training.options import options_from
 from frbias.experiment.plan import ExperimentPlan, SetPlan
+from frbias.synth.backends import make_backend
 from frbias.synth.generation import generate
-from frbias.synth.registry import make_backend
 
 DEFAULT_WEIGHTS = "sface"
 Document = dict[str, Any]

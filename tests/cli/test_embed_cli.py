@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frbias.core.embeddings import read_embeddings
+from frbias.core.data.embeddings import read_embeddings
 
 Call = Callable[..., tuple[int, str, str]]
 

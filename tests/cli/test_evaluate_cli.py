@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from frbias.cli.app import main
-from frbias.core.embeddings import Embeddings, write_embeddings
-from frbias.core.files import read_json
+from frbias.core.data.embeddings import Embeddings, write_embeddings
+from frbias.core.foundation.files import read_json
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -156,7 +156,7 @@ def test_a_folder_of_results_and_finished_work_is_used_again(
     assert table["false_matches"].tolist() == [g["false_matches"] for t in document["targets"] for g in t["groups"]]
     assert (out / "figures" / "det.png").is_file()
     written = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    monkeypatch.setattr("frbias.core.evaluation_stage.evaluate_set", None)  # must not be called again
+    monkeypatch.setattr("frbias.core.stages.evaluate.evaluate_set", None)  # must not be called again
     code, second, _ = run(capsys, *wanted)
     assert (code, second) == (0, first)
     monkeypatch.undo()
@@ -236,9 +236,9 @@ def test_images_and_a_recogniser(
     import torch
     from torch import nn
 
-    from frbias.core.backbones.registry import LoadedBackbone
-    from frbias.core.images import write_png
-    from frbias.core.samples import make_table, write_samples
+    from frbias.core.data.images import write_png
+    from frbias.core.data.samples import make_table, write_samples
+    from frbias.core.recognisers.loading import LoadedBackbone
 
     class Small(nn.Module):
         input_size, embedding_dim = 112, 12
@@ -250,7 +250,7 @@ def test_images_and_a_recogniser(
             return nn.functional.adaptive_avg_pool2d(x, 2).flatten(1) - 0.5
 
     monkeypatch.setattr(
-        "frbias.core.backbones.registry.load_backbone",
+        "frbias.core.recognisers.loading.load_backbone",
         lambda spec, *, device="cpu": LoadedBackbone(
             model=Small(), name=spec, weights_sha256="0", description={"spec": spec}
         ),

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.samples import read_samples
+from frbias.core.data.samples import read_samples
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.synth.backend import Made, Task, WorkUnit
 from frbias.synth.generation import generate
 

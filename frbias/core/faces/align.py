@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 
 Points = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]

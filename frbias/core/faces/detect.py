@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
-from frbias.core.errors import AssetMissingError, UsageError
-from frbias.core.files import sha256_file
+from frbias.core.foundation.errors import AssetMissingError, UsageError
+from frbias.core.foundation.files import sha256_file
 
 Image = npt.NDArray[np.uint8]
 DETECTORS = "yunet, points or insightface:<pack>"

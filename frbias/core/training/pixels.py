@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadImageError, BadInputError
-from frbias.core.images import read_image
-from frbias.core.progress import SILENT, Progress
-from frbias.core.samples import SampleTable
+from frbias.core.data.images import read_image
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.progress import SILENT, Progress
 
 _IN_MEMORY = 4 * 1024**3
 _SIZE = 112

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from frbias.core.backbones.base import Backbone, parameter_count
-from frbias.core.backbones.registry import LoadedBackbone
-from frbias.core.devices import World
-from frbias.core.errors import UsageError
-from frbias.core.progress import SILENT, Progress
-from frbias.core.samples import SampleTable
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.loading import LoadedBackbone
+from frbias.core.recognisers.trainable.base import Backbone, parameter_count
 from frbias.core.training.augment import view_numbers
 from frbias.core.training.batches import Sampler
 from frbias.core.training.cache import CacheDecision, Prefix, decide, prefix_dtype

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 _PATTERN = re.compile(
     r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+)\s*"

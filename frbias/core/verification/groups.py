@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 Codes = npt.NDArray[np.int64]
 

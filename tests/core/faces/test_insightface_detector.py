@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from frbias.core.errors import AssetMissingError, UsageError
-from frbias.core.faces.alignment import AlignOptions
 from frbias.core.faces.detect import describe_detector, load_detector
+from frbias.core.foundation.errors import AssetMissingError, UsageError
+from frbias.core.stages.align import AlignOptions
 
 STRIDES, SIDE = (8, 16, 32), 640
 ANCHOR = (10, 6)  # row, column of the stride 32 map

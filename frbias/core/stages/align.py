@@ -1,0 +1,248 @@
+"""The alignment stage: an image set or a folder of photographs becomes a set of crops on a template."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.data.images import read_image
+from frbias.core.data.imagesets import ImageSetResult, produce
+from frbias.core.data.samples import POINT_COLUMNS, SampleTable
+from frbias.core.data.units import Column, Made, Task, WorkUnit
+from frbias.core.faces.align import (
+    TEMPLATES,
+    AlignedFace,
+    DegenerateFaceError,
+    align_arcface,
+    align_ffhq,
+    arcface_template,
+)
+from frbias.core.faces.detect import choose_face, describe_detector, load_detector
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
+from frbias.core.foundation.files import sha256_file, sha256_json
+from frbias.core.foundation.progress import SILENT, Progress
+
+STAGE = "align"
+FACE_RULES = ("largest", "central", "reject")
+_UNIT_IMAGES = 8
+_DERIVED = ("detector_score", "source_file", *POINT_COLUMNS)
+
+
+@dataclass(frozen=True)
+class AlignOptions:
+    """How faces are found and cropped.
+
+    Attributes:
+        template: ``arcface`` or ``ffhq``.
+        size: Side of the crop, pixels; 0 means 112 for ArcFace and 256 for FFHQ.
+        detector: ``yunet``, ``insightface:<pack>``, or ``points`` (the columns x1..y5 of the table).
+        faces: Which face of several: ``largest``, ``central``, or ``reject`` the image.
+        max_residual: Largest root mean square distance of the points from the ArcFace template, as a fraction of
+            the crop's side; beyond it the points cannot be those of a face. 0 accepts all.
+    """
+
+    template: str = "arcface"
+    size: int = 0
+    detector: str = "yunet"
+    faces: str = "largest"
+    max_residual: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.template not in TEMPLATES:
+            raise UsageError(f"--template {self.template!r} is unknown; use {' or '.join(TEMPLATES)}.")
+        if self.faces not in FACE_RULES:
+            raise UsageError(f"--faces {self.faces!r} is unknown; use {', '.join(FACE_RULES)}.")
+        if self.template == "arcface":
+            arcface_template(self.side)
+        elif not 16 <= self.side <= 4096:
+            raise UsageError(f"--size {self.size} is out of range; use 16 to 4096 pixels.")
+        if not 0 <= self.max_residual <= 1:
+            raise UsageError(f"--max-residual {self.max_residual:g} is a fraction of the crop; use 0 to 1.")
+
+    @property
+    def side(self) -> int:
+        """Side of the crop in pixels."""
+        return self.size or {"arcface": 112, "ffhq": 256}[self.template]
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON values, resolved."""
+        return {
+            "template": self.template,
+            "size": self.side,
+            "detector": describe_detector(self.detector),
+            "faces": self.faces,
+            "max_residual": self.max_residual,
+        }
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    points: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class AlignProducer:
+    """Plans and makes the crops; see :class:`frbias.core.data.units.Producer`.
+
+    Attributes:
+        table: The images to align.
+        options: How.
+    """
+
+    table: SampleTable
+    options: AlignOptions
+    parallel: Literal["processes", "batches"] = "processes"
+
+    def describe(self) -> dict[str, Any]:
+        """Options with the detector's hash."""
+        return self.options.to_json()
+
+    def plan(self) -> list[WorkUnit]:
+        """Units of a few images each, in the order of the table."""
+        names = crop_names([str(name) for name in self.table.frame["file_name"]])
+        keep = [c for c in self.table.frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
+        rows = self.table.frame[keep].to_dict("records")
+        tasks, sources = [], []
+        for index, (path, subject, age) in enumerate(
+            zip(self.table.paths, self.table.subjects, self.table.ages, strict=True)
+        ):
+            columns = {str(k): _plain(v) for k, v in rows[index].items()}
+            columns["source_file"] = str(self.table.frame["file_name"].iloc[index])
+            tasks.append(Task(names[index], subject, float(age), columns))
+            points = self.table.points(index) if self.options.detector == "points" else None
+            sources.append(_Source(path, points))
+        steps = range(0, len(tasks), _UNIT_IMAGES)
+        return [
+            WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
+            for s in steps
+        ]
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        """Align the images of each unit."""
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            for unit in units:
+                yield [self._align(source) for source in unit.payload]
+        finally:
+            cv2.setNumThreads(threads)
+
+    def _align(self, source: _Source) -> Made:
+        try:
+            image = read_image(source.path)
+            points, score = self._points(image, source)
+            face = self._crop(image, points)
+        except (BadImageError, DegenerateFaceError, _NoFaceError) as error:
+            return Made(None, reason=str(error).removeprefix(f"{source.path} ").rstrip("."))
+        limit = self.options.max_residual * self.options.side
+        if limit and face.residual > limit:
+            return Made(None, reason=f"the face points do not look like a face ({face.residual:.1f} pixels off)")
+        places = zip(POINT_COLUMNS, (round(float(v), 3) for v in face.points.ravel()), strict=True)
+        columns: Mapping[str, Column] = {"detector_score": score, **dict(places)}
+        return Made(face.image, columns)
+
+    def _points(self, image: npt.NDArray[np.uint8], source: _Source) -> tuple[npt.NDArray[np.float64], float | None]:
+        if self.options.detector == "points":
+            if source.points is None:
+                raise _NoFaceError("the table has no face points for it")
+            return source.points, None
+        faces = load_detector(self.options.detector).detect(image)
+        face = choose_face(faces, self.options.faces, image.shape)
+        if face is None:
+            raise _NoFaceError(f"{len(faces)} faces found" if faces else "no face found")
+        return face.points, round(face.score, 6)
+
+    def _crop(self, image: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> AlignedFace:
+        cut = align_arcface if self.options.template == "arcface" else align_ffhq
+        return cut(image, points, self.options.side)
+
+
+class _NoFaceError(BadInputError):
+    """No face to crop."""
+
+
+def align(
+    table: SampleTable,
+    out: Path,
+    *,
+    options: AlignOptions | None = None,
+    refused: Sequence[tuple[str, str]] = (),
+    workers: int = 0,
+    force: bool = False,
+    world: World | None = None,
+    progress: Progress = SILENT,
+) -> ImageSetResult:
+    """Align every image of ``table`` into the image set ``out``.
+
+    Images without a usable face are counted and listed in ``rejected.csv``.
+
+    Args:
+        table: Images; ``subject`` and ``age`` are carried over, ``source_file`` names the original.
+        out: Output folder.
+        options: How; default: YuNet and the 112 x 112 ArcFace crop.
+        refused: Files (with reasons) that did not make it into the table; listed first in ``rejected.csv``.
+        workers: Worker processes; 0 means one per core.
+        force: Replace an earlier result in ``out``.
+        world: Place among torchrun's processes.
+        progress: Where to report.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        BadInputError: The table is empty, or no face was found in any image.
+        AssetMissingError: The detector is not on this machine.
+    """
+    producer = AlignProducer(table, options or AlignOptions())
+    return produce(
+        producer,
+        out,
+        stage=STAGE,
+        label="aligning",
+        inputs=hash_of_images(table),
+        rejected=refused,
+        workers=workers,
+        force=force,
+        world=world,
+        progress=progress,
+    )
+
+
+def hash_of_images(table: SampleTable) -> dict[str, str]:
+    """Hashes of an image set: of its table, and of the contents of its files in row order."""
+    with ThreadPoolExecutor() as pool:
+        files = list(pool.map(_file_hash, table.paths))
+    return {"table": table.content_hash(), "files": sha256_json(files)}
+
+
+def _file_hash(path: Path) -> str:
+    return sha256_file(path) if path.is_file() else "missing"
+
+
+def crop_names(names: Sequence[str]) -> list[str]:
+    """PNG names for source names, kept unique (also without regard to case) when only the suffix differs."""
+    stems = [Path(name).with_suffix("").as_posix() for name in names]
+    uses = Counter(stem.lower() for stem in stems)
+    taken: set[str] = set()
+    result = []
+    for stem, name in zip(stems, names, strict=True):
+        base = stem if uses[stem.lower()] == 1 else f"{stem}_{Path(name).suffix.lstrip('.').lower()}"
+        unique, count = base, 1
+        while unique.lower() in taken:
+            count += 1
+            unique = f"{base}_{count}"
+        taken.add(unique.lower())
+        result.append(unique + ".png")
+    return result
+
+
+def _plain(value: Any) -> Column:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and np.isnan(value) else value
