@@ -118,7 +118,11 @@ def command(
     drop_duplicates: DropDuplicates = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option("--fail-if", help="Exit with 4 when this holds: 'garbe@1e-2 > 0.3'.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "--fail-if",
+            help="Exit with 4 when this holds: 'garbe@1e-2 > 0.3'; 'verdict == levelling_down'.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     out: OutFolder = None,
     figures: Figures = True,
@@ -138,15 +142,15 @@ def command(
     One threshold for all groups is set at each target FMR. Give --scores, --embeddings, or --data with --weights.
     """
     from frbias.core.foundation.errors import GateError
-    from frbias.core.verification.gates import failures, parse_gate
+    from frbias.core.verification.gates import check_gates, failures, parse_gate
 
     gates = [parse_gate(text) for text in fail_if or []]
+    check_gates(gates, paired=baseline is not None)
     document = _run(_sources(locals()), locals())
     if document is None:
         return
-    paired = document["schema"] == "frbias.comparison"
     console.result(_without_curves(document, curves), lambda: _show(document, out))
-    broken = failures(gates, document["other"] if paired else document)
+    broken = failures(gates, document)
     if broken:
         raise GateError("; ".join(broken) + ".")
 

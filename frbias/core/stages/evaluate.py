@@ -13,6 +13,7 @@ from frbias.core.foundation.files import atomic_path, write_json, write_text
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.verification.evaluation import DEFAULT_TARGETS, EvaluationOptions, evaluate, evaluate_embeddings
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_protocol, grouping_named
+from frbias.core.verification.ratetable import rates_csv
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.scorefiles import ScoreFile
 
@@ -25,10 +26,6 @@ EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
 SCORES_NAME = "scores.parquet"
-RATE_COLUMNS = (
-    "target", "tau", "achieved_fmr", "group", "non_mated", "false_matches", "fmr", "fmr_low", "fmr_high",
-    "mated", "false_non_matches", "fnmr", "fnmr_low", "fnmr_high", "interval", "flags",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -256,7 +253,7 @@ def write_outcome(
     folder, document = Path(folder), outcome.to_json()
     paired = document["schema"] == "frbias.comparison"
     write_json(folder / EVALUATION_NAME, document["other"] if paired else document)
-    write_text(folder / RATES_NAME, rates_csv(document["other"] if paired else document))
+    write_text(folder / RATES_NAME, rates_csv(outcome if isinstance(outcome, Evaluation) else outcome.other))
     if paired:
         write_json(folder / COMPARISON_NAME, document)
     if scores:
@@ -305,29 +302,3 @@ def write_scores(path: Path, outcome: "Evaluation | Comparison") -> None:
     )
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)
-
-
-def rates_csv(document: dict[str, Any]) -> str:
-    """One line per target and group: counts, rates and intervals of an evaluation's document."""
-    from frbias.core.reporting.figures.drawing import Points
-
-    rows: list[tuple[Any, ...]] = []
-    for record in document["targets"]:
-        for group in record["groups"]:
-            booted = group["fnmr_bootstrap"] is not None
-            fmr, fnmr = (_bounds(group, rate) for rate in ("fmr", "fnmr"))
-            flags = [f"fmr:{f}" for f in group["fmr_flags"]] + [f"fnmr:{f}" for f in group["fnmr_flags"]]
-            rows.append(
-                (
-                    record["target"], record["tau"], record["achieved_fmr"], group["name"],
-                    group["non_mated"], group["false_matches"], group["fmr"], *fmr,
-                    group["mated"], group["false_non_matches"], group["fnmr"], *fnmr,
-                    "subject bootstrap" if booted else "wilson", " ".join(flags),
-                )
-            )  # fmt: skip
-    return Points(RATE_COLUMNS, rows).to_csv()
-
-
-def _bounds(group: dict[str, Any], rate: str) -> tuple[float | None, float | None]:
-    found = group[f"{rate}_bootstrap"]
-    return (found["low"], found["high"]) if found is not None else tuple(group[f"{rate}_wilson"])
