@@ -10,7 +10,6 @@ from onnx import TensorProto, helper, numpy_helper
 from frbias.core.faces.detect import DETECTION_VERSION, describe_detector, load_detector
 from frbias.core.faces.networks import InsightFaceNetwork, insightface_detector_file
 from frbias.core.foundation.errors import AssetMissingError, UsageError
-from frbias.core.stages.align import AlignOptions
 
 STRIDES, SIDE = (8, 16, 32), 640
 ANCHOR = (10, 6)  # row, column of the stride 32 map
@@ -124,7 +123,7 @@ def test_a_pack_is_asked_over_several_scales(home: Path) -> None:
 
 def test_provenance_names_the_pack_and_the_hash(home: Path) -> None:
     scrfd_with_one_face(home / ".insightface/models/mine/det_test.onnx")
-    record = AlignOptions(detector="insightface:mine").to_json()["detector"]
+    record = describe_detector("insightface:mine")
     assert record["name"] == "insightface:mine"
     assert len(record["sha256"]) == 64
     assert record["version"] == DETECTION_VERSION
