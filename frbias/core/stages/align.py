@@ -32,7 +32,7 @@ from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
-STAGE, VERSION = "align", 1
+STAGE, VERSION = "align", 2
 _UNIT_IMAGES = 8
 _DERIVED = ("detector_score", "point_agreement", "transform_residual", "point_error", "source_file", *POINT_COLUMNS)
 

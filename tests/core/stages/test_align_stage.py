@@ -143,7 +143,7 @@ def test_what_is_known_of_the_points_becomes_columns(tmp_path: Path) -> None:
         {"file_name": "a.png", **row, **dict(zip(POINT_COLUMNS, annotated.ravel().tolist(), strict=True))},
         {"file_name": "b.png", **row},
     ]
-    align(make_table(tmp_path / "in", rows), tmp_path / "out", workers=1)
+    align_table(make_table(tmp_path / "in", rows), tmp_path / "out", machine=Machine(Resources(workers=1)))
     frame = read_samples(tmp_path / "out").frame
     assert frame["point_error"][0] == pytest.approx(0.25, abs=1e-5)
     assert np.isnan(frame["point_error"][1])
