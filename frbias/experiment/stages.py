@@ -22,16 +22,19 @@ from frbias.core.data.embeddings import FILE_NAME, Embeddings, read_embeddings
 from frbias.core.data.samples import SampleTable, read_samples
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
 from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.machine import Machine as StageMachine
+from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import claim_folder, read_provenance
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.align import STAGE as ALIGN_STAGE
-from frbias.core.stages.align import AlignOptions, align
+from frbias.core.stages.align import align_table
 from frbias.core.stages.embed import embed
 from frbias.core.stages.evaluate import COMPARISON_NAME, Selection, compare_sets, write_outcome
 from frbias.core.stages.finetune import FinetuneResult, finetune
+from frbias.core.stages.requests.align import AlignOptions
 from frbias.core.training.options import options_from
 from frbias.experiment.plan import ExperimentPlan, SetPlan
 from frbias.synth.backends import make_backend
@@ -181,12 +184,11 @@ def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPath
         table = resolve_data(part.data)
     if (read_provenance(table.root) or {}).get("stage") == ALIGN_STAGE:
         return table
-    align(
+    align_table(
         table,
         paths.aligned(name),
-        options=AlignOptions(**plan.align),
-        workers=machine.workers,
-        progress=machine.progress,
+        options=AlignOptions.read(plan.align, where="[align]"),
+        machine=StageMachine(Resources(workers=machine.workers), machine.progress),
     )
     return read_samples(paths.aligned(name))
 

@@ -10,6 +10,7 @@ import numpy as np
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path, write_json, write_text
+from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.verification.evaluation import DEFAULT_TARGETS, EvaluationOptions, evaluate, evaluate_embeddings
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_protocol, grouping_named
@@ -217,10 +218,10 @@ def embed_data(
     table = resolve_data(data)
     recogniser = load_recogniser(weights, device=choose_device(device))
     if not _is_aligned(table, recogniser.input_size):
-        from frbias.core.stages.align import AlignOptions, align
+        from frbias.core.stages.align import align_table
 
         progress.note(f"{data} is not aligned; aligning it into {work / 'aligned'}")
-        align(table, work / "aligned", options=AlignOptions(), progress=progress)
+        align_table(table, work / "aligned", machine=Machine(progress=progress))
         table = read_samples(work / "aligned")
     folder = work / f"embeddings-{_file_safe(recogniser.name)}"
     embed(table, recogniser, folder, device=device, batch_size=batch_size, progress=progress)

@@ -9,7 +9,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from frbias.core.faces.detect import describe_detector, load_detector
 from frbias.core.foundation.errors import AssetMissingError, UsageError
-from frbias.core.stages.align import AlignOptions
 
 STRIDES, SIDE = (8, 16, 32), 640
 ANCHOR = (10, 6)  # row, column of the stride 32 map
@@ -67,7 +66,7 @@ def test_faces_of_a_pack_come_back_in_pixels_of_the_image(home: Path) -> None:
 
 def test_provenance_names_the_pack_and_the_hash(home: Path) -> None:
     scrfd_with_one_face(home / ".insightface/models/mine/det_test.onnx")
-    record = AlignOptions(detector="insightface:mine").to_json()["detector"]
+    record = describe_detector("insightface:mine")
     assert record["name"] == "insightface:mine"
     assert len(record["sha256"]) == 64
 

@@ -11,7 +11,9 @@ from frbias.core.data.samples import POINT_COLUMNS, make_table, read_samples
 from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.detect import Face, choose_face, load_detector
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.stages.align import AlignOptions, align, crop_names
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.stages.align import align_table, crop_names
+from frbias.core.stages.requests.align import AlignOptions
 
 POINTS = dict(zip(POINT_COLUMNS, (ARCFACE_112 + 20).ravel().tolist(), strict=True))
 
@@ -38,7 +40,9 @@ def table_of(folder: Path, **changes: object) -> object:
 
 def test_points_of_the_table(photos: Path, tmp_path: Path) -> None:
     table = table_of(photos, x1=float("nan"))
-    result = align(table, tmp_path / "out", options=AlignOptions(detector="points"), workers=1)  # type: ignore[arg-type]
+    result = align_table(
+        table, tmp_path / "out", options=AlignOptions(detector="points"), machine=Machine(Resources(workers=1))
+    )  # type: ignore[arg-type]
     assert (result.images, result.subjects, result.rejected) == (2, 1, 2)
     made = read_samples(tmp_path / "out")
     assert list(made.frame["file_name"]) == ["a/1.png", "a/2.png"]
@@ -59,8 +63,8 @@ def test_workers_do_not_change_the_bytes(photos: Path, tmp_path: Path) -> None:
         (photos / str(row["file_name"])).write_bytes((photos / "a/2.png").read_bytes())
     table = make_table(photos, rows)
     options = AlignOptions(detector="points")
-    align(table, tmp_path / "one", options=options, workers=1)
-    align(table, tmp_path / "two", options=options, workers=2)
+    align_table(table, tmp_path / "one", options=options, machine=Machine(Resources(workers=1)))
+    align_table(table, tmp_path / "two", options=options, machine=Machine(Resources(workers=2)))
     for path in (tmp_path / "one").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
 
@@ -71,7 +75,7 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
     for row in rows[:17]:
         Image.fromarray(rng.integers(0, 256, (160, 170, 3), dtype=np.uint8)).save(photos / str(row["file_name"]))
     table, options = make_table(photos, rows), AlignOptions(detector="points")
-    align(table, tmp_path / "once", options=options, workers=1)
+    align_table(table, tmp_path / "once", options=options, machine=Machine(Resources(workers=1)))
     seen = []
 
     def stop_at_the_twelfth(path: Path) -> np.ndarray:
@@ -83,9 +87,9 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
     with monkeypatch.context() as patch:
         patch.setattr("frbias.core.stages.align.read_image", stop_at_the_twelfth)
         with pytest.raises(KeyboardInterrupt):
-            align(table, tmp_path / "twice", options=options, workers=1)
+            align_table(table, tmp_path / "twice", options=options, machine=Machine(Resources(workers=1)))
     (tmp_path / "twice/.frbias-tmp-half.png").write_bytes(b"half a pict")
-    result = align(table, tmp_path / "twice", options=options, workers=1)
+    result = align_table(table, tmp_path / "twice", options=options, machine=Machine(Resources(workers=1)))
     assert (result.images, result.rejected, result.reused) == (17, 3, 8)
     names = sorted(p.relative_to(tmp_path / "once") for p in (tmp_path / "once").rglob("*"))
     assert names == sorted(p.relative_to(tmp_path / "twice") for p in (tmp_path / "twice").rglob("*"))
@@ -96,13 +100,18 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
 
 def test_points_that_are_no_face(photos: Path, tmp_path: Path) -> None:
     swapped = dict(zip(POINT_COLUMNS, (ARCFACE_112[[1, 0, 2, 4, 3]] + 20).ravel().tolist(), strict=True))
-    align(table_of(photos, **swapped), tmp_path / "out", options=AlignOptions(detector="points"), workers=1)  # type: ignore[arg-type]
+    align_table(
+        table_of(photos, **swapped),
+        tmp_path / "out",
+        options=AlignOptions(detector="points"),
+        machine=Machine(Resources(workers=1)),
+    )  # type: ignore[arg-type]
     assert "do not look like a face" in (tmp_path / "out/rejected.csv").read_text()
 
 
 def test_no_face_anywhere(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"no face found|cannot be decoded|not an image"):
-        align(table_of(photos), tmp_path / "out", workers=1)  # type: ignore[arg-type]
+        align_table(table_of(photos), tmp_path / "out", machine=Machine(Resources(workers=1)))  # type: ignore[arg-type]
 
 
 def test_names_stay_unique() -> None:
@@ -115,8 +124,8 @@ def test_options_are_checked() -> None:
     for bad in ({"template": "lfw"}, {"faces": "all"}, {"size": 100}, {"max_residual": 2.0}):
         with pytest.raises(UsageError):
             AlignOptions(**bad)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="yunet, points or insightface"):
-        AlignOptions(detector="mtcnn").to_json()
+    with pytest.raises(UsageError, match="yunet, points or insightface:<pack>"):
+        AlignOptions(detector="mtcnn")
 
 
 def test_choice_among_faces() -> None:

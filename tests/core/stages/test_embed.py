@@ -18,12 +18,14 @@ from frbias.core.data.samples import SampleTable, make_table, read_samples, writ
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.provenance import claim_folder
 from frbias.core.recognisers.base import Description, Recogniser
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.recogniser import Trainable
-from frbias.core.stages.align import AlignOptions, align
+from frbias.core.stages.align import align_table
 from frbias.core.stages.embed import Embeddings, embed, embed_images, read_embeddings, write_embeddings
+from frbias.core.stages.requests.align import AlignOptions
 
 
 class Quadrants(torch.nn.Module):
@@ -206,7 +208,7 @@ def photographs(folder: Path) -> tuple[SampleTable, list[str]]:
 def test_real_photographs_go_through_align_and_embed(tmp_path: Path, sface: Recogniser) -> None:
     table, subjects = photographs(tmp_path / "photos")
     assert len(set(subjects)) == 7
-    result = align(table, tmp_path / "aligned", options=AlignOptions(), workers=1)
+    result = align_table(table, tmp_path / "aligned", options=AlignOptions(), machine=Machine(Resources(workers=1)))
     assert (result.images, result.rejected) == (21, 0)
     embed(read_samples(tmp_path / "aligned"), sface, tmp_path / "out", device="cpu")
     found = read_embeddings(tmp_path / "out")
