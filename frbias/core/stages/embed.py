@@ -20,7 +20,7 @@ from frbias.core.data.datasets.loading import synthetic_origin
 from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, read_embeddings, write_embeddings
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import JOURNAL
-from frbias.core.data.samples import POINT_COLUMNS, SampleTable, write_rejected
+from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
 from frbias.core.foundation.devices import World, process_group, world_from_environment
 from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path
@@ -99,7 +99,7 @@ def embed(
             barrier()
             if world.leader:
                 merged, rejected = _merge(table, out, {**arguments, "name": recogniser.name, "inputs": inputs})
-                write_rejected(out, rejected)
+                write_rejected(out, [*rejected, *_earlier_rejected(table)])
                 write_embeddings(out / FILE_NAME, merged)
                 dimension = int(merged.matrix.shape[1])
                 folder.finish({"images": len(merged), "rejected": len(rejected), "dimension": dimension})
@@ -168,7 +168,7 @@ class _Network:
         try:
             image = read_image(path)
         except BadImageError as error:
-            return None, str(error).removeprefix(f"{path} ").rstrip(".")
+            return None, error.reason
         if image.shape[:2] != self.size:
             height, width = image.shape[:2]
             return None, f"is {width}x{height}, not {self.size[1]}x{self.size[0]}"
@@ -220,18 +220,19 @@ def _read_part(path: Path) -> _Part:
         return _Part(saved["vectors"], json.loads(saved["reasons"].tobytes()))
 
 
-def _merge(table: SampleTable, out: Path, made: dict[str, Any]) -> tuple[Embeddings, list[tuple[str, str]]]:
+def _merge(table: SampleTable, out: Path, made: dict[str, Any]) -> tuple[Embeddings, list[Rejected]]:
     return _assemble(table, [_read_part(_part_path(out, s)) for s in range(0, len(table), PART)], made)
 
 
-def _assemble(table: SampleTable, parts: list[_Part], made: dict[str, Any]) -> tuple[Embeddings, list[tuple[str, str]]]:
+def _assemble(table: SampleTable, parts: list[_Part], made: dict[str, Any]) -> tuple[Embeddings, list[Rejected]]:
     reasons = [reason for part in parts for reason in part.reasons]
     kept = np.array([not reason for reason in reasons])
     names = [str(name) for name in table.frame["file_name"]]
-    rejected = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason]
+    rows = table.frame.to_dict("records")
+    rejected = [rejected_row(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     if not kept.any():
         raise BadInputError(
-            f"Not one image of {table.root} could be embedded; {rejected[0][0]} {rejected[0][1]}.",
+            f"Not one image of {table.root} could be embedded; {rejected[0].file} {rejected[0].reason}.",
             hint="Align the set first: frbias align SET --out ALIGNED",
         )
     frame = table.frame.drop(columns=[c for c in POINT_COLUMNS if c in table.frame.columns])
@@ -252,6 +253,10 @@ def _assemble(table: SampleTable, parts: list[_Part], made: dict[str, Any]) -> t
 def _earlier_failures(table: SampleTable) -> int:
     record = read_provenance(table.root) or {}
     return int(record.get("results", {}).get("rejected", 0)) if record.get("stage") == "align" else 0
+
+
+def _earlier_rejected(table: SampleTable) -> list[Rejected]:
+    return read_rejected(table.root) if _earlier_failures(table) else []
 
 
 __all__ = ["EmbeddingResult", "Embeddings", "embed", "embed_images", "read_embeddings", "write_embeddings"]
