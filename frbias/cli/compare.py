@@ -109,19 +109,11 @@ def _run(given: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def _inputs(given: dict[str, Any]) -> dict[str, Any]:
-    from frbias.core.data.embeddings import FILE_NAME
-    from frbias.core.foundation.errors import BadInputError
-    from frbias.core.foundation.files import sha256_file
+    from frbias.core.data.embeddings import hash_of_embeddings
 
     if given["data"] is not None:
         return {"data": given["data"], "models": list(given["models"])}
-    hashes = []
-    for path in map(Path, given["models"]):
-        file = path / FILE_NAME if path.is_dir() else path
-        if not file.is_file():
-            raise BadInputError(f"{file} does not exist; give embeddings, or --data with recognisers.")
-        hashes.append(sha256_file(file))
-    return {"embeddings": hashes}
+    return {"embeddings": [hash_of_embeddings(Path(path)) for path in given["models"]]}
 
 
 def _outcomes(given: dict[str, Any], world: Any) -> list[Any]:

@@ -226,20 +226,19 @@ def _write(folder: Path, outcome: "Evaluation | Comparison", given: dict[str, An
 
 
 def _inputs(kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    from frbias.core.data.embeddings import FILE_NAME
+    from frbias.core.data.embeddings import hash_of_embeddings
     from frbias.core.foundation.errors import BadInputError
     from frbias.core.foundation.files import sha256_file
 
-    def hashed(path: Path) -> str:
-        file = path / FILE_NAME if path.is_dir() else path
-        if not file.is_file():
-            raise BadInputError(f"{file} does not exist.")
-        return sha256_file(file)
-
     if kind == "data":
         return _inputs_of_data(given)
-    inputs = {kind: hashed(given[kind])}
-    return inputs if given["baseline"] is None else {**inputs, "baseline": hashed(Path(given["baseline"]))}
+    if kind == "embeddings":
+        inputs = {kind: hash_of_embeddings(given[kind])}
+    elif given[kind].is_file():
+        inputs = {kind: sha256_file(given[kind])}
+    else:
+        raise BadInputError(f"{given[kind]} does not exist.")
+    return inputs if given["baseline"] is None else {**inputs, "baseline": hash_of_embeddings(Path(given["baseline"]))}
 
 
 def _inputs_of_data(given: dict[str, Any]) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def parquet_with(path: Path, vectors: list[Any], kind: pa.DataType) -> Path:
 def test_vectors_in_lists_of_any_kind_are_read(
     tmp_path: Path, kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.data.embeddings._ROWS", 2)  # more than one batch
+    monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)  # more than one batch
     read = read_embeddings(parquet_with(tmp_path / "e.parquet", [[1, 2], [3, 4], [5, 6]], kind))
     assert read.matrix.dtype == np.float32
     assert read.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
@@ -271,6 +271,6 @@ def test_vectors_in_lists_of_any_kind_are_read(
 def test_what_is_no_matrix_is_refused(
     tmp_path: Path, vectors: list[Any], kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.data.embeddings._ROWS", 2)
+    monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)
     with pytest.raises(BadInputError, match="vectors of one length"):
         read_embeddings(parquet_with(tmp_path / "e.parquet", vectors, kind))
