@@ -109,7 +109,7 @@ def test_a_face_that_is_too_large_has_no_second_one_in_its_eye() -> None:
                 np.hstack([faces.scores, large.scores - 0.1]),
             )
 
-    (face,) = MultiScaleDetector(SeesEyes()).detect(picture((60, 40, 520)))
+    (face,) = MultiScaleDetector(SeesEyes()).search(picture((60, 40, 520)))
     assert face.box[2] > 450
 
 
