@@ -26,7 +26,7 @@ from frbias.core.foundation.machine import Machine as StageMachine
 from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import claim_folder, read_provenance
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.align import STAGE as ALIGN_STAGE
@@ -155,7 +155,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
 
 def _require_assets(plan: ExperimentPlan, weights: str, machine: Machine) -> None:
     """Refuse an experiment before its first long stage when something is not installed; names all that is missing."""
-    needs: list[Callable[[], object]] = [lambda: load_backbone(weights)]
+    needs: list[Callable[[], object]] = [lambda: load_recogniser(weights)]
     needs.extend(partial(_source, plan, part, machine) for part in (plan.train, plan.test))
     missing = []
     for need in needs:
@@ -203,7 +203,7 @@ def _refuse_shared_subjects(plan: ExperimentPlan, train: SampleTable, test: Samp
 
 
 def _embed(table: SampleTable, weights: str, out: Path, machine: Machine) -> Embeddings:
-    backbone = load_backbone(weights)
+    backbone = load_recogniser(weights)
     embed(table, backbone, out, device=machine.device, progress=machine.progress)
     return read_embeddings(out / FILE_NAME)
 
