@@ -103,6 +103,12 @@ class StageFolder:
         """Mark the folder complete and record ``results`` (JSON values: counts, hashes)."""
         write_json(self.path / PROVENANCE_NAME, {**self.record, "complete": True, "results": results})
 
+    def abandon(self) -> None:
+        """Give the folder back when nothing was put into it, so that other work can have it."""
+        if not self.finished and [p.name for p in self.path.iterdir()] == [PROVENANCE_NAME]:
+            (self.path / PROVENANCE_NAME).unlink()
+            self.path.rmdir()
+
     def results(self) -> dict[str, Any]:
         """The results recorded when the work was finished."""
         return dict(read_json(self.path / PROVENANCE_NAME).get("results", {}))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from frbias.core.foundation.requests import option
+from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.measuring import OUTPUT, MeasureOptions, gate_problems
 
 
@@ -14,6 +15,7 @@ class CompareRequest(MeasureOptions):
     Attributes:
         models: Embeddings (files or folders), or recognisers together with ``data``; the first is the baseline.
         data: Image set on which recognisers are compared.
+        names: Names to show for the models, in order; empty: their own.
         fail_if: Conditions that make the comparison fail, judged on every recogniser but the baseline.
         figures: Draw figures.
     """
@@ -35,6 +37,9 @@ class CompareRequest(MeasureOptions):
         completes="data",
         decides=False,
     )
+    names: tuple[str, ...] = option(
+        (), name="name", help="Name to show for a model; once for each, in order.", metavar="NAME", many=True
+    )
     fail_if: tuple[str, ...] = option(
         (),
         help="Exit with 4 when this holds of a recogniser beside the baseline; may be repeated.",
@@ -53,3 +58,5 @@ class CompareRequest(MeasureOptions):
             yield from gate_problems(self.fail_if, self)
         if len(self.models) < 2:
             yield "Give two or more embeddings files, or two or more recognisers with --data."
+        if self.names and len(self.names) != len(self.models):
+            yield f"--name is given {counted(len(self.names), 'time')} for {counted(len(self.models), 'model')}."

@@ -20,6 +20,7 @@ class EvaluateRequest(MeasureOptions):
         embeddings: File or folder of embeddings, instead of ``data``.
         scores: Somebody's scores, instead of ``data``.
         baseline: Compare, paired, with this recogniser (or, with ``embeddings``, these embeddings).
+        name: Name to show; None: the recogniser's, or the file's.
         fail_if: Conditions that make the evaluation fail, such as ``garbe@1% > 0.3``.
         figures: Draw figures.
         save_scores: Write every score.
@@ -56,6 +57,7 @@ class EvaluateRequest(MeasureOptions):
         completes="weights",
         decides=False,
     )
+    name: str | None = option(None, help="Name to show; default: the recogniser's or the file's.", panel=OUTPUT)
     fail_if: tuple[str, ...] = option(
         (),
         help="Exit with 4 when this holds, e.g. 'garbe@1% > 0.3'; may be repeated.",

@@ -52,9 +52,7 @@ class MeasureOptions(Request):
         show=shown_shares,
     )
     alpha: float = option(0.5, help="Weight of FMR in GARBE, FDR and IR.", panel=MEASURE, low=0, high=1)
-    bootstrap: int = option(
-        1000, help="Subject bootstrap replicates; 0: none.", panel=MEASURE, low=0, high=1_000_000
-    )
+    bootstrap: int = option(1000, help="Subject bootstrap replicates; 0: none.", panel=MEASURE, low=0, high=1_000_000)
     confidence: float = option(0.95, help="Coverage of intervals.", panel=MEASURE, low=0.5, high=0.999)
     non_mated: Literal["within", "any-probe", "all"] = option(
         "within", help="Non-mated comparisons of a group: within, any-probe or all.", panel=MEASURE
