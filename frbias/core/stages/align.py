@@ -15,11 +15,10 @@ from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import ImageSetResult, produce
-from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, SampleTable
+from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
 from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.core.faces.align import (
     AlignedFace,
-    DegenerateFaceError,
     align_arcface,
     align_ffhq,
 )
@@ -101,8 +100,8 @@ class AlignProducer:
             image = read_image(source.path)
             found = self._find(image, source)
             face = self._crop(image, found.points)
-        except (BadImageError, DegenerateFaceError, _NoFaceError) as error:
-            return Made(None, reason=str(error).removeprefix(f"{source.path} ").rstrip("."))
+        except BadImageError as error:
+            return Made(None, reason=error.reason)
         limit = self.options.max_residual * self.options.side
         if limit and face.residual > limit:
             return Made(None, reason=f"the face points do not look like a face ({face.residual:.1f} pixels off)")
@@ -114,11 +113,11 @@ class AlignProducer:
     def _find(self, image: npt.NDArray[np.uint8], source: _Source) -> _Found:
         if self.options.detector == "points":
             if source.points is None:
-                raise _NoFaceError("the table has no face points for it")
+                raise BadImageError("the table has no face points for it")
             return _Found(source.points, {"detector_score": None, "point_agreement": None})
         face, count = find_face(load_detector(self.options.detector), image, self.options.faces)
         if face is None:
-            raise _NoFaceError(f"{count} faces found" if count else "no face found")
+            raise BadImageError(f"{count} faces found" if count else "no face found")
         columns = {"detector_score": _rounded(face.score), "point_agreement": _rounded(face.agreement)}
         if source.points is not None:
             columns["point_error"] = _rounded(point_error(face.points, source.points))
@@ -127,10 +126,6 @@ class AlignProducer:
     def _crop(self, image: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> AlignedFace:
         cut = align_arcface if self.options.template == "arcface" else align_ffhq
         return cut(image, points, self.options.side)
-
-
-class _NoFaceError(BadInputError):
-    """No face to crop."""
 
 
 def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> ImageSetResult:
@@ -192,7 +187,7 @@ def align_table(
         label="aligning",
         arguments=work.arguments,
         inputs=work.inputs,
-        rejected=refused,
+        rejected=[Rejected(*pair) for pair in refused],
         workers=machine.resources.workers,
         force=force,
         world=world,

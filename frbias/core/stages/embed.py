@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,10 @@ from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_embeddings
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import JOURNAL
-from frbias.core.data.samples import POINT_COLUMNS, SampleTable, write_rejected
+from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
 from frbias.core.foundation.devices import World, choose_device, describe_device, process_group, world_from_environment
 from frbias.core.foundation.errors import BadImageError, BadInputError
-from frbias.core.foundation.files import atomic_path
+from frbias.core.foundation.files import atomic_path, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.provenance import Work, claim_together, library_versions, read_provenance
 from frbias.core.foundation.words import counted
@@ -117,7 +117,7 @@ def embed_table(
             barrier()
             if world.leader:
                 merged, rejected = _merge(table, out, work)
-                write_rejected(out, rejected)
+                write_rejected(out, [*rejected, *_earlier_rejected(table)])
                 write_embeddings(out / FILE_NAME, merged)
                 dimension = int(merged.matrix.shape[1])
                 folder.finish({"images": len(merged), "rejected": len(rejected), "dimension": dimension})
@@ -150,7 +150,10 @@ def embed_work(table: SampleTable, recogniser: "Recogniser", options: EmbedOptio
         "weights_sha256": recogniser.sha256,
         "flip": options.flip,
     }
-    inputs: dict[str, Any] = {**hash_of_images(table), "failures_before": _earlier_failures(table)}
+    inputs: dict[str, Any] = hash_of_images(table)
+    if before := _earlier_failures(table):
+        listed = [[str(value) for value in astuple(row)] for row in _earlier_rejected(table)]
+        inputs["rejected_before"] = {"count": before, "listed": sha256_json(listed)}
     if (origin := synthetic_origin(table)) is not None:
         inputs["synthetic"] = origin
     return Work(STAGE, VERSION, arguments, inputs)
@@ -191,7 +194,7 @@ class _Network:
         try:
             image = read_image(path)
         except BadImageError as error:
-            return None, str(error).removeprefix(f"{path} ").rstrip(".")
+            return None, error.reason
         if image.shape[:2] != self.size:
             height, width = image.shape[:2]
             return None, f"is {width}x{height}, not {self.size[1]}x{self.size[0]}"
@@ -243,18 +246,19 @@ def _read_part(path: Path) -> _Part:
         return _Part(saved["vectors"], json.loads(saved["reasons"].tobytes()))
 
 
-def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[tuple[str, str]]]:
+def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[Rejected]]:
     return _assemble(table, [_read_part(_part_path(out, s)) for s in range(0, len(table), PART)], work)
 
 
-def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embeddings, list[tuple[str, str]]]:
+def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embeddings, list[Rejected]]:
     reasons = [reason for part in parts for reason in part.reasons]
     kept = np.array([not reason for reason in reasons])
     names = [str(name) for name in table.frame["file_name"]]
-    rejected = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason]
+    rows = table.frame.to_dict("records")
+    rejected = [rejected_row(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     if not kept.any():
         raise BadInputError(
-            f"Not one image of {table.root} could be embedded; {rejected[0][0]} {rejected[0][1]}.",
+            f"Not one image of {table.root} could be embedded; {rejected[0].file} {rejected[0].reason}.",
             hint="Align the set first: frbias align SET --out ALIGNED",
         )
     frame = table.frame.drop(columns=[c for c in POINT_COLUMNS if c in table.frame.columns])
@@ -276,3 +280,7 @@ def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embed
 def _earlier_failures(table: SampleTable) -> int:
     record = read_provenance(table.root) or {}
     return int(record.get("results", {}).get("rejected", 0)) if record.get("stage") == "align" else 0
+
+
+def _earlier_rejected(table: SampleTable) -> list[Rejected]:
+    return read_rejected(table.root) if _earlier_failures(table) else []

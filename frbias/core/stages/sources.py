@@ -5,11 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from frbias.core.data.embeddings import FILE_NAME, Embeddings, read_embeddings
+from frbias.core.data.embeddings import Embeddings, hash_of_embeddings, read_embeddings
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine
 from frbias.core.stages.requests.measuring import MeasureOptions
 
@@ -36,7 +35,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class EmbeddingsFile:
-    """Embeddings in a file, or in a folder of the embed stage.
+    """Embeddings in a file (of any kind that is read), or in a folder of the embed stage.
 
     Attributes:
         path: As given.
@@ -44,21 +43,9 @@ class EmbeddingsFile:
 
     path: Path
 
-    @property
-    def file(self) -> Path:
-        """The file itself.
-
-        Raises:
-            BadInputError: It does not exist.
-        """
-        file = self.path / FILE_NAME if self.path.is_dir() else self.path
-        if not file.is_file():
-            raise BadInputError(f"{file} does not exist; give embeddings, or --data with recognisers.")
-        return file
-
     @cached_property
     def _read(self) -> Embeddings:
-        return read_embeddings(self.file)
+        return read_embeddings(self.path)
 
     @property
     def name(self) -> str:
@@ -67,7 +54,7 @@ class EmbeddingsFile:
 
     def identity(self) -> dict[str, Any]:
         """Hash of the file, and the name."""
-        return {"embeddings": sha256_file(self.file), "name": self.name}
+        return {"embeddings": hash_of_embeddings(self.path), "name": self.name}
 
     def load(self, machine: Machine, world: World) -> Embeddings:
         """The embeddings."""

@@ -15,7 +15,15 @@ from PIL import Image
 
 import frbias.core.stages.embed as stage
 from frbias.core.data.embeddings import Embeddings, read_embeddings, write_embeddings
-from frbias.core.data.samples import SampleTable, make_table, read_samples, write_samples
+from frbias.core.data.samples import (
+    Rejected,
+    SampleTable,
+    make_table,
+    read_rejected,
+    read_samples,
+    write_rejected,
+    write_samples,
+)
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
@@ -125,6 +133,8 @@ def test_mirrored_faces(tmp_path: Path) -> None:
 def test_failures_to_acquire_are_counted_from_detection_on(tmp_path: Path) -> None:
     claimed = claim_folder(tmp_path / "set", stage="align", arguments={})
     table = image_set(tmp_path / "set", 6)
+    earlier = [Rejected("e.jpg", "no face found", "s7", 0.5, "f"), Rejected("f.jpg", "is empty (0 bytes)", "s8", 81.0)]
+    write_rejected(tmp_path / "set", earlier)
     claimed.finish({"images": 6, "rejected": 2})
     (tmp_path / "set/002.png").write_bytes(b"broken")
     Image.new("RGB", (64, 64)).save(tmp_path / "set/004.png")
@@ -133,10 +143,11 @@ def test_failures_to_acquire_are_counted_from_detection_on(tmp_path: Path) -> No
     read = read_embeddings(tmp_path / "out")
     assert list(read.frame["file_name"]) == ["000.png", "001.png", "003.png", "005.png"]
     assert read.provenance["failure_to_acquire"] == {"failures": 4, "attempts": 8}
-    listed = (tmp_path / "out/rejected.csv").read_text().splitlines()
-    assert listed[0] == "file,reason"
-    assert listed[1] == '002.png,"is not an image (PNG, JPEG, BMP, WebP or TIFF)"'
-    assert listed[2] == '004.png,"is 64x64, not 112x112"'
+    assert read_rejected(tmp_path / "out") == [
+        Rejected("002.png", "is not an image (PNG, JPEG, BMP, WebP or TIFF)", "s1", 2.0),
+        Rejected("004.png", "is 64x64, not 112x112", "s2", 4.0),
+        *earlier,
+    ]
 
 
 def test_a_set_that_is_not_aligned_is_refused(tmp_path: Path) -> None:
@@ -249,7 +260,7 @@ def parquet_with(path: Path, vectors: list[Any], kind: pa.DataType) -> Path:
 def test_vectors_in_lists_of_any_kind_are_read(
     tmp_path: Path, kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.data.embeddings._ROWS", 2)  # more than one batch
+    monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)  # more than one batch
     read = read_embeddings(parquet_with(tmp_path / "e.parquet", [[1, 2], [3, 4], [5, 6]], kind))
     assert read.matrix.dtype == np.float32
     assert read.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
@@ -269,6 +280,6 @@ def test_vectors_in_lists_of_any_kind_are_read(
 def test_what_is_no_matrix_is_refused(
     tmp_path: Path, vectors: list[Any], kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.data.embeddings._ROWS", 2)
+    monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)
     with pytest.raises(BadInputError, match="vectors of one length"):
         read_embeddings(parquet_with(tmp_path / "e.parquet", vectors, kind))
