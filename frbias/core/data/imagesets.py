@@ -24,7 +24,7 @@ from frbias.core.foundation.devices import World, process_group, world_from_envi
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.foundation.provenance import StageFolder, claim_together
+from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 
 JOURNAL = ".journal"
 JPEG_QUALITY = 92
@@ -93,9 +93,8 @@ def produce(
         raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
     with process_group(world) as barrier:
         arguments = producer.describe() if arguments is None else arguments
-        folder = claim_together(
-            out, world, barrier, stage=stage, version=version, arguments=arguments, inputs=inputs, force=force
-        )
+        work = Work(stage, version, arguments, inputs or {})
+        folder = claim_together(out, work, world, barrier, force=force)
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)
         done = read_journal(out)

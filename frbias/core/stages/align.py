@@ -29,6 +29,7 @@ from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.provenance import Work
 from frbias.core.stages.align_result import AlignResult, align_result
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
@@ -159,6 +160,7 @@ def align_table(
     machine: Machine = LOCAL,
     force: bool = False,
     world: World | None = None,
+    work: Work | None = None,
 ) -> AlignResult:
     """Align every image of ``table`` into the image set ``out``.
 
@@ -172,6 +174,7 @@ def align_table(
         machine: What may be used.
         force: Replace an earlier result in ``out``.
         world: Place among torchrun's processes.
+        work: What :func:`align_work` says of the same table and options, when it is known already.
 
     Raises:
         UsageError: ``out`` holds something else.
@@ -179,13 +182,15 @@ def align_table(
         AssetMissingError: The detector is not on this machine.
     """
     chosen = options or AlignOptions()
+    work = work or align_work(table, chosen, refused)
     made = produce(
         AlignProducer(table, chosen),
         out,
-        stage=STAGE,
-        version=VERSION,
+        stage=work.stage,
+        version=work.version,
         label="aligning",
-        inputs={**hash_of_images(table), "detector": describe_detector(chosen.detector)},
+        arguments=work.arguments,
+        inputs=work.inputs,
         rejected=[Rejected(*pair) for pair in refused],
         workers=machine.resources.workers,
         force=force,
@@ -193,6 +198,18 @@ def align_table(
         progress=machine.progress,
     )
     return align_result(made)
+
+
+def align_work(table: SampleTable, options: AlignOptions, refused: Sequence[tuple[str, str]] = ()) -> Work:
+    """What aligning ``table`` depends on; every image is read for its hash.
+
+    Raises:
+        AssetMissingError: The detector is not on this machine.
+    """
+    inputs = {**hash_of_images(table), "detector": describe_detector(options.detector)}
+    if refused:
+        inputs["refused"] = sha256_json([list(pair) for pair in refused])
+    return Work(STAGE, VERSION, options.identity(), inputs)
 
 
 def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable, list[tuple[str, str]]]:
