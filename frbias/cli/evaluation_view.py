@@ -1,16 +1,25 @@
 """How an evaluation or a comparison looks on a terminal, from its JSON document; whole at 80 columns."""
 
+<<<<<<< HEAD
 from collections.abc import Iterator
+=======
+>>>>>>> main
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from frbias.core.verification.counted import Rate
     from frbias.core.verification.differences import Difference, PairedAtTarget
     from frbias.core.verification.paired import Comparison
     from frbias.core.verification.results import AtTarget, Evaluation
     from frbias.core.verification.verdict import Verdict
+=======
+    from frbias.core.stages.outcomes import Measured
+
+Document = dict[str, Any]
+>>>>>>> main
 
 _COLOURS = {
     "fairer": "green",
@@ -25,7 +34,22 @@ FLAGS_EXPLAINED = (
 _FEW_ERRORS, _NO_ERROR = "*", "**"
 
 
+<<<<<<< HEAD
 def show_evaluation(document: dict[str, Any]) -> None:
+=======
+def show_measured(result: "Measured") -> None:
+    """Print what an evaluation or a comparison left, and where."""
+    for document in result.documents:
+        if document["schema"] == "frbias.comparison":
+            show_comparison(document)
+        else:
+            show_evaluation(document)
+    before = " (made before)" if result.reused else ""
+    console.say(f"In [bold]{result.out}[/bold]{before}.")
+
+
+def show_evaluation(document: Document) -> None:
+>>>>>>> main
     """Print an evaluation: what was compared, rates by group and fairness at every target."""
     from frbias.core.verification.results import Evaluation
 

@@ -16,11 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from frbias.core.foundation.errors import UsageError
+<<<<<<< HEAD
 from frbias.core.verification.measures.table import WITHOUT_THRESHOLD
 from frbias.core.verification.verdict import OUTCOMES
+=======
+from frbias.core.foundation.requests import suggestion
+from frbias.core.foundation.values import share
+from frbias.core.verification.measures.fairness import DEFINITIONS
+>>>>>>> main
 
 _PATTERN = re.compile(
-    r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+)\s*"
+    r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+%?))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+%?)\s*"
 )
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -28,6 +34,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+<<<<<<< HEAD
 _VERDICT = re.compile(r"\s*verdict\s*(?:@\s*([0-9.eE+-]+))?\s*(==|!=)\s*([a-z_]+)\s*")
 _AT_TARGET = ("fnmr", "tar", "tau", "achieved_fmr", "far", "frr")
 _OF_GROUP = ("fmr", "fnmr", "far", "frr")
@@ -41,6 +48,11 @@ class VerdictGate:
     target: float | None
     equal: bool
     outcome: str
+=======
+_OVERALL = ("eer", "d_prime")
+_AT_TARGET = ("fmr", "fnmr", "tar", "tau", "achieved_fmr", "far", "frr")
+QUANTITIES = (*DEFINITIONS, *_AT_TARGET, *_OVERALL)
+>>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -77,14 +89,15 @@ def parse_gate(text: str) -> Gate | VerdictGate:
         if match is None:
             raise ValueError
         quantity, group, bound, target, sign, limit = match.groups()
-        return Gate(text.strip(), quantity, group, bound, None if target is None else float(target), sign, float(limit))
-    except ValueError:
+        return Gate(text.strip(), quantity, group, bound, None if target is None else share(target), sign, share(limit))
+    except ValueError:  # share() raises Unusable, which is one
         raise UsageError(
             f"--fail-if {text!r} cannot be read; write e.g. 'garbe@1e-2 > 0.3', 'fnmr[0-12] >= 0.1', "
             "'eer > 0.02' or 'verdict == levelling_down'."
         ) from None
 
 
+<<<<<<< HEAD
 def check_gates(gates: Sequence[Gate | VerdictGate], *, paired: bool) -> None:
     """Refuse, before any work, a gate on a verdict where nothing is compared.
 
@@ -97,6 +110,30 @@ def check_gates(gates: Sequence[Gate | VerdictGate], *, paired: bool) -> None:
 
 
 def failures(gates: Sequence[Gate | VerdictGate], document: dict[str, Any]) -> list[str]:
+=======
+def check_gate(gate: Gate, targets: Sequence[float], groups: Sequence[str] | None) -> None:
+    """Refuse a condition that no evaluation at these targets can answer.
+
+    Args:
+        gate: The condition.
+        targets: Target FMRs that will be evaluated.
+        groups: Names of the groups; None when they are not known yet.
+
+    Raises:
+        UsageError: Its quantity is unknown, its group or its target will not be evaluated.
+    """
+    if gate.quantity not in QUANTITIES:
+        known = suggestion(gate.quantity, QUANTITIES, end=f"; there are {', '.join(QUANTITIES)}.")
+        raise UsageError(f"--fail-if {gate.text!r}: {gate.quantity!r} is not a quantity of an evaluation{known}")
+    if gate.target is not None and not any(_same(gate.target, target) for target in targets):
+        listed = ", ".join(f"{target:g}" for target in targets)
+        raise UsageError(f"--fail-if {gate.text!r}: FMR {gate.target:g} is not among --at-fmr {listed}.")
+    if gate.group is not None and groups is not None and gate.group not in groups:
+        raise UsageError(f"--fail-if {gate.text!r}: {gate.group!r} is none of the groups {', '.join(groups)}.")
+
+
+def failures(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
+>>>>>>> main
     """One sentence per gate that is not met, in order.
 
     Args:
