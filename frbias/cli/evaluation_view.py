@@ -1,25 +1,17 @@
 """How an evaluation or a comparison looks on a terminal, from its JSON document; whole at 80 columns."""
 
-<<<<<<< HEAD
 from collections.abc import Iterator
-=======
->>>>>>> main
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
+    from frbias.core.stages.outcomes import Measured
     from frbias.core.verification.counted import Rate
     from frbias.core.verification.differences import Difference, PairedAtTarget
     from frbias.core.verification.paired import Comparison
     from frbias.core.verification.results import AtTarget, Evaluation
     from frbias.core.verification.verdict import Verdict
-=======
-    from frbias.core.stages.outcomes import Measured
-
-Document = dict[str, Any]
->>>>>>> main
 
 _COLOURS = {
     "fairer": "green",
@@ -34,27 +26,25 @@ FLAGS_EXPLAINED = (
 _FEW_ERRORS, _NO_ERROR = "*", "**"
 
 
-<<<<<<< HEAD
-def show_evaluation(document: dict[str, Any]) -> None:
-=======
-def show_measured(result: "Measured") -> None:
+def show_measured(result: "Measured", *, brief: bool = False) -> None:
     """Print what an evaluation or a comparison left, and where."""
     for document in result.documents:
         if document["schema"] == "frbias.comparison":
-            show_comparison(document)
+            show_comparison(document, brief=brief)
         else:
-            show_evaluation(document)
+            show_evaluation(document, brief=brief)
     before = " (made before)" if result.reused else ""
     console.say(f"In [bold]{result.out}[/bold]{before}.")
 
 
-def show_evaluation(document: Document) -> None:
->>>>>>> main
-    """Print an evaluation: what was compared, rates by group and fairness at every target."""
+def show_evaluation(document: dict[str, Any], *, brief: bool = False) -> None:
+    """Print an evaluation: what was compared, EER and d', then rates and fairness at every target (not if brief)."""
     from frbias.core.verification.results import Evaluation
 
     evaluation = Evaluation.from_json(document)
     _head(evaluation)
+    if brief:
+        return
     for record in evaluation.targets:
         _rates(evaluation, record)
     _fairness(evaluation)

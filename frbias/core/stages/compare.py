@@ -14,7 +14,7 @@ from frbias.core.stages.sources import EmbeddingsFile, Source, distinct, embedde
 if TYPE_CHECKING:
     from frbias.core.verification.paired import Comparison
 
-STAGE, VERSION = "compare", 2
+STAGE, VERSION = "compare", 3
 
 
 def compare(

@@ -16,14 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from frbias.core.foundation.errors import UsageError
-<<<<<<< HEAD
-from frbias.core.verification.measures.table import WITHOUT_THRESHOLD
-from frbias.core.verification.verdict import OUTCOMES
-=======
 from frbias.core.foundation.requests import suggestion
 from frbias.core.foundation.values import share
-from frbias.core.verification.measures.fairness import DEFINITIONS
->>>>>>> main
+from frbias.core.verification.measures.table import MEASURES, WITHOUT_THRESHOLD
+from frbias.core.verification.verdict import OUTCOMES
 
 _PATTERN = re.compile(
     r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+%?))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+%?)\s*"
@@ -34,8 +30,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-<<<<<<< HEAD
-_VERDICT = re.compile(r"\s*verdict\s*(?:@\s*([0-9.eE+-]+))?\s*(==|!=)\s*([a-z_]+)\s*")
+_VERDICT = re.compile(r"\s*verdict\s*(?:@\s*([0-9.eE+-]+%?))?\s*(==|!=)\s*([a-z_]+)\s*")
 _AT_TARGET = ("fnmr", "tar", "tau", "achieved_fmr", "far", "frr")
 _OF_GROUP = ("fmr", "fnmr", "far", "frr")
 
@@ -48,11 +43,6 @@ class VerdictGate:
     target: float | None
     equal: bool
     outcome: str
-=======
-_OVERALL = ("eer", "d_prime")
-_AT_TARGET = ("fmr", "fnmr", "tar", "tau", "achieved_fmr", "far", "frr")
-QUANTITIES = (*DEFINITIONS, *_AT_TARGET, *_OVERALL)
->>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -83,7 +73,7 @@ def parse_gate(text: str) -> Gate | VerdictGate:
         target, sign, outcome = verdict.groups()
         if outcome not in OUTCOMES:
             raise UsageError(f"--fail-if {text!r}: {outcome!r} is no verdict; use {', '.join(OUTCOMES)}.")
-        return VerdictGate(text.strip(), None if target is None else float(target), sign == "==", outcome)
+        return VerdictGate(text.strip(), None if target is None else share(target), sign == "==", outcome)
     match = _PATTERN.fullmatch(text)
     try:
         if match is None:
@@ -97,43 +87,44 @@ def parse_gate(text: str) -> Gate | VerdictGate:
         ) from None
 
 
-<<<<<<< HEAD
-def check_gates(gates: Sequence[Gate | VerdictGate], *, paired: bool) -> None:
-    """Refuse, before any work, a gate on a verdict where nothing is compared.
-
-    Raises:
-        UsageError: There is such a gate.
-    """
-    for gate in gates:
-        if isinstance(gate, VerdictGate) and not paired:
-            raise UsageError(f"--fail-if {gate.text!r}: a verdict needs a comparison; give --baseline too.")
+def quantities() -> tuple[str, ...]:
+    """Names of everything that a condition can be about, but the verdict."""
+    return (*MEASURES, *dict.fromkeys((*_AT_TARGET, *_OF_GROUP)), *WITHOUT_THRESHOLD)
 
 
-def failures(gates: Sequence[Gate | VerdictGate], document: dict[str, Any]) -> list[str]:
-=======
-def check_gate(gate: Gate, targets: Sequence[float], groups: Sequence[str] | None) -> None:
+def check_gate(
+    gate: Gate | VerdictGate, targets: Sequence[float], groups: Sequence[str] | None, *, paired: bool = False
+) -> None:
     """Refuse a condition that no evaluation at these targets can answer.
 
     Args:
         gate: The condition.
         targets: Target FMRs that will be evaluated.
         groups: Names of the groups; None when they are not known yet.
+        paired: Whether two recognisers are compared.
 
     Raises:
-        UsageError: Its quantity is unknown, its group or its target will not be evaluated.
+        UsageError: Its quantity is unknown, its group or its target will not be evaluated, or it asks for a verdict
+            where nothing is compared.
     """
-    if gate.quantity not in QUANTITIES:
-        known = suggestion(gate.quantity, QUANTITIES, end=f"; there are {', '.join(QUANTITIES)}.")
+    if isinstance(gate, VerdictGate):
+        _check_paired(gate, paired)
+    elif gate.quantity not in quantities():
+        known = suggestion(gate.quantity, quantities(), end=f"; there are {', '.join(quantities())}.")
         raise UsageError(f"--fail-if {gate.text!r}: {gate.quantity!r} is not a quantity of an evaluation{known}")
     if gate.target is not None and not any(_same(gate.target, target) for target in targets):
         listed = ", ".join(f"{target:g}" for target in targets)
         raise UsageError(f"--fail-if {gate.text!r}: FMR {gate.target:g} is not among --at-fmr {listed}.")
-    if gate.group is not None and groups is not None and gate.group not in groups:
+    if isinstance(gate, Gate) and gate.group is not None and groups is not None and gate.group not in groups:
         raise UsageError(f"--fail-if {gate.text!r}: {gate.group!r} is none of the groups {', '.join(groups)}.")
 
 
-def failures(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
->>>>>>> main
+def _check_paired(gate: VerdictGate, paired: bool) -> None:
+    if not paired:
+        raise UsageError(f"--fail-if {gate.text!r}: a verdict needs a comparison; give --baseline too.")
+
+
+def failures(gates: Sequence[Gate | VerdictGate], document: dict[str, Any]) -> list[str]:
     """One sentence per gate that is not met, in order.
 
     Args:
@@ -144,11 +135,11 @@ def failures(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
         UsageError: A quantity, group or target does not exist in this evaluation.
     """
     paired = document.get("schema") == "frbias.comparison"
-    check_gates(gates, paired=paired)
     evaluation = document["other"] if paired else document
     found = []
     for gate in gates:
         if isinstance(gate, VerdictGate):
+            _check_paired(gate, paired)
             found += _verdict_failures(gate, document)
             continue
         for label, value in _values(gate, evaluation):

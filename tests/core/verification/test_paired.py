@@ -56,9 +56,7 @@ def test_at_the_baselines_threshold_the_counts_are_those_of_the_scores() -> None
     assert source is not None
     inside = np.isin(source.tally.kind, source.classes.pool)
     assert kept.false_matches == int((source.tally.score[inside] >= np.float32(kept.tau)).sum())
-    assert kept.false_non_matches == int(
-        (source.mated.score[source.in_evaluated_group] < np.float32(kept.tau)).sum()
-    )
+    assert kept.false_non_matches == int((source.mated.score[source.in_evaluated_group] < np.float32(kept.tau)).sum())
 
 
 def test_what_is_not_paired_is_refused() -> None:
