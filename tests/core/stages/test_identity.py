@@ -111,7 +111,11 @@ def align_case(root: Path) -> Case:
                 "faces": {"faces": "central"},
                 "max_residual": {"max_residual": 0.5},
             },
-            same={"data": {"data": copied(data, root / "elsewhere" / "set")}, "size": {"size": 112}},
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "size": {"size": 112},
+                "against_points": {"against_points": True},
+            },
         )
     )
 
