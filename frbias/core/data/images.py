@@ -1,6 +1,8 @@
 """Reading and writing images safely: bounded, orientation applied, always RGB uint8."""
 
+import io
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -38,18 +40,42 @@ def read_image(path: Path) -> RgbImage:
             raise BadImageError(f"{path} is empty (0 bytes).")
         if size > MAX_FILE_BYTES:
             raise BadImageError(f"{path} has {size} bytes; at most {MAX_FILE_BYTES} are read.")
-        with Image.open(path, formats=_FORMATS) as picture:
+        with path.open("rb") as stream:
+            return _decoded(stream, str(path))
+    except OSError as error:
+        raise BadImageError(f"{path} cannot be decoded: {_one_line(error)}.") from error
+
+
+def decode_image(data: bytes, name: str) -> RgbImage:
+    """:func:`read_image` for the bytes of an image file; ``name`` is what errors call it."""
+    if not data:
+        raise BadImageError(f"{name} is empty (0 bytes).")
+    if len(data) > MAX_FILE_BYTES:
+        raise BadImageError(f"{name} has {len(data)} bytes; at most {MAX_FILE_BYTES} are read.")
+    return _decoded(io.BytesIO(data), name)
+
+
+def image_suffix(data: bytes) -> str | None:
+    """``.jpg`` or ``.png`` by the first bytes of an image file; None for anything else."""
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    return ".png" if data[:8] == b"\x89PNG\r\n\x1a\n" else None
+
+
+def _decoded(stream: IO[bytes], name: str) -> RgbImage:
+    try:
+        with Image.open(stream, formats=_FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
-                raise BadImageError(f"{path} is {width}x{height}; at most {MAX_PIXELS} pixels are decoded.")
+                raise BadImageError(f"{name} is {width}x{height}; at most {MAX_PIXELS} pixels are decoded.")
             picture.load()
             return _to_rgb(ImageOps.exif_transpose(picture))
     except BadImageError:
         raise
     except UnidentifiedImageError as error:
-        raise BadImageError(f"{path} is not an image (PNG, JPEG, BMP, WebP or TIFF).") from error
+        raise BadImageError(f"{name} is not an image (PNG, JPEG, BMP, WebP or TIFF).") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError) as error:
-        raise BadImageError(f"{path} cannot be decoded: {_one_line(error)}.") from error
+        raise BadImageError(f"{name} cannot be decoded: {_one_line(error)}.") from error
 
 
 def write_png(path: Path, rgb: RgbImage) -> None:
