@@ -1,64 +1,29 @@
 """``frbias align``: find faces and bring them to a template."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
 from frbias.cli import console
-from frbias.cli.options import Force, Out, Workers
+from frbias.cli.takes import OUTPUT, Output, Part, takes
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.stages.requests.align import AlignRequest
 
-if TYPE_CHECKING:
-    from frbias.core.data.samples import SampleTable
 
-
-def command(
-    data: Annotated[
-        str, typer.Argument(help="Image set, folder of photographs, or the name of a registered data set.")
-    ],
-    out: Out = Path("aligned"),
-    template: Annotated[
-        str, typer.Option("--template", help="arcface (112x112, for recognisers) or ffhq (for generators).")
-    ] = "arcface",
-    size: Annotated[
-        int, typer.Option("--size", min=0, help="Side of the crop in pixels; 0 means 112 (arcface) or 256 (ffhq).")
-    ] = 0,
-    detector: Annotated[
-        str,
-        typer.Option(
-            "--detector", help="yunet (embedded), insightface:<pack>, or points (columns x1..y5 of the table)."
-        ),
-    ] = "yunet",
-    faces: Annotated[
-        str, typer.Option("--faces", help="Face to take of several: largest, central, or reject the image.")
-    ] = "largest",
-    max_residual: Annotated[
-        float,
-        typer.Option(
-            "--max-residual",
-            help="Reject points further than this fraction of the crop from the template; 0 accepts all.",
-        ),
-    ] = 0.2,
-    workers: Workers = 0,
-    force: Force = False,
-) -> None:
+@takes(Part(AlignRequest), OUTPUT.named("aligned"), Part(Resources, only=("workers",)))
+def command(request: AlignRequest, output: Output, resources: Resources) -> None:
     """Find faces and bring them to a template.
 
     Images without a usable face are skipped, counted and listed in rejected.csv.
-    """
-    from frbias.core.stages.align import AlignOptions, align
 
-    options = AlignOptions(template=template, size=size, detector=detector, faces=faces, max_residual=max_residual)
-    table, refused = _images(data)
-    result = align(
-        table,
-        out,
-        options=options,
-        refused=refused,
-        workers=workers,
-        force=force,
-        progress=console.ConsoleProgress(),
-    )
+    [bold]Examples[/bold]
+
+        frbias align people --out aligned
+
+        frbias align fgnet --out fgnet-aligned --detector points
+
+        frbias align photos --template ffhq --size 512
+    """
+    from frbias.core.stages.align import align
+
+    machine = Machine(resources, console.ConsoleProgress(), console.note)
+    result = align(request, output.out, machine=machine, force=output.force)
 
     def human() -> None:
         console.say(f"{result.images} faces of {result.subjects} subjects in [bold]{result.out}[/bold].")
@@ -75,20 +40,3 @@ def command(
         },
         human,
     )
-
-
-def _images(data: str) -> "tuple[SampleTable, list[tuple[str, str]]]":
-    from frbias.core.data.datasets.loading import load_photographs
-    from frbias.core.data.datasets.resolving import resolve_with_rejected
-    from frbias.core.data.samples import METADATA_NAME
-    from frbias.core.foundation.errors import BadInputError
-
-    path = Path(data).expanduser()
-    try:
-        return resolve_with_rejected(data)
-    except BadInputError:
-        if not path.is_dir() or (path / METADATA_NAME).exists():
-            raise
-        table, refused = load_photographs(path)
-        console.warn(f"{path} is in no layout that names people or ages; both stay unknown.")
-        return table, refused

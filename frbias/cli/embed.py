@@ -23,14 +23,14 @@ def command(
     """Turn aligned faces into embeddings (one Parquet file)."""
     from frbias.core.data.datasets.resolving import resolve_data
     from frbias.core.foundation.devices import choose_device
-    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.recognisers.loading import load_recogniser
     from frbias.core.stages.embed import embed
 
     choose_device(device)
     table = resolve_data(data)
     result = embed(
         table,
-        load_backbone(weights),
+        load_recogniser(weights),
         out,
         flip=flip,
         device=device,

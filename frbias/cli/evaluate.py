@@ -245,12 +245,12 @@ def _inputs(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 def _inputs_of_data(given: dict[str, Any]) -> dict[str, Any]:
     """Hashes of images and weights; raises before anything is written when either is not installed."""
     from frbias.core.data.datasets.resolving import resolve_data
-    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.recognisers.loading import load_recogniser
     from frbias.core.stages.align import hash_of_images
 
     names = {"weights": given["weights"], "baseline": given["baseline"]}
     images = hash_of_images(resolve_data(given["data"]))
-    return {"data": images, **{k: load_backbone(v).weights_sha256 for k, v in names.items() if v is not None}}
+    return {"data": images, **{k: load_recogniser(v).sha256 for k, v in names.items() if v is not None}}
 
 
 def _measure(kind: str, given: dict[str, Any], selection: "Selection", world: Any) -> "Evaluation | Comparison":

@@ -22,16 +22,19 @@ from frbias.core.data.embeddings import FILE_NAME, Embeddings, read_embeddings
 from frbias.core.data.samples import SampleTable, read_samples
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
 from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.machine import Machine as StageMachine
+from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import claim_folder, read_provenance
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.align import STAGE as ALIGN_STAGE
-from frbias.core.stages.align import AlignOptions, align
+from frbias.core.stages.align import align_table
 from frbias.core.stages.embed import embed
 from frbias.core.stages.evaluate import COMPARISON_NAME, Selection, compare_sets, write_outcome
 from frbias.core.stages.finetune import FinetuneResult, finetune
+from frbias.core.stages.requests.align import AlignOptions
 from frbias.core.training.options import options_from
 from frbias.experiment.plan import ExperimentPlan, SetPlan
 from frbias.synth.backends import make_backend
@@ -152,7 +155,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
 
 def _require_assets(plan: ExperimentPlan, weights: str, machine: Machine) -> None:
     """Refuse an experiment before its first long stage when something is not installed; names all that is missing."""
-    needs: list[Callable[[], object]] = [lambda: load_backbone(weights)]
+    needs: list[Callable[[], object]] = [lambda: load_recogniser(weights)]
     needs.extend(partial(_source, plan, part, machine) for part in (plan.train, plan.test))
     missing = []
     for need in needs:
@@ -181,12 +184,11 @@ def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPath
         table = resolve_data(part.data)
     if (read_provenance(table.root) or {}).get("stage") == ALIGN_STAGE:
         return table
-    align(
+    align_table(
         table,
         paths.aligned(name),
-        options=AlignOptions(**plan.align),
-        workers=machine.workers,
-        progress=machine.progress,
+        options=AlignOptions.read(plan.align, where="[align]"),
+        machine=StageMachine(Resources(workers=machine.workers), machine.progress),
     )
     return read_samples(paths.aligned(name))
 
@@ -201,7 +203,7 @@ def _refuse_shared_subjects(plan: ExperimentPlan, train: SampleTable, test: Samp
 
 
 def _embed(table: SampleTable, weights: str, out: Path, machine: Machine) -> Embeddings:
-    backbone = load_backbone(weights)
+    backbone = load_recogniser(weights)
     embed(table, backbone, out, device=machine.device, progress=machine.progress)
     return read_embeddings(out / FILE_NAME)
 

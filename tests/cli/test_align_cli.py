@@ -127,7 +127,7 @@ def test_other_work_is_kept_until_forced(tmp_path: Path, call: Call) -> None:
         (("--detector", "insightface:none-such"), 3, "none-such"),
         (("--template", "lfw"), 2, "arcface or ffhq"),
         (("--size", "100"), 2, "multiple of 112"),
-        (("--faces", "all"), 2, "largest, central, reject"),
+        (("--faces", "all"), 2, "largest, central or reject"),
     ],
 )
 def test_options_that_make_no_sense(

@@ -238,7 +238,8 @@ def test_images_and_a_recogniser(
 
     from frbias.core.data.images import write_png
     from frbias.core.data.samples import make_table, write_samples
-    from frbias.core.recognisers.loading import LoadedBackbone
+    from frbias.core.recognisers.base import Description
+    from frbias.core.recognisers.trainable.recogniser import Trainable
 
     class Small(nn.Module):
         input_size, embedding_dim = 112, 12
@@ -250,9 +251,9 @@ def test_images_and_a_recogniser(
             return nn.functional.adaptive_avg_pool2d(x, 2).flatten(1) - 0.5
 
     monkeypatch.setattr(
-        "frbias.core.recognisers.loading.load_backbone",
-        lambda spec, *, device="cpu": LoadedBackbone(
-            model=Small(), name=spec, weights_sha256="0", description={"spec": spec}
+        "frbias.core.recognisers.loading.load_recogniser",
+        lambda spec, *, device="cpu": Trainable(
+            model=Small(), name=spec, sha256="0", description=Description("small", 12, (112, 112), True, spec)
         ),
     )
     rng = np.random.default_rng(0)

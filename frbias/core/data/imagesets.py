@@ -55,6 +55,7 @@ def produce(
     out: Path,
     *,
     stage: str,
+    version: int = 1,
     label: str,
     arguments: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
@@ -71,6 +72,7 @@ def produce(
         producer: What makes the images.
         out: Output folder: new, empty, or holding the same work.
         stage: Name of the stage in ``provenance.json``.
+        version: Version of the stage.
         label: What the progress bar says.
         arguments: What the images depend on; default: what the producer says of itself.
         inputs: Hashes of what is read, for ``provenance.json``.
@@ -91,7 +93,9 @@ def produce(
         raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
     with process_group(world) as barrier:
         arguments = producer.describe() if arguments is None else arguments
-        folder = claim_together(out, world, barrier, stage=stage, arguments=arguments, inputs=inputs, force=force)
+        folder = claim_together(
+            out, world, barrier, stage=stage, version=version, arguments=arguments, inputs=inputs, force=force
+        )
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)
         done = read_journal(out)

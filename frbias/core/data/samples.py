@@ -2,23 +2,28 @@
 
 Schema of ``metadata.csv`` (Hugging Face *imagefolder* convention, ``file_name`` first):
 
-=================  =======================================================================
-column             meaning
-=================  =======================================================================
-file_name          path of the image relative to the folder, with ``/``; unique
-subject            identity label (text); empty where the source has no identities
-age                years as float; empty when unknown
-sex                ``m``, ``f`` or empty
-ethnicity          free text or empty
-yaw, pitch         head pose in degrees; positive yaw turns the face to the viewer's right
-seed               seed the image was drawn from
-source_file        the file this image was made from
-generator          name of the generator (``mesh``, ``cusp``, ``eg3d``); empty for photographs
-detector_score     confidence of the face detector, 0..1
-quality            face quality, 0..1
-estimated_age      years, by an estimator
-x1,y1 .. x5,y5     pixels: viewer's left eye, right eye, nose tip, left and right mouth corner
-=================  =======================================================================
+==================  =====================================================================================
+column              meaning
+==================  =====================================================================================
+file_name           path of the image relative to the folder, with ``/``; unique
+subject             identity label (text); empty where the source has no identities
+age                 years as float; empty when unknown
+sex                 ``m``, ``f`` or empty
+ethnicity           free text or empty
+yaw, pitch          head pose in degrees; positive yaw turns the face to the viewer's right
+seed                seed the image was drawn from
+source_file         the file this image was made from
+generator           name of the generator (``mesh``, ``cusp``, ``eg3d``); empty for photographs
+detector_score      confidence of the face detector, 0..1
+point_agreement     1 minus the root mean square distance between the face points that views at several scales
+                    gave, in eye distances; 0..1, 1: all agree
+transform_residual  root mean square distance of the points from the ArcFace template after the similarity
+                    transform, as a fraction of the crop's side; >= 0
+point_error         root mean square distance of the detected from the annotated points, in eye distances; >= 0
+quality             face quality, 0..1
+estimated_age       years, by an estimator
+x1,y1 .. x5,y5      pixels: viewer's left eye, right eye, nose tip, left and right mouth corner
+==================  =====================================================================================
 
 ``file_name``, ``subject`` and ``age`` are required; other columns are kept as they are.
 """
@@ -40,6 +45,13 @@ METADATA_NAME = "metadata.csv"
 REJECTED_NAME = "rejected.csv"
 REQUIRED_COLUMNS = ("file_name", "subject", "age")
 POINT_COLUMNS = ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "x5", "y5")
+NUMBER_COLUMNS = frozenset(
+    {
+        *("age", "yaw", "pitch", "detector_score", "quality", "estimated_age"),
+        *("point_agreement", "transform_residual", "point_error"),
+        *POINT_COLUMNS,
+    }
+)
 TEXT_COLUMNS = frozenset({"file_name", "subject", "sex", "ethnicity", "source_file", "generator"})
 
 
@@ -163,7 +175,7 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             frame[column] = (
                 frame[column].astype(object).map(lambda v: "" if v is None or v != v else str(v)).astype(str)
             )
-        elif column in POINT_COLUMNS or column in ("age", "yaw", "pitch", "detector_score", "quality", "estimated_age"):
+        elif column in NUMBER_COLUMNS:
             frame[column] = _numbers(frame[column], column, where)
     ages = frame["age"].to_numpy(dtype=np.float64)
     bad = np.flatnonzero((ages < 0) | (ages > 150) | np.isinf(ages))

@@ -6,12 +6,13 @@ times and no machine paths that do not matter, so the same work gives the same b
 =============  ==================================================================
 key            meaning
 =============  ==================================================================
-schema         1
+schema_version 2
 stage          name of the stage (``generate``, ``align``, ...)
+stage_version  raised whenever the stage would give another result for the same arguments and inputs
 complete       false while the stage is at work, true when every file is in place
-arguments      what the result depends on, resolved
-key            SHA-256 of stage and arguments: equal keys mean equal work
-inputs         hashes of what was read
+arguments      what the result depends on, resolved: the request's identity
+key            SHA-256 of stage, version, arguments and inputs: equal keys mean equal work
+inputs         content hashes of everything that was read
 versions       frbias, Python and the libraries that shape the result
 results        counts and other facts known at the end
 =============  ==================================================================
@@ -31,7 +32,7 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json
 
 PROVENANCE_NAME = "provenance.json"
-SCHEMA = 1
+SCHEMA = 2
 _LIBRARIES = ("numpy", "opencv-python", "torch", "numba", "pandas", "onnxruntime")
 
 
@@ -73,6 +74,7 @@ def claim_folder(
     path: Path,
     *,
     stage: str,
+    version: int = 1,
     arguments: dict[str, Any],
     inputs: dict[str, Any] | None = None,
     force: bool = False,
@@ -83,6 +85,7 @@ def claim_folder(
     Args:
         path: Output folder.
         stage: Name of the stage.
+        version: Version of the stage; part of the key.
         arguments: JSON values the result depends on (not the device, the batch size or the number of workers).
         inputs: Hashes of what is read; part of the key.
         force: Delete what an earlier frbias stage left there. A folder that frbias did not make is never deleted.
@@ -93,12 +96,13 @@ def claim_folder(
     """
     path = Path(path)
     record: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema_version": SCHEMA,
         "stage": stage,
+        "stage_version": version,
         "complete": False,
         "arguments": arguments,
         "inputs": inputs or {},
-        "key": sha256_json([SCHEMA, stage, arguments, inputs or {}]),
+        "key": sha256_json([SCHEMA, stage, version, arguments, inputs or {}]),
         "versions": library_versions(),
     }
     if path.exists() and not path.is_dir():

@@ -11,81 +11,42 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.data.datasets.loading import load_photographs
+from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import ImageSetResult, produce
-from frbias.core.data.samples import POINT_COLUMNS, SampleTable
+from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, SampleTable
 from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.core.faces.align import (
-    TEMPLATES,
     AlignedFace,
     DegenerateFaceError,
     align_arcface,
     align_ffhq,
-    arcface_template,
 )
-from frbias.core.faces.detect import choose_face, describe_detector, load_detector
+from frbias.core.faces.detect import describe_detector, find_face, load_detector
+from frbias.core.faces.point_errors import point_error
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
+from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import sha256_file, sha256_json
+from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
-STAGE = "align"
-FACE_RULES = ("largest", "central", "reject")
+STAGE, VERSION = "align", 2
 _UNIT_IMAGES = 8
-_DERIVED = ("detector_score", "source_file", *POINT_COLUMNS)
-
-
-@dataclass(frozen=True)
-class AlignOptions:
-    """How faces are found and cropped.
-
-    Attributes:
-        template: ``arcface`` or ``ffhq``.
-        size: Side of the crop, pixels; 0 means 112 for ArcFace and 256 for FFHQ.
-        detector: ``yunet``, ``insightface:<pack>``, or ``points`` (the columns x1..y5 of the table).
-        faces: Which face of several: ``largest``, ``central``, or ``reject`` the image.
-        max_residual: Largest root mean square distance of the points from the ArcFace template, as a fraction of
-            the crop's side; beyond it the points cannot be those of a face. 0 accepts all.
-    """
-
-    template: str = "arcface"
-    size: int = 0
-    detector: str = "yunet"
-    faces: str = "largest"
-    max_residual: float = 0.2
-
-    def __post_init__(self) -> None:
-        if self.template not in TEMPLATES:
-            raise UsageError(f"--template {self.template!r} is unknown; use {' or '.join(TEMPLATES)}.")
-        if self.faces not in FACE_RULES:
-            raise UsageError(f"--faces {self.faces!r} is unknown; use {', '.join(FACE_RULES)}.")
-        if self.template == "arcface":
-            arcface_template(self.side)
-        elif not 16 <= self.side <= 4096:
-            raise UsageError(f"--size {self.size} is out of range; use 16 to 4096 pixels.")
-        if not 0 <= self.max_residual <= 1:
-            raise UsageError(f"--max-residual {self.max_residual:g} is a fraction of the crop; use 0 to 1.")
-
-    @property
-    def side(self) -> int:
-        """Side of the crop in pixels."""
-        return self.size or {"arcface": 112, "ffhq": 256}[self.template]
-
-    def to_json(self) -> dict[str, Any]:
-        """The options as JSON values, resolved."""
-        return {
-            "template": self.template,
-            "size": self.side,
-            "detector": describe_detector(self.detector),
-            "faces": self.faces,
-            "max_residual": self.max_residual,
-        }
+_DERIVED = ("detector_score", "point_agreement", "transform_residual", "point_error", "source_file", *POINT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class _Source:
     path: Path
     points: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class _Found:
+    points: npt.NDArray[np.float64]
+    columns: Mapping[str, Column]
 
 
 @dataclass(frozen=True)
@@ -102,8 +63,8 @@ class AlignProducer:
     parallel: Literal["processes", "batches"] = "processes"
 
     def describe(self) -> dict[str, Any]:
-        """Options with the detector's hash."""
-        return self.options.to_json()
+        """The options, resolved."""
+        return self.options.identity()
 
     def plan(self) -> list[WorkUnit]:
         """Units of a few images each, in the order of the table."""
@@ -117,8 +78,7 @@ class AlignProducer:
             columns = {str(k): _plain(v) for k, v in rows[index].items()}
             columns["source_file"] = str(self.table.frame["file_name"].iloc[index])
             tasks.append(Task(names[index], subject, float(age), columns))
-            points = self.table.points(index) if self.options.detector == "points" else None
-            sources.append(_Source(path, points))
+            sources.append(_Source(path, self.table.points(index)))
         steps = range(0, len(tasks), _UNIT_IMAGES)
         return [
             WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
@@ -138,27 +98,30 @@ class AlignProducer:
     def _align(self, source: _Source) -> Made:
         try:
             image = read_image(source.path)
-            points, score = self._points(image, source)
-            face = self._crop(image, points)
+            found = self._find(image, source)
+            face = self._crop(image, found.points)
         except (BadImageError, DegenerateFaceError, _NoFaceError) as error:
             return Made(None, reason=str(error).removeprefix(f"{source.path} ").rstrip("."))
         limit = self.options.max_residual * self.options.side
         if limit and face.residual > limit:
             return Made(None, reason=f"the face points do not look like a face ({face.residual:.1f} pixels off)")
         places = zip(POINT_COLUMNS, (round(float(v), 3) for v in face.points.ravel()), strict=True)
-        columns: Mapping[str, Column] = {"detector_score": score, **dict(places)}
+        residual = _rounded(face.residual / self.options.side)
+        columns: Mapping[str, Column] = {**found.columns, "transform_residual": residual, **dict(places)}
         return Made(face.image, columns)
 
-    def _points(self, image: npt.NDArray[np.uint8], source: _Source) -> tuple[npt.NDArray[np.float64], float | None]:
+    def _find(self, image: npt.NDArray[np.uint8], source: _Source) -> _Found:
         if self.options.detector == "points":
             if source.points is None:
                 raise _NoFaceError("the table has no face points for it")
-            return source.points, None
-        faces = load_detector(self.options.detector).detect(image)
-        face = choose_face(faces, self.options.faces, image.shape)
+            return _Found(source.points, {"detector_score": None, "point_agreement": None})
+        face, count = find_face(load_detector(self.options.detector), image, self.options.faces)
         if face is None:
-            raise _NoFaceError(f"{len(faces)} faces found" if faces else "no face found")
-        return face.points, round(face.score, 6)
+            raise _NoFaceError(f"{count} faces found" if count else "no face found")
+        columns = {"detector_score": _rounded(face.score), "point_agreement": _rounded(face.agreement)}
+        if source.points is not None:
+            columns["point_error"] = _rounded(point_error(face.points, source.points))
+        return _Found(face.points, columns)
 
     def _crop(self, image: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> AlignedFace:
         cut = align_arcface if self.options.template == "arcface" else align_ffhq
@@ -169,16 +132,34 @@ class _NoFaceError(BadInputError):
     """No face to crop."""
 
 
-def align(
+def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> ImageSetResult:
+    """Align the images of a data set into the image set ``out``; the call behind ``frbias align``.
+
+    Args:
+        request: What to align, and how.
+        out: Output folder.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        BadInputError: The set is empty, or no face was found in any image.
+        AssetMissingError: The data set or the detector is not on this machine.
+    """
+    describe_detector(request.detector)
+    table, refused = photographs_of(request.data, machine.progress)
+    return align_table(table, out, options=request, refused=refused, machine=machine, force=force)
+
+
+def align_table(
     table: SampleTable,
     out: Path,
     *,
     options: AlignOptions | None = None,
     refused: Sequence[tuple[str, str]] = (),
-    workers: int = 0,
+    machine: Machine = LOCAL,
     force: bool = False,
     world: World | None = None,
-    progress: Progress = SILENT,
 ) -> ImageSetResult:
     """Align every image of ``table`` into the image set ``out``.
 
@@ -189,29 +170,47 @@ def align(
         out: Output folder.
         options: How; default: YuNet and the 112 x 112 ArcFace crop.
         refused: Files (with reasons) that did not make it into the table; listed first in ``rejected.csv``.
-        workers: Worker processes; 0 means one per core.
+        machine: What may be used.
         force: Replace an earlier result in ``out``.
         world: Place among torchrun's processes.
-        progress: Where to report.
 
     Raises:
         UsageError: ``out`` holds something else.
         BadInputError: The table is empty, or no face was found in any image.
         AssetMissingError: The detector is not on this machine.
     """
-    producer = AlignProducer(table, options or AlignOptions())
+    chosen = options or AlignOptions()
     return produce(
-        producer,
+        AlignProducer(table, chosen),
         out,
         stage=STAGE,
+        version=VERSION,
         label="aligning",
-        inputs=hash_of_images(table),
+        inputs={**hash_of_images(table), "detector": describe_detector(chosen.detector)},
         rejected=refused,
-        workers=workers,
+        workers=machine.resources.workers,
         force=force,
         world=world,
-        progress=progress,
+        progress=machine.progress,
     )
+
+
+def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable, list[tuple[str, str]]]:
+    """The images that ``data`` means, with the files that cannot be used; plain folders of photographs too.
+
+    Raises:
+        AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
+        BadInputError: The path does not exist, or holds no images.
+    """
+    path = Path(data).expanduser()
+    try:
+        return resolve_with_rejected(data)
+    except BadInputError:
+        if not path.is_dir() or (path / METADATA_NAME).exists():
+            raise
+    table, refused = load_photographs(path)
+    progress.note(f"warning: {path} is in no layout that names people or ages; both stay unknown.")
+    return table, refused
 
 
 def hash_of_images(table: SampleTable) -> dict[str, str]:
@@ -240,6 +239,10 @@ def crop_names(names: Sequence[str]) -> list[str]:
         taken.add(unique.lower())
         result.append(unique + ".png")
     return result
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 6) if np.isfinite(value) else None
 
 
 def _plain(value: Any) -> Column:

@@ -29,9 +29,7 @@ from frbias.core.foundation.provenance import claim_together, library_versions, 
 from frbias.core.stages.align import hash_of_images
 
 if TYPE_CHECKING:
-    import torch
-
-    from frbias.core.recognisers.loading import LoadedBackbone
+    from frbias.core.recognisers.base import Recogniser
 
 STAGE = "embed"
 FLIPS = ("none", "add", "concat")
@@ -60,7 +58,7 @@ class EmbeddingResult:
 
 def embed(
     table: SampleTable,
-    backbone: "LoadedBackbone",
+    recogniser: "Recogniser",
     out: Path,
     *,
     flip: str = "none",
@@ -73,8 +71,8 @@ def embed(
     """Embed every image of an aligned set into the folder ``out``.
 
     Args:
-        table: Aligned faces (the backbone's input size).
-        backbone: The recogniser.
+        table: Aligned faces (the recogniser's input size).
+        recogniser: The recogniser.
         out: Output folder.
         flip: ``none``; ``add`` the embedding of the mirrored face; or ``concat`` it.
         device: ``auto``, ``cpu`` or ``cuda[:i]``.
@@ -92,15 +90,15 @@ def embed(
     if not len(table):
         raise BadInputError(f"{table.root} has no images to embed.")
     world = world or world_from_environment()
-    arguments = {"backbone": backbone.description, "weights_sha256": backbone.weights_sha256, "flip": flip}
+    arguments = _arguments(recogniser, flip)
     with process_group(world) as barrier:
         inputs = hash_of_images(table)
         folder = claim_together(out, world, barrier, stage=STAGE, arguments=arguments, inputs=inputs, force=force)
         if not folder.finished:
-            _embed_parts(table, backbone, out, flip, device, batch_size, world, progress)
+            _embed_parts(table, recogniser, out, flip, device, batch_size, world, progress)
             barrier()
             if world.leader:
-                merged, rejected = _merge(table, out, {**arguments, "name": backbone.name, "inputs": inputs})
+                merged, rejected = _merge(table, out, {**arguments, "name": recogniser.name, "inputs": inputs})
                 write_rejected(out, rejected)
                 write_embeddings(out / FILE_NAME, merged)
                 dimension = int(merged.matrix.shape[1])
@@ -113,7 +111,7 @@ def embed(
 
 def embed_images(
     table: SampleTable,
-    backbone: "LoadedBackbone",
+    recogniser: "Recogniser",
     *,
     flip: str = "none",
     device: str = "auto",
@@ -121,11 +119,11 @@ def embed_images(
     progress: Progress = SILENT,
 ) -> Embeddings:
     """Embed an aligned set in memory, without a folder; see :func:`embed`."""
-    network = _Network(backbone, flip, device, batch_size)
+    network = _Network(recogniser, flip, device, batch_size)
     with progress.task("embedding", len(table)) as advance:
         parts = [network.part(table, start, advance) for start in range(0, len(table), PART)]
-    arguments = {"backbone": backbone.description, "weights_sha256": backbone.weights_sha256, "flip": flip}
-    merged, _ = _assemble(table, parts, {**arguments, "name": backbone.name, "inputs": hash_of_images(table)})
+    arguments = _arguments(recogniser, flip)
+    merged, _ = _assemble(table, parts, {**arguments, "name": recogniser.name, "inputs": hash_of_images(table)})
     return merged
 
 
@@ -135,27 +133,28 @@ class _Part:
     reasons: list[str]  # empty: embedded
 
 
+def _arguments(recogniser: "Recogniser", flip: str) -> dict[str, Any]:
+    return {"backbone": recogniser.description.to_json(), "weights_sha256": recogniser.sha256, "flip": flip}
+
+
 class _Network:
-    """A backbone on its device, fed with tiles."""
+    """A recogniser on its device, fed with tiles."""
 
-    def __init__(self, backbone: "LoadedBackbone", flip: str, device: str, batch_size: int) -> None:
-        import torch
-
+    def __init__(self, recogniser: "Recogniser", flip: str, device: str, batch_size: int) -> None:
         from frbias.core.foundation.devices import choose_device
 
-        self.device = choose_device(device)
-        # Channels last is the faster layout on CPU and CUDA, above all for depthwise convolutions.
-        self.model = backbone.model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.size = int(backbone.model.input_size)
+        target = choose_device(device)
+        self.recogniser = recogniser.on(str(target))
+        self.size = recogniser.input_size
         self.flip = flip
-        self.tile = TILE if self.device.type == "cpu" else batch_size
+        self.tile = TILE if target.type == "cpu" else batch_size
 
     def part(self, table: SampleTable, start: int, advance: Callable[[int], None]) -> _Part:
         """Vectors of the rows ``start`` to ``start + PART``; zeros where an image cannot be embedded."""
         paths = table.paths[start : start + PART]
         with ThreadPoolExecutor(max_workers=4) as pool:
             loaded = list(pool.map(self._load, paths))
-        pixels = np.zeros((len(paths), self.size, self.size, 3), np.uint8)
+        pixels = np.zeros((len(paths), *self.size, 3), np.uint8)
         for index, (image, _) in enumerate(loaded):
             if image is not None:
                 pixels[index] = image
@@ -170,36 +169,26 @@ class _Network:
             image = read_image(path)
         except BadImageError as error:
             return None, str(error).removeprefix(f"{path} ").rstrip(".")
-        if image.shape[:2] != (self.size, self.size):
+        if image.shape[:2] != self.size:
             height, width = image.shape[:2]
-            return None, f"is {width}x{height}, not {self.size}x{self.size}"
+            return None, f"is {width}x{height}, not {self.size[1]}x{self.size[0]}"
         return image, ""
 
     def _forward(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        import torch
-
         count = len(pixels)
         if count < self.tile:
             pixels = np.concatenate([pixels, np.zeros((self.tile - count, *pixels.shape[1:]), np.uint8)])
-        with torch.inference_mode():
-            batch = self.model.preprocess(torch.from_numpy(pixels).to(self.device))
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            straight = self.model(batch)
-            result = self._with_mirror(straight, batch)
-        return np.asarray(result.float().cpu().numpy()[:count], dtype=np.float32)
-
-    def _with_mirror(self, straight: "torch.Tensor", batch: "torch.Tensor") -> "torch.Tensor":
-        import torch
-
+        straight = self.recogniser.embed(pixels)
         if self.flip == "none":
-            return straight
-        mirrored = self.model(batch.flip(3))
-        return straight + mirrored if self.flip == "add" else torch.cat([straight, mirrored], dim=1)
+            return straight[:count]
+        mirrored = self.recogniser.embed(np.ascontiguousarray(pixels[:, :, ::-1]))
+        both = straight + mirrored if self.flip == "add" else np.concatenate([straight, mirrored], axis=1)
+        return both[:count]
 
 
 def _embed_parts(
     table: SampleTable,
-    backbone: "LoadedBackbone",
+    recogniser: "Recogniser",
     out: Path,
     flip: str,
     device: str,
@@ -210,7 +199,7 @@ def _embed_parts(
     mine = [s for s in world.shard(range(0, len(table), PART)) if not _part_path(out, s).is_file()]
     if not mine:
         return
-    network = _Network(backbone, flip, device, batch_size)
+    network = _Network(recogniser, flip, device, batch_size)
     with progress.task("embedding", sum(min(PART, len(table) - s) for s in mine)) as advance:
         for start in mine:
             _write_part(_part_path(out, start), network.part(table, start, advance))

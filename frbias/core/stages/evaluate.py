@@ -10,6 +10,7 @@ import numpy as np
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path, write_json, write_text
+from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.verification.evaluation import DEFAULT_TARGETS, EvaluationOptions, evaluate, evaluate_embeddings
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_protocol, grouping_named
@@ -200,7 +201,7 @@ def embed_data(
 
     Args:
         data: Folder or registered name.
-        weights: Recogniser, see :func:`frbias.core.recognisers.loading.load_backbone`.
+        weights: Recogniser, see :func:`frbias.core.recognisers.loading.load_recogniser`.
         work: Folder for ``aligned`` and ``embeddings-<name>``; finished work there is used again.
         device, batch_size, progress: See :func:`frbias.core.stages.embed.embed`.
 
@@ -211,30 +212,30 @@ def embed_data(
     from frbias.core.data.embeddings import read_embeddings
     from frbias.core.data.samples import read_samples
     from frbias.core.foundation.devices import choose_device
-    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.recognisers.loading import load_recogniser
     from frbias.core.stages.embed import embed
 
     table = resolve_data(data)
-    backbone = load_backbone(weights, device=choose_device(device))
-    if not _is_aligned(table, int(backbone.model.input_size)):
-        from frbias.core.stages.align import AlignOptions, align
+    recogniser = load_recogniser(weights, device=choose_device(device))
+    if not _is_aligned(table, recogniser.input_size):
+        from frbias.core.stages.align import align_table
 
         progress.note(f"{data} is not aligned; aligning it into {work / 'aligned'}")
-        align(table, work / "aligned", options=AlignOptions(), progress=progress)
+        align_table(table, work / "aligned", machine=Machine(progress=progress))
         table = read_samples(work / "aligned")
-    folder = work / f"embeddings-{_file_safe(backbone.name)}"
-    embed(table, backbone, folder, device=device, batch_size=batch_size, progress=progress)
-    return read_embeddings(folder), backbone.name
+    folder = work / f"embeddings-{_file_safe(recogniser.name)}"
+    embed(table, recogniser, folder, device=device, batch_size=batch_size, progress=progress)
+    return read_embeddings(folder), recogniser.name
 
 
-def _is_aligned(table: "SampleTable", size: int) -> bool:
+def _is_aligned(table: "SampleTable", size: tuple[int, int]) -> bool:
     """Whether the first readable image has the recogniser's input size."""
     from frbias.core.data.images import read_image
     from frbias.core.foundation.errors import BadImageError
 
     for path in table.paths:
         try:
-            return bool(read_image(path).shape[:2] == (size, size))
+            return bool(read_image(path).shape[:2] == size)
         except BadImageError:
             continue
     raise BadInputError(f"{table.root} has no image that can be read.")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frbias.core import images
+from frbias.core.data import images
 from frbias.core.foundation.errors import BadImageError
 
 

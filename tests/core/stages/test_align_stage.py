@@ -9,9 +9,11 @@ from PIL import Image
 from frbias.core.data.images import read_image
 from frbias.core.data.samples import POINT_COLUMNS, make_table, read_samples
 from frbias.core.faces.align import ARCFACE_112
-from frbias.core.faces.detect import Face, choose_face, load_detector
+from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.stages.align import AlignOptions, align, crop_names
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.stages.align import align_table, crop_names
+from frbias.core.stages.requests.align import AlignOptions
 
 POINTS = dict(zip(POINT_COLUMNS, (ARCFACE_112 + 20).ravel().tolist(), strict=True))
 
@@ -38,7 +40,9 @@ def table_of(folder: Path, **changes: object) -> object:
 
 def test_points_of_the_table(photos: Path, tmp_path: Path) -> None:
     table = table_of(photos, x1=float("nan"))
-    result = align(table, tmp_path / "out", options=AlignOptions(detector="points"), workers=1)  # type: ignore[arg-type]
+    result = align_table(
+        table, tmp_path / "out", options=AlignOptions(detector="points"), machine=Machine(Resources(workers=1))
+    )  # type: ignore[arg-type]
     assert (result.images, result.subjects, result.rejected) == (2, 1, 2)
     made = read_samples(tmp_path / "out")
     assert list(made.frame["file_name"]) == ["a/1.png", "a/2.png"]
@@ -59,8 +63,8 @@ def test_workers_do_not_change_the_bytes(photos: Path, tmp_path: Path) -> None:
         (photos / str(row["file_name"])).write_bytes((photos / "a/2.png").read_bytes())
     table = make_table(photos, rows)
     options = AlignOptions(detector="points")
-    align(table, tmp_path / "one", options=options, workers=1)
-    align(table, tmp_path / "two", options=options, workers=2)
+    align_table(table, tmp_path / "one", options=options, machine=Machine(Resources(workers=1)))
+    align_table(table, tmp_path / "two", options=options, machine=Machine(Resources(workers=2)))
     for path in (tmp_path / "one").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
 
@@ -71,7 +75,7 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
     for row in rows[:17]:
         Image.fromarray(rng.integers(0, 256, (160, 170, 3), dtype=np.uint8)).save(photos / str(row["file_name"]))
     table, options = make_table(photos, rows), AlignOptions(detector="points")
-    align(table, tmp_path / "once", options=options, workers=1)
+    align_table(table, tmp_path / "once", options=options, machine=Machine(Resources(workers=1)))
     seen = []
 
     def stop_at_the_twelfth(path: Path) -> np.ndarray:
@@ -83,9 +87,9 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
     with monkeypatch.context() as patch:
         patch.setattr("frbias.core.stages.align.read_image", stop_at_the_twelfth)
         with pytest.raises(KeyboardInterrupt):
-            align(table, tmp_path / "twice", options=options, workers=1)
+            align_table(table, tmp_path / "twice", options=options, machine=Machine(Resources(workers=1)))
     (tmp_path / "twice/.frbias-tmp-half.png").write_bytes(b"half a pict")
-    result = align(table, tmp_path / "twice", options=options, workers=1)
+    result = align_table(table, tmp_path / "twice", options=options, machine=Machine(Resources(workers=1)))
     assert (result.images, result.rejected, result.reused) == (17, 3, 8)
     names = sorted(p.relative_to(tmp_path / "once") for p in (tmp_path / "once").rglob("*"))
     assert names == sorted(p.relative_to(tmp_path / "twice") for p in (tmp_path / "twice").rglob("*"))
@@ -96,13 +100,18 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
 
 def test_points_that_are_no_face(photos: Path, tmp_path: Path) -> None:
     swapped = dict(zip(POINT_COLUMNS, (ARCFACE_112[[1, 0, 2, 4, 3]] + 20).ravel().tolist(), strict=True))
-    align(table_of(photos, **swapped), tmp_path / "out", options=AlignOptions(detector="points"), workers=1)  # type: ignore[arg-type]
+    align_table(
+        table_of(photos, **swapped),
+        tmp_path / "out",
+        options=AlignOptions(detector="points"),
+        machine=Machine(Resources(workers=1)),
+    )  # type: ignore[arg-type]
     assert "do not look like a face" in (tmp_path / "out/rejected.csv").read_text()
 
 
 def test_no_face_anywhere(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"no face found|cannot be decoded|not an image"):
-        align(table_of(photos), tmp_path / "out", workers=1)  # type: ignore[arg-type]
+        align_table(table_of(photos), tmp_path / "out", machine=Machine(Resources(workers=1)))  # type: ignore[arg-type]
 
 
 def test_names_stay_unique() -> None:
@@ -115,51 +124,31 @@ def test_options_are_checked() -> None:
     for bad in ({"template": "lfw"}, {"faces": "all"}, {"size": 100}, {"max_residual": 2.0}):
         with pytest.raises(UsageError):
             AlignOptions(**bad)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="yunet, points or insightface"):
-        AlignOptions(detector="mtcnn").to_json()
+    with pytest.raises(UsageError, match="yunet, points or insightface:<pack>"):
+        AlignOptions(detector="mtcnn")
 
 
-def test_choice_among_faces() -> None:
-    def face(x: float, width: float) -> Face:
-        return Face((x, 0, width, width), np.zeros((5, 2)), 0.9)
+def test_what_is_known_of_the_points_becomes_columns(tmp_path: Path) -> None:
+    from skimage.data import astronaut
 
-    big, middle = face(0, 50), face(90, 20)
-    assert choose_face([big, middle], "largest", (100, 200)) is big
-    assert choose_face([big, middle], "central", (20, 200)) is middle
-    assert choose_face([big, middle], "reject", (100, 200)) is None
-    assert choose_face([big], "reject", (100, 200)) is big
-    assert choose_face([], "largest", (1, 1)) is None
-
-
-def real_photograph(name: str) -> np.ndarray:
-    if name == "astronaut":
-        from skimage.data import astronaut
-
-        return np.asarray(astronaut())
-    import insightface
-
-    return np.array(Image.open(Path(insightface.__file__).parent / "data/images" / name).convert("RGB"))
-
-
-def test_yunet_finds_the_faces_of_real_photographs() -> None:
-    detector = load_detector("yunet")
-    group = detector.detect(real_photograph("t1.jpg"))
-    assert len(group) == 6
-    single = detector.detect(real_photograph("astronaut"))
-    assert len(single) == 1
-    left, right, nose, mouth, _ = single[0].points
-    assert left[0] < nose[0] < right[0]
-    assert left[1] < nose[1] < mouth[1]
-
-
-def test_yunet_finds_a_face_that_fills_the_picture_and_a_small_one() -> None:
-    photo = real_photograph("astronaut")
-    (face,) = load_detector("yunet").detect(photo)
-    x, y, w, h = (int(v) for v in face.box)
-    tight = load_detector("yunet").detect(np.ascontiguousarray(photo[y : y + h, x : x + w]))
-    assert len(tight) == 1
-    np.testing.assert_allclose(tight[0].points + np.array([x, y]), face.points, atol=0.08 * w)
-    wide = np.full((1500, 2000, 3), 128, np.uint8)
-    wide[700:828, 900:1028] = np.array(Image.fromarray(photo).resize((128, 128)))
-    assert len(load_detector("yunet").detect(wide)) == 1
-    assert load_detector("yunet").detect(np.full((64, 64, 3), 128, np.uint8)) == []
+    photo = np.asarray(astronaut())
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo).save(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").write_bytes((tmp_path / "in/a.png").read_bytes())
+    found = load_detector("yunet").detect(photo)[0]
+    eyes = float(np.hypot(*(found.points[1] - found.points[0])))
+    annotated = found.points + np.array([0.25 * eyes, 0])
+    row = {"subject": "s", "age": 30, "point_error": 9.0, "transform_residual": 9.0}
+    rows = [
+        {"file_name": "a.png", **row, **dict(zip(POINT_COLUMNS, annotated.ravel().tolist(), strict=True))},
+        {"file_name": "b.png", **row},
+    ]
+    align_table(make_table(tmp_path / "in", rows), tmp_path / "out", machine=Machine(Resources(workers=1)))
+    frame = read_samples(tmp_path / "out").frame
+    assert frame["point_error"][0] == pytest.approx(0.25, abs=1e-5)
+    assert np.isnan(frame["point_error"][1])
+    assert frame["point_agreement"].tolist() == pytest.approx([found.agreement] * 2, abs=1e-6)
+    assert frame["detector_score"].tolist() == pytest.approx([found.score] * 2, abs=1e-6)
+    crop = frame[list(POINT_COLUMNS)].to_numpy()[0].reshape(5, 2)
+    residual = np.sqrt(((crop - ARCFACE_112) ** 2).sum(axis=1).mean()) / 112
+    assert frame["transform_residual"].tolist() == pytest.approx([residual] * 2, abs=1e-4)

@@ -13,15 +13,19 @@ import pytest
 import torch
 from PIL import Image
 
-from frbias.core import embedding as stage
+import frbias.core.stages.embed as stage
 from frbias.core.data.samples import SampleTable, make_table, read_samples, write_samples
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.provenance import claim_folder
-from frbias.core.recognisers.loading import LoadedBackbone, load_backbone
-from frbias.core.stages.align import AlignOptions, align
+from frbias.core.recognisers.base import Description, Recogniser
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.trainable.recogniser import Trainable
+from frbias.core.stages.align import align_table
 from frbias.core.stages.embed import Embeddings, embed, embed_images, read_embeddings, write_embeddings
+from frbias.core.stages.requests.align import AlignOptions
 
 
 class Quadrants(torch.nn.Module):
@@ -38,13 +42,14 @@ class Quadrants(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(x, 2).flatten(1)
 
 
-def stand_in() -> LoadedBackbone:
-    return LoadedBackbone(Quadrants(), "quadrants", "0" * 64, {"architecture": "quadrants"})  # type: ignore[arg-type]
+def stand_in() -> Trainable:
+    about = Description("quadrants", 12, (112, 112), True, "test")
+    return Trainable(Quadrants(), "quadrants", "0" * 64, about)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def sface() -> LoadedBackbone:
-    return load_backbone("sface")
+def sface() -> Recogniser:
+    return load_recogniser("sface")
 
 
 def image_set(folder: Path, count: int, seed: int = 0) -> SampleTable:
@@ -61,7 +66,7 @@ def image_set(folder: Path, count: int, seed: int = 0) -> SampleTable:
     return table
 
 
-def test_an_embedding_does_not_depend_on_its_neighbours(tmp_path: Path, sface: LoadedBackbone) -> None:
+def test_an_embedding_does_not_depend_on_its_neighbours(tmp_path: Path, sface: Recogniser) -> None:
     table = image_set(tmp_path / "set", 19)
     whole = embed_images(table, sface, device="cpu", batch_size=4)
     other = embed_images(table, sface, device="cpu", batch_size=32)
@@ -200,10 +205,10 @@ def photographs(folder: Path) -> tuple[SampleTable, list[str]]:
     return make_table(folder, rows), [str(row["subject"]) for row in rows]
 
 
-def test_real_photographs_go_through_align_and_embed(tmp_path: Path, sface: LoadedBackbone) -> None:
+def test_real_photographs_go_through_align_and_embed(tmp_path: Path, sface: Recogniser) -> None:
     table, subjects = photographs(tmp_path / "photos")
     assert len(set(subjects)) == 7
-    result = align(table, tmp_path / "aligned", options=AlignOptions(), workers=1)
+    result = align_table(table, tmp_path / "aligned", options=AlignOptions(), machine=Machine(Resources(workers=1)))
     assert (result.images, result.rejected) == (21, 0)
     embed(read_samples(tmp_path / "aligned"), sface, tmp_path / "out", device="cpu")
     found = read_embeddings(tmp_path / "out")
