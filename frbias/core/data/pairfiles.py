@@ -161,8 +161,8 @@ def _csv(path: Path, text: str) -> PairList:
         fold = None if fold_column is None else values[fold_column]
         if fold is not None and not (fold.isascii() and fold.isdigit() and len(fold) <= 6):
             raise BadInputError(f"{path}, line {number}: fold is {fold[:40]!r}; write a whole number.")
-        files = (values[columns[name]].replace("\\", "/").removeprefix("./") for name in ("file1", "file2"))
-        pairs.append(NamedPair(*files, _TRUTH[same], None if fold is None else int(fold)))
+        one, two = (values[columns[name]].replace("\\", "/").removeprefix("./") for name in ("file1", "file2"))
+        pairs.append(NamedPair(one, two, _TRUTH[same], None if fold is None else int(fold)))
         for name in rest:
             groups[name].append(values[name])
     return make_pair_list(path, "csv", pairs, groups)

@@ -252,8 +252,9 @@ def _classes(
     if not count:
         return ()
     not_first = _below(mated, count, np.array([-np.inf]), None, draws, inclusive=True)
-    missed = _below(mated, count, taus, None if draws is None else draws.thresholds, draws)
-    wrong = None if non_mated is None else _below(non_mated, count, taus, draws and draws.thresholds, draws)
+    drawn_taus = None if draws is None else draws.thresholds
+    missed = _below(mated, count, taus, drawn_taus, draws)
+    wrong = None if non_mated is None else _below(non_mated, count, taus, drawn_taus, draws)
     found = []
     for number, name in enumerate(names):
         subjects = len(np.unique(mated.subject[mated.kind == number]))

@@ -26,7 +26,8 @@ def map_to_fmr(non_mated: npt.ArrayLike, levels: Sequence[float] = LEVELS) -> tu
 
     Args:
         non_mated: Non-mated scores of one group, shape (n,).
-        levels: FMRs to go through; those that allow no false match among ``n`` are left out.
+        levels: FMRs to go through; those that allow no false match among ``n``, or none of the
+            tied highest scores, are left out.
 
     Raises:
         BadInputError: Fewer than two levels have different thresholds.
@@ -39,7 +40,8 @@ def map_to_fmr(non_mated: npt.ArrayLike, levels: Sequence[float] = LEVELS) -> tu
     ascending = np.sort(np.asarray(non_mated, dtype=np.float64))
     usable = sorted((f for f in {*levels} if error_budget(f, len(ascending)) >= 1), reverse=True)
     taus = np.array([float(at_most_threshold(ascending, error_budget(f, len(ascending)))) for f in usable])
-    kept = np.r_[True, np.diff(taus) > 0] if len(taus) else np.zeros(0, dtype=np.bool_)
+    resolved = taus <= ascending[-1]  # ties at the top can leave no threshold within the budget
+    kept = np.r_[np.diff(taus) > 0, True] & resolved if len(taus) else resolved  # of equal ones the smallest FMR
     if kept.sum() < 2:
         raise BadInputError(
             f"{len(ascending)} non-mated comparisons of other subjects are too few to set thresholds for a group; "
