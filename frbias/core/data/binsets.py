@@ -74,7 +74,7 @@ class BinSet:
         Raises:
             BadInputError: It cannot be decoded.
         """
-        return decode_image(self.data(number), f"{self.path}: picture {number}")
+        return decode_image(self.data(number), self.path / picture_name(number))
 
     def pairs(self, *, prefix: str = "") -> PairList:
         """The pairs, with names :func:`picture_name` gives the pictures; folds are consecutive, as the field cuts them."""

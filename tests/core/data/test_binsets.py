@@ -129,5 +129,5 @@ def test_a_broken_picture_is_said_when_it_is_decoded(tmp_path: Path) -> None:
     good = pictures(1)[0]
     found = read_bin(written(tmp_path, pickle.dumps(([good, good[:500]], [True]))))
     assert found.image(0).shape == (112, 112, 3)
-    with pytest.raises(BadInputError, match="picture 1 cannot be decoded"):
+    with pytest.raises(BadInputError, match=r"set\.bin/pair_000000_1\.png cannot be decoded"):
         found.image(1)

@@ -119,7 +119,7 @@ def test_bad_records_are_left_out_and_listed(tmp_path: Path) -> None:
     )
     found = unpack_pictures(source, tmp_path / "out")
     assert [row["file_name"] for row in found.rows] == ["0000000/000000001.jpg", "0000001/000000009.png"]
-    reasons = dict(found.rejected)
+    reasons = {left.file: left.reason for left in found.rejected}
     label = "its label is no number of a person"
     assert [reasons[f"record {k}"] for k in (2, 3, 4)] == [label] * 3
     assert reasons["0000001/000000005.jpg"] == "is neither a JPEG nor a PNG image"

@@ -181,7 +181,7 @@ def test_a_draw_of_everybody_once_gives_the_point_values(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "draw_weights", lambda subjects, replicates, seed: np.ones((replicates, subjects), int))
     matrix, who, ages = population()
     result = judge_searches(
-        search(matrix, who), group_by_age(ages, "0-12,13+"), ages, IdentificationOptions((0.1, 0.05))
+        search(matrix, who), group_by_age(ages, "0-12,13+"), ages, IdentificationOptions((0.1, 0.04))
     )
     for one in (result.everything, *result.groups, *result.gaps):
         shares = [one.rank_1, *(a.fnir for a in one.open_set), *(a.fpir for a in one.open_set if a.fpir)]

@@ -13,6 +13,7 @@ from frbias.core.data.binsets import picture_name, read_bin
 from frbias.core.data.datasets.layouts.layout import Layout
 from frbias.core.data.images import decode_image, image_suffix
 from frbias.core.data.recordio import Record, count_pictures, is_recordio, iterate_records, record_files
+from frbias.core.data.samples import Rejected
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import sha256_bytes, sha256_file, sha256_json, write_bytes
 from frbias.core.foundation.progress import SILENT, Progress
@@ -29,13 +30,21 @@ class Unpacked:
         layout: What it was.
         rows: Rows of ``metadata.csv``.
         digests: SHA-256 of every file by name.
-        rejected: (record, reason) of what was left out.
+        rejected: What was left out.
     """
 
     layout: Layout
     rows: list[dict[str, Any]]
     digests: dict[str, str]
-    rejected: list[tuple[str, str]]
+    rejected: list[Rejected]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    name: str
+    subject: str = ""
+    data: bytes | None = None
+    problem: str = ""
 
 
 def packed_layout(path: Path) -> Layout | None:
@@ -67,39 +76,44 @@ def unpack_pictures(path: Path, out: Path, *, progress: Progress = SILENT) -> Un
         (_of_bin(path), 2 * len(read_bin(path))) if layout is BIN else (_of_records(path), count_pictures(path))
     )
     with progress.task("unpacking", total) as advance:
-        for name, row, data in entries:
+        for picture in entries:
             try:
-                if row is None or data is None:
-                    raise BadImageError(name.partition(": ")[2])
-                suffix = image_suffix(data)
-                if suffix is None:
-                    raise BadImageError("is neither a JPEG nor a PNG image")
-                decode_image(data, name)
-                file = str(Path(name).with_suffix(suffix))
+                file, data = _kept(picture)
                 if not (out / file).exists() or (out / file).read_bytes() != data:
                     write_bytes(out / file, data)
                 found.digests[file] = sha256_bytes(data)
-                found.rows.append({"file_name": file, **row})
+                found.rows.append({"file_name": file, "subject": picture.subject, "age": None})
             except BadImageError as error:
-                found.rejected.append((name.partition(": ")[0], error.message.removeprefix(f"{name} ").rstrip(".")))
+                found.rejected.append(Rejected(picture.name, error.reason, picture.subject))
             advance(1)
     if not found.rows:
-        raise BadInputError(f"{path} holds no picture that can be decoded; {': '.join(found.rejected[0])}.")
+        first = found.rejected[0]
+        raise BadInputError(f"{path} holds no picture that can be decoded; {first.file}: {first.reason}.")
     return found
 
 
-def _of_records(path: Path) -> Iterator[tuple[str, dict[str, Any] | None, bytes | None]]:
+def _kept(picture: _Picture) -> tuple[str, bytes]:
+    if picture.data is None:
+        raise BadImageError(picture.problem)
+    suffix = image_suffix(picture.data)
+    if suffix is None:
+        raise BadImageError("is neither a JPEG nor a PNG image")
+    decode_image(picture.data, Path(picture.name))
+    return str(Path(picture.name).with_suffix(suffix)), picture.data
+
+
+def _of_records(path: Path) -> Iterator[_Picture]:
     for record in iterate_records(path):
         if not isinstance(record, Record):
-            yield f"record {record[0]}: {record[1].rstrip('.')}", None, None
+            yield _Picture(f"record {record[0]}", problem=record[1])
         elif record.identity is None:
-            yield f"record {record.key}: its label is no number of a person", None, None
+            yield _Picture(f"record {record.key}", problem="its label is no number of a person")
         else:
             subject = f"{record.identity:07d}"
-            yield f"{subject}/{record.key:09d}.jpg", {"subject": subject, "age": None}, record.data
+            yield _Picture(f"{subject}/{record.key:09d}.jpg", subject, record.data)
 
 
-def _of_bin(path: Path) -> Iterator[tuple[str, dict[str, Any] | None, bytes | None]]:
+def _of_bin(path: Path) -> Iterator[_Picture]:
     found = read_bin(path)
     for number in range(2 * len(found)):
-        yield picture_name(number), {"subject": "", "age": None}, found.data(number)
+        yield _Picture(picture_name(number), "", found.data(number))
