@@ -7,12 +7,14 @@ import pytest
 from PIL import Image
 
 from frbias.core.data.images import read_image
-from frbias.core.data.samples import POINT_COLUMNS, make_table, read_samples
+from frbias.core.data.samples import POINT_COLUMNS, make_table, read_rejected, read_samples
 from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.detect import load_detector
+from frbias.core.faces.multiscale import DOUBTFUL_AGREEMENT
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.align import align_table, crop_names
+from frbias.core.stages.align_result import DoubtfulFace, doubtful_faces
 from frbias.core.stages.requests.align import AlignOptions
 
 POINTS = dict(zip(POINT_COLUMNS, (ARCFACE_112 + 20).ravel().tolist(), strict=True))
@@ -53,8 +55,12 @@ def test_points_of_the_table(photos: Path, tmp_path: Path) -> None:
     source = np.array(Image.open(photos / "a/2.png"))
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/a/2.png")), source[20:132, 20:132])
     listed = (tmp_path / "out/rejected.csv").read_text()
-    assert "b/3.png,the table has no face points for it" in listed
+    assert "b/3.png,the table has no face points for it,b,5,f\n" in listed
     assert "b/4.png" in listed
+    assert [(one.file, one.subject, one.age, one.sex) for one in read_rejected(tmp_path / "out")] == [
+        ("b/3.png", "b", 5.0, "f"),
+        ("b/4.png", "b", 5.0, "f"),
+    ]
 
 
 def test_workers_do_not_change_the_bytes(photos: Path, tmp_path: Path) -> None:
@@ -152,3 +158,16 @@ def test_what_is_known_of_the_points_becomes_columns(tmp_path: Path) -> None:
     crop = frame[list(POINT_COLUMNS)].to_numpy()[0].reshape(5, 2)
     residual = np.sqrt(((crop - ARCFACE_112) ** 2).sum(axis=1).mean()) / 112
     assert frame["transform_residual"].tolist() == pytest.approx([residual] * 2, abs=1e-4)
+
+
+def test_doubtful_faces_are_listed_the_worst_first(tmp_path: Path) -> None:
+    agreements = (0.99, 0.9, float("nan"), 0.4, DOUBTFUL_AGREEMENT)
+    rows = [
+        {"file_name": f"{i}.png", "subject": "s", "age": 1, "source_file": f"{i}.jpg", "point_agreement": a}
+        for i, a in enumerate(agreements)
+    ]
+    assert doubtful_faces(make_table(tmp_path, rows)) == (
+        DoubtfulFace("3.png", "3.jpg", 0.4),
+        DoubtfulFace("1.png", "1.jpg", 0.9),
+    )
+    assert doubtful_faces(make_table(tmp_path, [{"file_name": "a.png", "subject": "s", "age": 1}])) == ()

@@ -13,15 +13,16 @@ from frbias.core.assets.records import put_record, stored_path
 from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import Layout
 from frbias.core.data.datasets.loading import CSV, IMAGE_SET, load_with_rejected, synthetic_origin
+from frbias.core.data.datasets.packed import BIN, RECORDIO, packed_identity, packed_layout, unpack_pictures
 from frbias.core.data.images import MAX_FILE_BYTES, read_image
-from frbias.core.data.samples import SampleTable, make_table, write_rejected, write_samples
+from frbias.core.data.samples import Rejected, SampleTable, make_table, rejected_row, write_rejected, write_samples
 from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, sha256_json
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, claim_folder, read_provenance
 
 _UNPACKED = ".unpacked"
-_MISSING_LAYOUTS = frozenset({IMAGE_SET.name, CSV.name})
+_MISSING_LAYOUTS = frozenset({IMAGE_SET.name, CSV.name, RECORDIO.name, BIN.name})
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def import_dataset(
     force: bool = False,
     progress: Progress = SILENT,
 ) -> Imported:
-    """Copy the data set at ``source`` (folder, CSV file, zip or tar archive) and register it as ``name``.
+    """Copy the data set at ``source`` (folder, CSV file, zip or tar archive, RecordIO or ``.bin`` set) and register it as ``name``.
 
     Every image is decoded once; one that cannot be is left out and listed in ``rejected.csv``. Names and
     bytes of the images stay as they are. An interrupted import goes on when it is run again.
@@ -85,7 +86,10 @@ def import_dataset(
         find_layout(wanted)
     out = Path(out) if out is not None else data_home() / "datasets" / name
     _refuse_overlap(source, out)
-    identity = sha256_file(source) if source.is_file() else _listing_hash(source)
+    if packed_layout(source) is not None:
+        identity = packed_identity(source)
+    else:
+        identity = sha256_file(source) if source.is_file() else _listing_hash(source)
     if asset is not None and asset.sha256 and source.is_file() and identity != asset.sha256:
         progress.note(
             f"{source.name} is not byte for byte the archive frbias knows; 'frbias data verify {name}' compares the counts."
@@ -146,17 +150,40 @@ def register_dataset(name: str, path: Path, *, layout: str | None = None) -> Sam
 
 def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progress) -> None:
     out = folder.path
+    if packed_layout(source) is not None:
+        _fill_packed(folder, source, progress)
+        return
     place = source
     if is_archive(source):
         place = out / _UNPACKED
         unpack(source, place, progress=progress)
         place = _single_root(place)
-    table, rejected, layout = load_with_rejected(place, wanted)
+    table, refused, layout = load_with_rejected(place, wanted)
+    rejected = [Rejected(*pair) for pair in refused]
     rows, digests = _copy_all(table, out, rejected, progress)
     if not rows:
-        raise BadInputError(f"{source} holds no image that can be decoded; {rejected[0][0]}: {rejected[0][1]}")
+        raise BadInputError(f"{source} holds no image that can be decoded; {rejected[0].file}: {rejected[0].reason}")
     _copy_points(layout, place, out)
-    write_rejected(out, sorted(rejected))
+    origin = {"synthetic": synthetic_origin(table), "source_provenance": read_provenance(table.root)}
+    _finish(folder, layout, rows, digests, rejected, origin)
+
+
+def _fill_packed(folder: StageFolder, source: Path, progress: Progress) -> None:
+    found = unpack_pictures(source, folder.path, progress=progress)
+    origin = {"synthetic": None, "source_provenance": None}
+    _finish(folder, found.layout, found.rows, found.digests, found.rejected, origin)
+
+
+def _finish(
+    folder: StageFolder,
+    layout: Layout,
+    rows: list[dict[str, Any]],
+    digests: dict[str, str],
+    rejected: list[Rejected],
+    origin: dict[str, Any],
+) -> None:
+    out = folder.path
+    write_rejected(out, sorted(rejected, key=lambda r: (r.file, r.reason)))
     result = make_table(out, rows)
     write_samples(result)
     shutil.rmtree(out / _UNPACKED, ignore_errors=True)
@@ -167,14 +194,13 @@ def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progr
             "subjects": len(set(result.subjects) - {""}),
             "rejected": len(rejected),
             "sha256": sha256_json(digests),
-            "synthetic": synthetic_origin(table),
-            "source_provenance": read_provenance(table.root),
+            **origin,
         }
     )
 
 
 def _copy_all(
-    table: SampleTable, out: Path, rejected: list[tuple[str, str]], progress: Progress
+    table: SampleTable, out: Path, rejected: list[Rejected], progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     rows: list[dict[str, Any]] = []
     digests: dict[str, str] = {}
@@ -185,9 +211,9 @@ def _copy_all(
                 digests[name] = _copy_image(table.root / name, out / name)
                 rows.append({str(key): value for key, value in row.items()})
             except BadImageError as error:
-                rejected.append((name, error.message.replace(f"{table.root}/", "").replace(f"{out}/", "")))
+                rejected.append(rejected_row(row, error.reason))
             except OSError as error:
-                rejected.append((name, f"cannot be read: {error.strerror}"))
+                rejected.append(rejected_row(row, f"cannot be read: {error.strerror}"))
             advance(1)
     return rows, digests
 
