@@ -27,7 +27,7 @@ from frbias.core.recognisers.input_format import InputFormat
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
 from frbias.core.recognisers.onnx_running import OnnxRecogniser
 from frbias.core.recognisers.trainable.recogniser import Trainable
-from frbias.core.stages.embed import embed
+from frbias.core.stages.embed import embed_table
 
 FACES = np.random.default_rng(5).integers(0, 256, (7, 40, 24, 3), dtype=np.uint8)
 
@@ -75,7 +75,7 @@ def test_through_the_stage_it_gives_what_onnxruntime_gives(
     found = load_recogniser(str(path))
     assert isinstance(found, OnnxRecogniser)
     assert (found.input_size, found.embedding_length, found.description.assumed) == ((40, 24), 16, ())
-    embed(make_table(tmp_path, rows), found, tmp_path / "out", device="cpu")
+    embed_table(make_table(tmp_path, rows), found, tmp_path / "out")
     read = read_embeddings(tmp_path / "out")
     if batch == 3:  # onnxruntime wants three at a time; the same graph with one gives the same
         path = convolutional(tmp_path / "one.onnx", layout=layout)
