@@ -22,14 +22,13 @@ import typer
 from frbias.cli import completion
 from frbias.core.foundation.requests import (
     Request,
+    attempt,
     facts_of,
     flag,
     option,
     option_fields,
     option_name,
     option_types,
-    problems_of,
-    read_values,
     refuse,
 )
 
@@ -80,14 +79,9 @@ class Part:
         settings |= {option_name(f): self.defaults[f.name] for f in self.fields()
                      if f.name in self.defaults and given[f.name] in (None, [])}  # fmt: skip
         settings = {name: None if value == [] else value for name, value in settings.items()}
-        values, wrong = read_values(self.kind, settings, label=_label(self.kind))
-        if not wrong:
-            unchecked: Any = object.__new__(self.kind)
-            for f in option_fields(self.kind):
-                object.__setattr__(unchecked, f.name, values.get(f.name, f.default))
-            wrong = problems_of(unchecked, _label(self.kind))
+        made, wrong = attempt(self.kind, settings, label=_label(self.kind))
         problems += wrong
-        return None if wrong else self.kind(**values)
+        return made
 
 
 OUTPUT = Part(Output)
