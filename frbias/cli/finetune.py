@@ -34,9 +34,7 @@ def command(request: FinetuneRequest, output: Output, resources: Resources) -> N
     from frbias.core.stages.finetune import finetune
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
-    result = finetune(
-        request, output.out, machine=machine, force=output.force, announce=_announce, observe=_observe
-    )
+    result = finetune(request, output.out, machine=machine, force=output.force, announce=_announce, observe=_observe)
     console.result(_summary(result), lambda: _tell(result))
 
 

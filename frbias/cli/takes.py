@@ -73,6 +73,14 @@ class Part:
         """The fields that become options."""
         return [f for f in option_fields(self.kind) if not self.only or f.name in self.only]
 
+    def type_of(self, given: Field[Any]) -> Any:
+        """Type of one of the fields."""
+        return option_types(self.kind)[given.name]  # type: ignore[arg-type]
+
+    def default_of(self, given: Field[Any]) -> Any:
+        """Default of one of the fields; MISSING when there is none to show."""
+        return self.defaults.get(given.name, given.default)
+
     def read(self, given: Mapping[str, Any], problems: list[str]) -> Any:
         """The request, or None with what is wrong added to ``problems``."""
         settings = {option_name(f): given[f.name] for f in self.fields()}
@@ -116,8 +124,7 @@ def _label(kind: type[Request]) -> Callable[[str], str]:
 
 
 def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
-    facts, kind = facts_of(given), option_types(part.kind)[given.name]  # type: ignore[arg-type]
-    default = part.defaults.get(given.name, given.default)
+    facts, kind, default = facts_of(given), part.type_of(given), part.default_of(given)
     shown = _shown(default, facts.show)
     shared: dict[str, Any] = {
         "help": facts.help + (f" [dim]\\[default: {shown}][/dim]" if shown else ""),
@@ -156,7 +163,7 @@ def _shown(default: Any, show: Callable[[Any], str] | None) -> str:
 
 def _choices(kind: Any) -> tuple[str, ...]:
     arms = [kind] if get_origin(kind) not in (Union, types.UnionType) else get_args(kind)
-    return tuple(str(c) for arm in arms if get_origin(arm) is Literal for c in get_args(arm))
+    return tuple(dict.fromkeys(str(c) for arm in arms if get_origin(arm) is Literal for c in get_args(arm)))
 
 
 def _metavar(kind: Any) -> str:

@@ -134,9 +134,7 @@ class FinetuneOptions(Request):
     )
     epochs: int = option(20, help="Passes over the training images.", low=1, high=100_000)
     batch_size: int = option(25, help="Images per step, in all.", low=2, high=65_536)
-    seed: int = option(
-        0, help="Seed of everything random; the same seed gives the same result.", low=0, high=2**63 - 1
-    )
+    seed: int = option(0, help="Seed of everything random; the same seed gives the same result.", low=0, high=2**63 - 1)
     loss: Literal["arcface", "cosface", "combined", "softmax"] = option("arcface", help="Loss.", panel=_LOSS)
     margin: float = option(
         0.5,
@@ -190,9 +188,7 @@ class FinetuneOptions(Request):
         "auto", help="Keep the output of frozen stages on disk.", panel=_FREEZE, decides=False
     )
     cache_dtype: Literal["fp16", "bf16", "fp32"] = option("fp16", help="Format of what is kept.", panel=_FREEZE)
-    prefix_dtype: Literal["auto", "fp32", "bf16"] = option(
-        "auto", help="Arithmetic of frozen stages.", panel=_FREEZE
-    )
+    prefix_dtype: Literal["auto", "fp32", "bf16"] = option("auto", help="Arithmetic of frozen stages.", panel=_FREEZE)
     watch: Literal["eer", "garbe", "loss"] = option("eer", help="Picks the best epoch.", panel=_WATCH)
     watch_fmr: float = option(0.01, help="FMR at which garbe is watched.", panel=_WATCH, low=1e-6, high=0.5)
     patience: int = option(0, help="Epochs without gain before stopping; 0 never.", panel=_WATCH, low=0, high=100_000)

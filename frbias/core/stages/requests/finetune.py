@@ -48,9 +48,7 @@ class TrainedOn(Request):
         panel="Watching and keeping",
         decides=False,
     )
-    tensorboard: bool = option(
-        False, help="Write TensorBoard events too.", panel="Watching and keeping", decides=False
-    )
+    tensorboard: bool = option(False, help="Write TensorBoard events too.", panel="Watching and keeping", decides=False)
 
 
 @dataclass(frozen=True, kw_only=True)
