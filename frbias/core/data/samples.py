@@ -26,11 +26,15 @@ x1,y1 .. x5,y5      pixels: viewer's left eye, right eye, nose tip, left and rig
 ==================  =====================================================================================
 
 ``file_name``, ``subject`` and ``age`` are required; other columns are kept as they are.
+
+Schema of ``rejected.csv``, one row per file that gave no image: ``file`` (the source), ``reason`` (one clause), and
+``subject``, ``age``, ``sex`` as far as they are known (empty otherwise), so that failures can be counted by group.
 """
 
 import csv
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +143,66 @@ def write_samples(table: SampleTable, folder: Path | None = None) -> None:
     write_text((folder or table.root) / METADATA_NAME, to_csv_text(table.frame))
 
 
-def write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:
-    """Write ``rejected.csv`` (file, reason) in ``folder``, or remove it when nothing was rejected."""
+@dataclass(frozen=True)
+class Rejected:
+    """A file that gave no image.
+
+    Attributes:
+        file: Name of the source.
+        reason: One clause.
+        subject: Identity label; empty when unknown.
+        age: Years; NaN when unknown.
+        sex: ``m``, ``f`` or empty.
+    """
+
+    file: str
+    reason: str
+    subject: str = ""
+    age: float = math.nan
+    sex: str = ""
+
+
+def rejected_row(row: Mapping[Any, Any], reason: str) -> Rejected:
+    """The rejection of one row of a table, given as a dictionary of its columns."""
+    sex = row.get("sex")
+    return Rejected(
+        str(row["file_name"]), reason, str(row["subject"]), float(row["age"]), sex if isinstance(sex, str) else ""
+    )
+
+
+def read_rejected(folder: Path) -> list[Rejected]:
+    """The rows of ``folder/rejected.csv``; none when there is no such file.
+
+    Raises:
+        BadInputError: The table lacks the columns ``file`` and ``reason``, or an age is no number.
+    """
+    path = Path(folder) / REJECTED_NAME
+    if not path.is_file():
+        return []
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
+        return [
+            Rejected(
+                row["file"],
+                row["reason"],
+                row.get("subject", ""),
+                float(row.get("age") or "nan"),
+                row.get("sex", ""),
+            )
+            for row in frame.to_dict("records")
+        ]
+    except (KeyError, ValueError, csv.Error) as error:
+        raise BadInputError(f"{path} cannot be read as a table of rejected files: {error}.") from error
+
+
+def write_rejected(folder: Path, rejected: Sequence[Rejected]) -> None:
+    """Write ``rejected.csv`` in ``folder``, atomically, or remove it when nothing was rejected."""
     path = Path(folder) / REJECTED_NAME
     if not rejected:
         path.unlink(missing_ok=True)
         return
-    frame = pd.DataFrame(rejected, columns=["file", "reason"])
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    frame = pd.DataFrame([asdict(one) for one in rejected])
+    write_text(path, frame.map(_cell).to_csv(index=False, lineterminator="\n"))
 
 
 def to_csv_text(frame: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from frbias.core.data.images import read_image
-from frbias.core.data.samples import POINT_COLUMNS, make_table, read_samples
+from frbias.core.data.samples import POINT_COLUMNS, make_table, read_rejected, read_samples
 from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.errors import BadInputError, UsageError
@@ -53,8 +53,12 @@ def test_points_of_the_table(photos: Path, tmp_path: Path) -> None:
     source = np.array(Image.open(photos / "a/2.png"))
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/a/2.png")), source[20:132, 20:132])
     listed = (tmp_path / "out/rejected.csv").read_text()
-    assert "b/3.png,the table has no face points for it" in listed
+    assert "b/3.png,the table has no face points for it,b,5,f\n" in listed
     assert "b/4.png" in listed
+    assert [(one.file, one.subject, one.age, one.sex) for one in read_rejected(tmp_path / "out")] == [
+        ("b/3.png", "b", 5.0, "f"),
+        ("b/4.png", "b", 5.0, "f"),
+    ]
 
 
 def test_workers_do_not_change_the_bytes(photos: Path, tmp_path: Path) -> None:
