@@ -1,16 +1,15 @@
 """The generators: one entry each, imported when it is used.
 
 A new generator is a request (a subclass of :class:`frbias.synth.requests.GenerateRequest`), a class with the members of
-:class:`AgeSynthesizer`, a function that makes it from its request, and an entry here; the command line, experiment
+:class:`frbias.synth.age_synthesizer.AgeSynthesizer`, a function that makes it from its request, and an entry here; the command line, experiment
 files, ``frbias doctor`` and shell completion read the rest from the entry.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from frbias.core.data.units import Producer
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.requests import suggestion
 from frbias.synth.cusp.request import CuspRequest
@@ -18,19 +17,8 @@ from frbias.synth.eg3d.request import Eg3dRequest
 from frbias.synth.mesh.request import MeshRequest
 from frbias.synth.requests import GenerateRequest
 
-
-class AgeSynthesizer(Producer, Protocol):
-    """A generator of faces of known identity and age, made for one request."""
-
-    @property
-    def name(self) -> str:
-        """Short name, as in ``--backend``."""
-        ...
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What a person should know before starting, a sentence each."""
-        ...
+if TYPE_CHECKING:
+    from frbias.synth.age_synthesizer import AgeSynthesizer
 
 
 @dataclass(frozen=True)
@@ -51,7 +39,7 @@ class Backend:
     maker: str
     needs: tuple[str, ...]
 
-    def make(self, request: GenerateRequest, device: str = "auto") -> AgeSynthesizer:
+    def make(self, request: GenerateRequest, device: str = "auto") -> "AgeSynthesizer":
         """The generator for a request of its kind; see the maker for what it raises."""
         module, _, function = self.maker.partition(":")
         maker: Callable[[Any, str], AgeSynthesizer] = getattr(import_module(module), function)
@@ -80,7 +68,7 @@ def backend_named(name: str, label: str = "--backend") -> Backend:
     return BACKENDS[name]
 
 
-def make_backend(request: GenerateRequest, device: str = "auto") -> AgeSynthesizer:
+def make_backend(request: GenerateRequest, device: str = "auto") -> "AgeSynthesizer":
     """The generator for a request.
 
     Args:

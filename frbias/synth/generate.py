@@ -5,7 +5,8 @@ from pathlib import Path
 from frbias.core.data.imagesets import ImageSetResult, produce
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.machine import LOCAL, Machine
-from frbias.synth.backends import AgeSynthesizer, make_backend
+from frbias.synth.age_synthesizer import AgeSynthesizer
+from frbias.synth.backends import make_backend
 from frbias.synth.requests import GenerateRequest, NetworkOptions
 
 STAGE, VERSION = "generate", 1

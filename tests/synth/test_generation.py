@@ -99,6 +99,7 @@ _SCRIPT = """
 import sys; sys.path.insert(0, {here!r})
 from pathlib import Path
 from test_generation import Painter
+from frbias.core.foundation.machine import Machine, Resources
 from frbias.synth.generate import generate_with
 generate_with(Painter(subjects=12, pause={pause}), Path({out!r}))
 """

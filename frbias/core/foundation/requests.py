@@ -93,6 +93,10 @@ class Request:
         """All fields as JSON values; tuples become lists, paths text."""
         return {f.name: _plain(getattr(self, f.name)) for f in option_fields(type(self))}
 
+    def within(self, kind: type[R], **more: Any) -> R:
+        """The same options as part of a larger request, whose other fields are ``more``."""
+        return kind(**{f.name: getattr(self, f.name) for f in option_fields(type(self))}, **more)
+
     @classmethod
     def read(cls, settings: Mapping[str, object], *, label: Label | None = None, where: str = "") -> Self:
         """Build the request from what people wrote: text from a command line, values from a TOML file.

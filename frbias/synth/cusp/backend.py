@@ -11,7 +11,7 @@ from frbias.core.faces.detect import describe_detector
 from frbias.core.foundation.devices import choose_device
 from frbias.core.foundation.errors import BadImageError
 from frbias.synth.cusp import trial
-from frbias.synth.cusp.editing import CuspEditor, NoiseMode, Precision
+from frbias.synth.cusp.editing import CuspEditor
 from frbias.synth.cusp.labels import (
     LABELS,
     LS_BINS,
@@ -35,7 +35,7 @@ _DEFAULT_AGES = {"rr": ("20", "35", "50", "65"), "ls": tuple(f"{low}-{high}" for
 
 @dataclass(frozen=True)
 class CuspBackend:
-    """Ages faces; see :class:`frbias.synth.backends.AgeSynthesizer`.
+    """Ages faces; see :class:`frbias.synth.age_synthesizer.AgeSynthesizer`.
 
     Attributes:
         request: What to make.
@@ -99,7 +99,7 @@ class CuspBackend:
                 yield [Made(None, reason=error.reason)] * len(unit.tasks)
                 continue
             seeds = [int(cast(int, task.columns["seed"])) for task in unit.tasks]
-            mode = cast(NoiseMode, self.request.noise)
+            mode = self.request.noise
             images = editor.decode_labels(editor.encode(face.image), [t.label for t in targets], mode, seeds)
             yield [
                 Made(image, face.columns, file_name=t.file_name) for image, t in zip(images, unit.tasks, strict=True)
@@ -187,6 +187,6 @@ def _editor(request: CuspRequest, device: str) -> CuspEditor:
         global_blur=request.global_blur,
         mask_blur=request.mask_blur,
         device=choose_device(device),
-        precision=cast(Precision, request.precision),
+        precision=request.precision,
         compiled=request.compile,
     )

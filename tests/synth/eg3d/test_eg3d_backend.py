@@ -180,7 +180,7 @@ def test_unknown_option_is_named() -> None:
 
 def test_generator_without_age_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frbias.synth.eg3d.loading.tiny_generator", lambda: TINY_25)
-    chosen = backend(ages=None, subjects=1)
+    chosen = backend(ages=(), subjects=1)
     (unit,) = chosen.plan()
     assert np.isnan(unit.tasks[0].age)
     assert [m.image.shape for m in next(chosen.render([unit]))] == [(64, 64, 3)] * 2  # type: ignore[union-attr]
@@ -200,7 +200,7 @@ def test_subjects_do_not_depend_on_how_many_there_are() -> None:
 
 
 def test_age_bins_give_everybody_an_age_in_each() -> None:
-    units = backend(ages=None, age_bins="3-6,6-9,50-50", subjects=40).plan()
+    units = backend(ages=(), age_bins="3-6,6-9,50-50", subjects=40).plan()
     ages = np.array([unit.tasks[0].age for unit in units]).reshape(40, 3)
     assert ((ages[:, 0] >= 3) & (ages[:, 0] < 6)).all()
     assert ((ages[:, 1] >= 6) & (ages[:, 1] < 9)).all()
