@@ -147,7 +147,7 @@ def takes(*parts: Part) -> Callable[[Command], Command]:
         def command(**given: Any) -> None:
             problems: list[str] = []
             requests = [part.read(given, problems) for part in parts]
-            refuse(problems, f"frbias {parts[0].kind.title}".rstrip())
+            refuse(problems, f"frbias {parts[0].kind.title}" if parts else "")
             function(*requests)
 
         parameters = [_parameter(f, part) for part in parts for f in part.fields()]

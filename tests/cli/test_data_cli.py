@@ -86,7 +86,7 @@ def test_import_by_download(
 
 def test_list_and_remove(capsys: pytest.CaptureFixture[str], archive: str) -> None:
     states = {entry["name"]: entry["installed"] for entry in as_json(capsys, "data", "list")["datasets"]}
-    assert states == dict.fromkeys(["fgnet", "morph", "agedb", "cacd", "itwcc", "utkface"], False)
+    assert states == dict.fromkeys(["fgnet", "morph", "agedb", "cacd", "cacdvs", "lag", "itwcc", "utkface"], False)
     run(capsys, "data", "import", "fgnet", archive)
     code, out, _ = run(capsys, "data", "list")
     assert code == 0

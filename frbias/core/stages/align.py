@@ -14,7 +14,7 @@ import numpy.typing as npt
 from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.data.images import read_image
-from frbias.core.data.imagesets import ImageSetResult, produce
+from frbias.core.data.imagesets import produce
 from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
 from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.core.faces.align import (
@@ -30,6 +30,7 @@ from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import Work
+from frbias.core.stages.align_result import AlignResult, align_result
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
 STAGE, VERSION = "align", 2
@@ -131,7 +132,7 @@ class AlignProducer:
         return cut(image, points, self.options.side)
 
 
-def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> ImageSetResult:
+def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> AlignResult:
     """Align the images of a data set into the image set ``out``; the call behind ``frbias align``.
 
     Args:
@@ -142,11 +143,14 @@ def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: 
 
     Raises:
         UsageError: ``out`` holds something else.
-        BadInputError: The set is empty, or no face was found in any image.
+        BadInputError: The set is empty, no face was found in any image, or points that are to be compared with are
+            not there.
         AssetMissingError: The data set or the detector is not on this machine.
     """
     describe_detector(request.detector)
     table, refused = photographs_of(request.data, machine.progress)
+    if request.against_points and all(table.points(row) is None for row in range(len(table))):
+        raise BadInputError(f"{request.data} has no annotated face points (columns x1 .. y5) to compare with.")
     return align_table(table, out, options=request, refused=refused, machine=machine, force=force)
 
 
@@ -160,7 +164,7 @@ def align_table(
     force: bool = False,
     world: World | None = None,
     work: Work | None = None,
-) -> ImageSetResult:
+) -> AlignResult:
     """Align every image of ``table`` into the image set ``out``.
 
     Images without a usable face are counted and listed in ``rejected.csv``.
@@ -182,7 +186,7 @@ def align_table(
     """
     chosen = options or AlignOptions()
     work = work or align_work(table, chosen, refused)
-    return produce(
+    made = produce(
         AlignProducer(table, chosen),
         out,
         stage=work.stage,
@@ -196,6 +200,7 @@ def align_table(
         world=world,
         progress=machine.progress,
     )
+    return align_result(made)
 
 
 def align_work(table: SampleTable, options: AlignOptions, refused: Sequence[tuple[str, str]] = ()) -> Work:

@@ -11,10 +11,12 @@ from frbias.core.assets.paths import data_home
 from frbias.core.data.embeddings import Embeddings, read_embeddings
 from frbias.core.data.images import read_image
 from frbias.core.data.samples import SampleTable, read_samples
-from frbias.core.foundation.cache import Cache, cache_limit
+from frbias.core.foundation.cache import Cache, Entry, cache_limit
 from frbias.core.foundation.devices import World, process_group
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.provenance import read_provenance
+from frbias.core.foundation.words import counted
 from frbias.core.stages.align import align_table, align_work
 from frbias.core.stages.embed import embed_table, embed_work
 from frbias.core.stages.requests.align import AlignOptions
@@ -104,3 +106,12 @@ def is_aligned(table: SampleTable, size: tuple[int, int]) -> bool:
         except BadImageError:
             continue
     raise BadInputError(f"{table.root} has no image that can be read.")
+
+
+def describe_entry(entry: Entry) -> str:
+    """What an entry of the cache holds, from its provenance."""
+    record = read_provenance(entry.path) or {}
+    results, arguments = record.get("results") or {}, record.get("arguments") or {}
+    images = counted(results["images"], "face") if "images" in results else ""
+    who = f"by {arguments['name']}" if "name" in arguments else str(arguments.get("detector", ""))
+    return ", ".join(part for part in (images, who) if part)
