@@ -14,8 +14,9 @@ def command(request: Diagnosis) -> None:
     Nothing is fetched and nothing is changed.
     """
     from frbias.core.installing.doctor import diagnose
+    from frbias.synth.backends import BACKENDS
 
-    found = diagnose(check_hashes=request.hashes)
+    found = diagnose(check_hashes=request.hashes, generators={b.name: b.needs for b in BACKENDS.values()})
     console.result(found.to_json(), lambda: _show(found))
 
 

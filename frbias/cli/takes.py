@@ -23,14 +23,13 @@ from frbias.cli import completion
 from frbias.core.foundation.files import place_problem
 from frbias.core.foundation.requests import (
     Request,
+    attempt,
     facts_of,
     flag,
     option,
     option_fields,
     option_name,
     option_types,
-    problems_of,
-    read_values,
     refuse,
 )
 
@@ -144,20 +143,23 @@ class Part:
         own = [f for f in option_fields(self.kind) if not self.only or f.name in self.only]
         return sorted(own, key=lambda f: _depth(self.kind, f.name))
 
+    def type_of(self, given: Field[Any]) -> Any:
+        """Type of one of the fields."""
+        return option_types(self.kind)[given.name]  # type: ignore[arg-type]
+
+    def default_of(self, given: Field[Any]) -> Any:
+        """Default of one of the fields; MISSING when there is none to show."""
+        return self.defaults.get(given.name, given.default)
+
     def read(self, given: Mapping[str, Any], problems: list[str]) -> Any:
         """The request, or None with what is wrong added to ``problems``."""
         settings = {option_name(f): given[f.name] for f in self.fields()}
         settings |= {option_name(f): self.defaults[f.name] for f in self.fields()
                      if f.name in self.defaults and given[f.name] in (None, [])}  # fmt: skip
         settings = {name: None if value == [] else value for name, value in settings.items()}
-        values, wrong = read_values(self.kind, settings, label=_label(self.kind))
-        if not wrong:
-            unchecked: Any = object.__new__(self.kind)
-            for f in option_fields(self.kind):
-                object.__setattr__(unchecked, f.name, values.get(f.name, f.default))
-            wrong = problems_of(unchecked, _label(self.kind))
+        made, wrong = attempt(self.kind, settings, label=_label(self.kind))
         problems += wrong
-        return None if wrong else self.kind(**values)
+        return made
 
 
 OUTPUT = Part(Output)
@@ -197,8 +199,7 @@ def _label(kind: type[Request]) -> Callable[[str], str]:
 
 
 def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
-    facts, kind = facts_of(given), option_types(part.kind)[given.name]  # type: ignore[arg-type]
-    default = part.defaults.get(given.name, given.default)
+    facts, kind, default = facts_of(given), part.type_of(given), part.default_of(given)
     shown = _shown(default, facts.show)
     shared: dict[str, Any] = {
         "help": part.helps.get(given.name, facts.help) + (f" [dim]\\[default: {shown}][/dim]" if shown else ""),
@@ -241,7 +242,7 @@ def _shown(default: Any, show: Callable[[Any], str] | None) -> str:
 
 def _choices(kind: Any) -> tuple[str, ...]:
     arms = [kind] if get_origin(kind) not in (Union, types.UnionType) else get_args(kind)
-    return tuple(str(c) for arm in arms if get_origin(arm) is Literal for c in get_args(arm))
+    return tuple(dict.fromkeys(str(c) for arm in arms if get_origin(arm) is Literal for c in get_args(arm)))
 
 
 def _metavar(kind: Any) -> str:

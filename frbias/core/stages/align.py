@@ -88,6 +88,9 @@ class AlignProducer:
             for s in steps
         ]
 
+    def prepare(self) -> None:
+        """Nothing: the detector is embedded, or on this machine."""
+
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Align the images of each unit."""
         threads = cv2.getNumThreads()

@@ -18,7 +18,8 @@ from frbias.core.recognisers.onnx_check import check_onnx, fixed_images
 from frbias.core.recognisers.trainable.onnx_import import read_iresnet_onnx
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.recognisers.trainable.weights import build, from_state
-from frbias.core.stages.export import ONNX_FILE, export, write_onnx
+from frbias.core.stages.export import ONNX_FILE, export_recogniser, write_onnx
+from frbias.core.stages.requests.export import ExportRequest
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def resnet() -> Trainable:
 @pytest.fixture(scope="module")
 def pack(resnet: Trainable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("export") / "pack"
-    done = export(resnet, out, detector=embedded_model("yunet"))
+    done = export_recogniser(resnet, out, ExportRequest(weights="small"), detector=embedded_model("yunet"))
     assert done.largest_difference is not None
     assert done.largest_difference < 1e-5
     return out
@@ -135,6 +136,6 @@ def test_a_wrong_graph_is_not_written(resnet: Trainable, tmp_path: Path) -> None
         check_onnx(resnet.model, tmp_path / "b.onnx")
 
 
-def test_a_detector_without_a_pack_has_no_place(resnet: Trainable, tmp_path: Path) -> None:
+def test_a_detector_without_a_pack_has_no_place() -> None:
     with pytest.raises(UsageError, match="--detector"):
-        export(resnet, tmp_path / "out", pack=False, detector=embedded_model("yunet"))
+        ExportRequest(weights="small", pack=False, detector="insightface:x")
