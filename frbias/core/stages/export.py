@@ -22,6 +22,7 @@ from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, loa
 from frbias.core.recognisers.onnx_check import MEAN, SCALE, check_onnx
 from frbias.core.recognisers.trainable.base import Backbone
 from frbias.core.recognisers.trainable.recogniser import Trainable
+from frbias.core.recognisers.trainable.weights import write_state
 from frbias.core.stages.requests.export import ExportRequest
 
 STAGE, VERSION = "export", 1
@@ -87,10 +88,8 @@ def export_recogniser(
     if folder.finished:
         results = folder.results()
         return Exported(out, results["files"], results["largest_difference"])
-    from safetensors.torch import save_file
-
     with atomic_path(out / BACKBONE_FILE) as temporary:
-        save_file(recogniser.model.state_dict(), temporary, metadata={"format": "pt"})
+        write_state(temporary, recogniser.weights(), recogniser.model.pixels)
     difference = None
     if request.onnx:
         with atomic_path(out / ONNX_FILE) as temporary:
@@ -147,10 +146,13 @@ def _for_insightface(model: Backbone) -> Backbone:
     """A copy that takes pixels normalised as insightface does it."""
     twin = copy.deepcopy(model).eval()
     first = next(m for m in twin.modules() if isinstance(m, torch.nn.Conv2d))
-    if twin.pixel_mean != MEAN or first.bias is not None:
+    pixels = twin.pixels
+    if pixels.mean != (MEAN,) * 3 or first.bias is not None:
         raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
     with torch.no_grad():
-        first.weight.mul_(SCALE / twin.pixel_scale)
+        first.weight.mul_((SCALE / torch.tensor(pixels.scale)).reshape(1, 3, 1, 1))
+        if pixels.colour == "BGR":
+            first.weight.copy_(first.weight.flip(1).clone())
     return twin
 
 
