@@ -161,6 +161,33 @@ def sample_identity(seed: int, subject: int) -> Identity:
     )
 
 
+def _average_shape() -> dict[str, float]:
+    """Mean weight of every blend shape over :func:`_shape`: a pair's two shapes are not exact opposites."""
+    shape = {f"local/{form}": 0.22 * 0.425 for form in HEAD_FORMS}
+    for slider in SLIDERS:
+        half = slider.spread / float(np.sqrt(2 * np.pi))
+        shape |= slider.weights(half, 0.0) | slider.weights(-half, 0.0)
+    return shape
+
+
+def average_identity() -> Identity:
+    """Somebody halfway between all extremes, who no seed draws: what corrections of everybody are measured on."""
+    return Identity(
+        seed=0,
+        subject=-1,
+        female=False,
+        gender=0.5,
+        ancestry=(1 / 3, 1 / 3, 1 / 3),
+        muscle=0.5,
+        weight=0.5,
+        shape=_average_shape(),
+        iris=_IRIS_COLOURS["brown"],
+        skin=Skin(0.5, 0.2, 0.15, 0.0, 0.5, 0.0, 0.5, 0, 0.0),
+        hair=_hair(stream(0, -1, "hair"), np.full(3, 1 / 3), female=False),
+        ageing=Ageing(0.0, 1.15, 0.5, 1.0, (1.0,) * 10, (0.0,) * 10),
+    )
+
+
 def _shape(rng: np.random.Generator) -> dict[str, float]:
     shape: dict[str, float] = {}
     for slider in SLIDERS:
