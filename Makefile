@@ -25,9 +25,10 @@ demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 6 minutes
 test: $(STAMP) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q --durations=12
 
-lint: $(STAMP) ## Check style
+lint: $(STAMP) ## Check style and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 typecheck: $(STAMP) ## Check types (strict)
 	$(BIN)/mypy

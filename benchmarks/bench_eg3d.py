@@ -10,7 +10,7 @@ Side by side in one run, in turns (an age of the one, then the same age of the o
 * *frbias*: this package: planes once a (person, age), rays once a pose; the whole as it generates, with images side by
   side, and stage by stage for the first age, one image after the other on all threads.
 
-Each way has a process of its own. ``frbias`` tells glibc to keep freed memory (``frbias.core.memory``), a plain torch
+Each way has a process of its own. ``frbias`` tells glibc to keep freed memory (``frbias.core.foundation.memory``), a plain torch
 script does not; the published way is therefore timed with and without that. Prints a table of stages, the ratios, what
 reuse of planes alone gives, and the peak memory of the renderer (planes included) beyond the weights. The exit code is
 1 when a floor is missed.
@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frbias.core.memory import keep_freed_memory
+from frbias.core.foundation.memory import keep_freed_memory
 from frbias.synth.eg3d.cameras import Pose
 from frbias.synth.eg3d.config import Eg3dConfig, RenderingConfig, SuperResolutionConfig
 from frbias.synth.eg3d.loading import LoadedGenerator

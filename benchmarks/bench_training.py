@@ -7,7 +7,7 @@ in every step, torch's plain SGD.
 *cached prefix*: features of the frozen stages from the memory-mapped cache, and the rest as ``frbias finetune`` does it.
 
 Every way runs in a process of its own, in turns; the best time counts. ``frbias`` tells glibc to keep freed memory
-(``frbias.core.memory``); a plain torch script does not. The thesis way is therefore shown with and without that.
+(``frbias.core.foundation.memory``); a plain torch script does not. The thesis way is therefore shown with and without that.
 The exit code is 1 when a floor is missed.
 """
 
@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from frbias.core.backbones.base import Backbone
-from frbias.core.backbones.loading import build
-from frbias.core.devices import World
-from frbias.core.memory import keep_freed_memory
-from frbias.core.samples import make_table
+from frbias.core.data.samples import make_table
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.memory import keep_freed_memory
+from frbias.core.recognisers.trainable.base import Backbone
+from frbias.core.recognisers.trainable.weights import build
 from frbias.core.training.cache import Features, Prefix, cached_features, has_amx
 from frbias.core.training.freezing import freeze, freezing, set_modes
 from frbias.core.training.losses import MarginLoss

@@ -54,7 +54,7 @@ def train(choices: list[str], extra: list[str], tag: str, prefix: list[str]) -> 
 
 def table(tags: list[str]) -> None:
     """Evaluate every finished run against the start model and print one row each."""
-    from frbias.core.samples import read_samples
+    from frbias.core.data.samples import read_samples
     from frbias.core.training.pixels import read_faces
     from frbias.core.verification.paired import compare_embeddings
 
@@ -92,14 +92,14 @@ def embeddings(faces: Any, weights: str, frozen: str) -> Any:
     kept = Path("embeddings") / f"{Path(weights).name}.npy"
     if kept.is_file():
         return np.load(kept)
-    from frbias.core.backbones.registry import load_backbone
-    from frbias.core.devices import World
+    from frbias.core.foundation.devices import World
+    from frbias.core.recognisers.loading import load_trainable
     from frbias.core.training.cache import Features, Prefix, cached_features
     from frbias.core.training.freezing import freezing
     from frbias.core.training.options import stages_named
     from frbias.core.training.step import tail_embeddings
 
-    model, ways = load_backbone(weights).model.requires_grad_(False), freezing(stages_named(frozen))
+    model, ways = load_trainable(weights, "finetune").model.requires_grad_(False), freezing(stages_named(frozen))
     prefix = Prefix(model, ways.prefix, "fp32")
     features = Features(faces, prefix)
     if ways.prefix:

@@ -2,7 +2,7 @@
 
 import os
 
-from frbias.core.memory import keep_freed_memory
+from frbias.core.foundation.memory import keep_freed_memory
 
 # torch on Linux: large tensors in large memory pages, and freed memory kept; both spare most of the page faults,
 # which otherwise take as long as the arithmetic on many machines

@@ -1,69 +1,47 @@
 """``frbias align``: find faces and bring them to a template."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from frbias.cli import console
-from frbias.cli.options import Force, Out, Workers
+from frbias.cli.takes import OUTPUT, Output, Part, takes
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.stages.requests.align import AlignRequest
 
 if TYPE_CHECKING:
-    from frbias.core.samples import SampleTable
+    from frbias.core.faces.point_errors import PointErrorReport
+    from frbias.core.stages.align_result import DoubtfulFace
 
 
-def command(
-    data: Annotated[
-        str, typer.Argument(help="Image set, folder of photographs, or the name of a registered data set.")
-    ],
-    out: Out = Path("aligned"),
-    template: Annotated[
-        str, typer.Option("--template", help="arcface (112x112, for recognisers) or ffhq (for generators).")
-    ] = "arcface",
-    size: Annotated[
-        int, typer.Option("--size", min=0, help="Side of the crop in pixels; 0 means 112 (arcface) or 256 (ffhq).")
-    ] = 0,
-    detector: Annotated[
-        str,
-        typer.Option(
-            "--detector", help="yunet (embedded), insightface:<pack>, or points (columns x1..y5 of the table)."
-        ),
-    ] = "yunet",
-    faces: Annotated[
-        str, typer.Option("--faces", help="Face to take of several: largest, central, or reject the image.")
-    ] = "largest",
-    max_residual: Annotated[
-        float,
-        typer.Option(
-            "--max-residual",
-            help="Reject points further than this fraction of the crop from the template; 0 accepts all.",
-        ),
-    ] = 0.2,
-    workers: Workers = 0,
-    force: Force = False,
-) -> None:
+@takes(Part(AlignRequest), OUTPUT.named("aligned"), Part(Resources, only=("workers",)))
+def command(request: AlignRequest, output: Output, resources: Resources) -> None:
     """Find faces and bring them to a template.
 
     Images without a usable face are skipped, counted and listed in rejected.csv.
-    """
-    from frbias.core.faces.alignment import AlignOptions, align
 
-    options = AlignOptions(template=template, size=size, detector=detector, faces=faces, max_residual=max_residual)
-    table, refused = _images(data)
-    result = align(
-        table,
-        out,
-        options=options,
-        refused=refused,
-        workers=workers,
-        force=force,
-        progress=console.ConsoleProgress(),
-    )
+    [bold]Examples[/bold]
+
+        frbias align people --out aligned
+
+        frbias align fgnet --out fgnet-aligned --detector points
+
+        frbias align photos --template ffhq --size 512
+
+        frbias align fgnet --out fgnet-aligned --against-points
+    """
+    from frbias.core.stages.align import align
+
+    machine = Machine(resources, console.ConsoleProgress(), console.note)
+    result = align(request, output.out, machine=machine, force=output.force)
 
     def human() -> None:
         console.say(f"{result.images} faces of {result.subjects} subjects in [bold]{result.out}[/bold].")
         if result.rejected:
             console.say(f"{result.rejected} images were rejected; see {result.out / 'rejected.csv'}.")
+        if result.doubtful:
+            _say_doubtful(result.doubtful)
+        if request.against_points and result.point_errors is not None:
+            _say_errors(result.point_errors)
 
     console.result(
         {
@@ -72,23 +50,28 @@ def command(
             "subjects": result.subjects,
             "rejected": result.rejected,
             "reused": result.reused,
+            "doubtful": [asdict(face) for face in result.doubtful],
+            **({"point_errors": result.point_errors.to_json()} if result.point_errors else {}),
         },
         human,
     )
 
 
-def _images(data: str) -> "tuple[SampleTable, list[tuple[str, str]]]":
-    from frbias.core.assets.store import resolve_with_rejected
-    from frbias.core.datasets.loading import load_photographs
-    from frbias.core.errors import BadInputError
-    from frbias.core.samples import METADATA_NAME
+def _say_doubtful(faces: "tuple[DoubtfulFace, ...]") -> None:
+    worst = ", ".join(f"{face.source_file} ({face.agreement:.2f})" for face in faces[:3])
+    console.say(
+        f"Points not to be trusted: {len(faces)}, where the scales do not agree (point_agreement); the worst: {worst}."
+    )
 
-    path = Path(data).expanduser()
-    try:
-        return resolve_with_rejected(data)
-    except BadInputError:
-        if not path.is_dir() or (path / METADATA_NAME).exists():
-            raise
-        table, refused = load_photographs(path)
-        console.warn(f"{path} is in no layout that names people or ages; both stay unknown.")
-        return table, refused
+
+def _say_errors(report: "PointErrorReport") -> None:
+    from frbias.core.faces.point_errors import BOUNDS
+
+    heads = ["faces", "mean", "median", *(f"> {bound:g}" for bound in BOUNDS)]
+    rows = [("all", report.overall), *report.groups.items()]
+    console.say("Error of the points against the annotated ones (root mean square of five, eye distances):")
+    console.say(f"{'':8}" + "".join(f"{head:>9}" for head in heads))
+    for name, errors in rows:
+        figures = [f"{errors.faces:,}", f"{errors.mean:.3f}", f"{errors.median:.3f}"]
+        figures += [f"{share:.1%}" for share in errors.shares]
+        console.say(f"{name:8}" + "".join(f"{figure:>9}" for figure in figures))

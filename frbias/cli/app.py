@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from frbias import __version__
 from frbias.cli import console
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 
 class Entry(NamedTuple):
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("frbias.cli.export", "Export a fine-tuned recogniser to ONNX, safetensors or an insightface pack."),
     "models": Entry("frbias.cli.models", "Weights: list, add, fetch, verify, convert."),
     "data": Entry("frbias.cli.data", "Data sets: list, add, import, verify, statistics."),
+    "cache": Entry("frbias.cli.cache", "Aligned faces and embeddings that evaluations share: list, clear."),
     "run": Entry("frbias.cli.run", "Run a whole experiment from one TOML file."),
     "doctor": Entry("frbias.cli.doctor", "Say what works on this machine and what each command lacks."),
 }

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from frbias.core.errors import FrbiasError
+from frbias.core.foundation.errors import FrbiasError
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130

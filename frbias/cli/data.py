@@ -26,10 +26,10 @@ LayoutName = Annotated[
 @app.command("list")
 def list_data() -> None:
     """Every data set frbias knows, and those you have added."""
+    from frbias.core.assets.catalogue import dataset_assets, find_dataset_asset
     from frbias.core.assets.records import read_book
-    from frbias.core.assets.registry import dataset_assets, find_dataset_asset
     from frbias.core.assets.store import find_dataset
-    from frbias.core.datasets.loading import synthetic_folder
+    from frbias.core.data.datasets.loading import synthetic_folder
 
     entries: list[dict[str, Any]] = []
     for name in dict.fromkeys([*dataset_assets(), *read_book("datasets")]):
@@ -63,7 +63,7 @@ def add(
     layout: LayoutName = None,
 ) -> None:
     """Remember a folder of images by name. Nothing is copied or changed."""
-    from frbias.core.datasets.importing import register_dataset
+    from frbias.core.data.datasets.importing import register_dataset
 
     table = register_dataset(name, folder, layout=layout)
     subjects = len(set(table.subjects) - {""})
@@ -91,9 +91,9 @@ def import_data(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier import.")] = False,
 ) -> None:
     """Copy a data set into the data root: every image is checked, what cannot be used is listed in rejected.csv."""
-    from frbias.core.assets.store import resolve_data
-    from frbias.core.datasets.importing import fetch_archive, import_dataset
-    from frbias.core.datasets.loading import synthetic_origin
+    from frbias.core.data.datasets.importing import fetch_archive, import_dataset
+    from frbias.core.data.datasets.loading import synthetic_origin
+    from frbias.core.data.datasets.resolving import resolve_data
 
     progress = console.ConsoleProgress()
     place = source if source is not None else fetch_archive(name, progress=progress)
@@ -128,10 +128,10 @@ def verify(
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Open every image.")] = True,
 ) -> None:
     """Say what differs from the published counts, and which images cannot be read (exit code 2 if anything does)."""
-    from frbias.core.assets.registry import find_dataset_asset
-    from frbias.core.assets.store import resolve_data
-    from frbias.core.datasets.loading import synthetic_origin
-    from frbias.core.datasets.verify import as_json, verify_table
+    from frbias.core.assets.catalogue import find_dataset_asset
+    from frbias.core.data.datasets.loading import synthetic_origin
+    from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.data.datasets.verify import as_json, verify_table
 
     table = resolve_data(name)
     found = verify_table(table, find_dataset_asset(name), decode=decode, progress=console.ConsoleProgress())
@@ -165,9 +165,9 @@ def stats(
     ] = None,
 ) -> None:
     """Ages, images per subject, and mated pairs per age group."""
-    from frbias.core.assets.store import resolve_data
-    from frbias.core.datasets.loading import synthetic_origin
-    from frbias.core.datasets.statistics import DECADES, describe_table, draw_statistics, parse_groups
+    from frbias.core.data.datasets.loading import synthetic_origin
+    from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.data.datasets.statistics import DECADES, describe_table, draw_statistics, parse_groups
 
     table = resolve_data(name)
     found = describe_table(table, parse_groups(groups) if groups else DECADES)

@@ -17,7 +17,7 @@ def command(
 
     Nothing is fetched and nothing is changed.
     """
-    from frbias.core.doctor import diagnose
+    from frbias.core.installing.doctor import diagnose
 
     found = diagnose(check_hashes=hashes)
     console.result(found.to_json(), lambda: _show(found))

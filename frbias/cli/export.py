@@ -9,7 +9,7 @@ from frbias.cli import console
 from frbias.cli.options import Force
 
 if TYPE_CHECKING:
-    from frbias.core.export import Exported
+    from frbias.core.stages.export import Exported
 
 
 def command(
@@ -29,10 +29,10 @@ def command(
 
     What the ONNX file computes is compared with the recogniser before it is kept.
     """
-    from frbias.core.backbones.registry import load_backbone
-    from frbias.core.export import export
+    from frbias.core.recognisers.loading import load_trainable
+    from frbias.core.stages.export import export
 
-    backbone = load_backbone(run)
+    backbone = load_trainable(run, "export")
     found = None if detector is None else _detector(detector)
     done = export(backbone, out or Path("exports") / backbone.name, onnx=onnx, pack=pack, detector=found, force=force)
     summary = {"out": str(done.out), "files": done.files, "largest_difference": done.largest_difference}
@@ -40,8 +40,8 @@ def command(
 
 
 def _detector(spec: str) -> Path:
-    from frbias.core.backbones.registry import insightface_pack
-    from frbias.core.errors import BadInputError
+    from frbias.core.foundation.errors import BadInputError
+    from frbias.core.recognisers.loading import insightface_pack
 
     if not spec.startswith("insightface:"):
         if Path(spec).suffix == ".onnx" and Path(spec).is_file():

@@ -9,8 +9,8 @@ from frbias.cli.options import Device, Force, Seed, Weights
 from frbias.core.training.options import FinetuneOptions
 
 if TYPE_CHECKING:
-    from frbias.core.samples import SampleTable
-    from frbias.core.training import FinetuneResult
+    from frbias.core.data.samples import SampleTable
+    from frbias.core.stages.finetune import FinetuneResult
 
 DEFAULT_DATA = "train"
 _D = FinetuneOptions()
@@ -77,7 +77,7 @@ def command(
     """
     given = dict(locals())
     options = _options(given)
-    from frbias.core.training import finetune
+    from frbias.core.stages.finetune import finetune
 
     result = finetune(
         options,
@@ -106,8 +106,8 @@ def _options(given: dict[str, Any]) -> FinetuneOptions:
 
 
 def _image_set(name: str) -> "SampleTable":
-    from frbias.core.assets.store import resolve_data
-    from frbias.core.errors import AssetMissingError
+    from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.foundation.errors import AssetMissingError
 
     try:
         return resolve_data(name)

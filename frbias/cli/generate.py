@@ -113,7 +113,7 @@ def command(
 
 
 def _build(name: str, options: dict[str, Any]) -> "AgeSynthesizer":
-    from frbias.synth.registry import make_backend
+    from frbias.synth.backends import make_backend
 
     given = {key: options[key] for key in _OPTIONS.get(name, ()) if options[key] is not None}
     if options["ages"] is not None:

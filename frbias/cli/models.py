@@ -20,8 +20,8 @@ Replace = Annotated[bool, typer.Option("--force", help="Replace what is installe
 @app.command("list")
 def list_models() -> None:
     """Every model frbias knows, and those you have added."""
+    from frbias.core.assets.catalogue import model_assets
     from frbias.core.assets.records import read_book
-    from frbias.core.assets.registry import model_assets
 
     names = [*model_assets(), *(name for name in read_book("models") if name not in model_assets())]
     entries = [_entry(name) for name in names]
@@ -62,7 +62,7 @@ def add(
     Its content says what it is; nothing in it is executed. It is converted once to .safetensors + .json in
     the data root; the file itself is only read.
     """
-    from frbias.core.assets.installing import add_model
+    from frbias.core.installing.models import add_model
 
     _show_installed(add_model(name, file, force=force, progress=console.ConsoleProgress()))
 
@@ -70,7 +70,7 @@ def add(
 @app.command()
 def fetch(name: Name, force: Replace = False) -> None:
     """Download a model that has a direct address, check it, and add it. Run again to go on after an interruption."""
-    from frbias.core.assets.installing import fetch_model
+    from frbias.core.installing.models import fetch_model
 
     _show_installed(fetch_model(name, force=force, progress=console.ConsoleProgress()))
 
@@ -82,10 +82,10 @@ def verify(
     ] = None,
 ) -> None:
     """Compare installed models with the hashes recorded when they were added (exit code 2 when one differs)."""
-    from frbias.core.assets.installing import verify_model
+    from frbias.core.assets.catalogue import model_assets
     from frbias.core.assets.records import read_book
-    from frbias.core.assets.registry import model_assets
     from frbias.core.assets.store import find_model
+    from frbias.core.installing.models import verify_model
 
     chosen = names or [n for n in dict.fromkeys([*model_assets(), *read_book("models")]) if find_model(n)]
     problems = {name: verify_model(name) for name in chosen}
@@ -108,7 +108,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Convert a weight file to .safetensors + .json without adding it."""
-    from frbias.core.assets.installing import convert_file
+    from frbias.core.installing.models import convert_file
 
     found = convert_file(file, out, force=force, progress=console.ConsoleProgress())
     value = {
@@ -133,7 +133,7 @@ def path(name: Name) -> None:
 @app.command()
 def remove(name: Name) -> None:
     """Forget a model and delete its converted copy; the file it came from is not touched."""
-    from frbias.core.assets.installing import remove_model
+    from frbias.core.installing.models import remove_model
 
     removed = remove_model(name)
     console.result(
@@ -143,8 +143,8 @@ def remove(name: Name) -> None:
 
 
 def _entry(name: str) -> dict[str, Any]:
+    from frbias.core.assets.catalogue import find_model_asset, model_assets, unknown_name
     from frbias.core.assets.records import read_book
-    from frbias.core.assets.registry import find_model_asset, model_assets, unknown_name
     from frbias.core.assets.store import find_model
 
     asset, found = find_model_asset(name), find_model(name)
@@ -170,7 +170,7 @@ def _entry(name: str) -> dict[str, Any]:
 
 
 def _show_installed(installed: Any) -> None:
-    from frbias.core.assets.registry import KINDS
+    from frbias.core.assets.catalogue import KINDS
 
     value = {
         "name": installed.name,

@@ -33,7 +33,7 @@ def numbers(text: str, option: str) -> list[float]:
     Raises:
         UsageError: Something is not a number, or the list is empty.
     """
-    from frbias.core.errors import UsageError
+    from frbias.core.foundation.errors import UsageError
 
     values: list[float] = []
     for part in (p.strip() for p in text.split(",")):

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 _SECTIONS = ("train", "test", "align", "finetune", "evaluate")
 

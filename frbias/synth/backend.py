@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from frbias.core.units import Column, Made, Producer, Task, WorkUnit
+from frbias.core.data.units import Column, Made, Producer, Task, WorkUnit
 
 __all__ = ["AgeSynthesizer", "Column", "Made", "Task", "WorkUnit"]
 

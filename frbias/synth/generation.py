@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from frbias.core.devices import World
-from frbias.core.imagesets import ImageSetResult, produce
-from frbias.core.progress import SILENT, Progress
+from frbias.core.data.imagesets import ImageSetResult, produce
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.progress import SILENT, Progress
 from frbias.synth.backend import AgeSynthesizer
 
 GenerationResult = ImageSetResult

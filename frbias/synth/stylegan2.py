@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 ACTIVATION_GAIN = math.sqrt(2.0)
 LEAKY_SLOPE = 0.2

@@ -85,7 +85,7 @@ def test_config_file_gives_options_and_flags_override(tmp_path: Path) -> None:
 
 def test_number_lists() -> None:
     from frbias.cli.options import numbers
-    from frbias.core.errors import UsageError
+    from frbias.core.foundation.errors import UsageError
 
     assert numbers("5, 20.5,40", "--ages") == [5, 20.5, 40]
     assert numbers("0:30:10", "--ages") == [0, 10, 20, 30]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from frbias.cli import console
-from frbias.core.errors import AssetMissingError, BadInputError, FrbiasError, GateError, UsageError
+from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError, GateError, UsageError
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from frbias.cli.app import main
-from frbias.core.images import encode_jpeg
+from frbias.core.data.images import encode_jpeg
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_import_verify_stats(capsys: pytest.CaptureFixture[str], archive: str, t
 def test_import_by_download(
     capsys: pytest.CaptureFixture[str], archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frbias.core.datasets import importing
+    from frbias.core.data.datasets import importing
 
     asked: list[tuple[str, str]] = []
 
@@ -86,7 +86,7 @@ def test_import_by_download(
 
 def test_list_and_remove(capsys: pytest.CaptureFixture[str], archive: str) -> None:
     states = {entry["name"]: entry["installed"] for entry in as_json(capsys, "data", "list")["datasets"]}
-    assert states == dict.fromkeys(["fgnet", "morph", "agedb", "cacd", "itwcc", "utkface"], False)
+    assert states == dict.fromkeys(["fgnet", "morph", "agedb", "cacd", "cacdvs", "lag", "itwcc", "utkface"], False)
     run(capsys, "data", "import", "fgnet", archive)
     code, out, _ = run(capsys, "data", "list")
     assert code == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from frbias.cli.app import COMMANDS, main
-from frbias.core.doctor import NEEDS
+from frbias.core.installing.doctor import NEEDS
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from frbias.cli.app import main
-from frbias.core.backbones.loading import build
-from frbias.core.images import write_png
-from frbias.core.samples import make_table, write_samples
+from frbias.core.data.images import write_png
+from frbias.core.data.samples import make_table, write_samples
+from frbias.core.recognisers.trainable.weights import build
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frbias.core.files import write_json
+from frbias.core.foundation.files import write_json
 from frbias.core.verification.evaluation import evaluate_embeddings
 
 Call = Callable[..., tuple[int, str, str]]

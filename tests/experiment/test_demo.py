@@ -67,7 +67,7 @@ def test_everything_is_there(finished: tuple[Path, dict[str, object], Path]) -> 
 def test_the_numbers_agree_with_brute_force(finished: tuple[Path, dict[str, object], Path]) -> None:
     import numpy as np
 
-    from frbias.core.embeddings import read_embeddings
+    from frbias.core.data.embeddings import read_embeddings
 
     out, _, _ = finished
     document = json.loads((out / "evaluation.json").read_text())

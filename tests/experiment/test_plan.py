@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 from frbias.experiment.plan import make_plan, read_plan
 
 GOOD = {

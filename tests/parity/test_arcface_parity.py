@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from frbias.core.assets.embedded import embedded_model
-from frbias.core.backbones.base import Backbone
-from frbias.core.backbones.loading import build, from_state
-from frbias.core.backbones.sface import read_sface_onnx
+from frbias.core.recognisers.trainable.base import Backbone
+from frbias.core.recognisers.trainable.sface import read_sface_onnx
+from frbias.core.recognisers.trainable.weights import build, from_state
 from frbias.core.training.losses import margin_logits
 
 NAMES = {f"r{n}": f"iresnet{n}" for n in (18, 34, 50, 100, 200)} | {"mbf": "mobilefacenet"}

@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from frbias.core.errors import BadInputError
+from frbias.core.faces.dex import classifier_of
+from frbias.core.foundation.errors import BadInputError
 from frbias.synth.cusp.blur import blur_index, make_bank
 from frbias.synth.cusp.editing import to_input, to_pixels
 from frbias.synth.cusp.evidence import mask_rule_of
 from frbias.synth.cusp.loading import load_cusp, network_of
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import gradient_map, kernel_taps, mask_is_zero, saturated_mask, smoothing_line
-from frbias.synth.dex import classifier_of
 
 
 class Case:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.core.verification import fairness, intervals, rates
 from frbias.core.verification.evaluation import EvaluationOptions, evaluate
-from frbias.core.verification.rates import error_budget
-from frbias.core.verification.scoresets import comparisons_from_scores
+from frbias.core.verification.measures import fairness, intervals, rates
+from frbias.core.verification.measures.rates import error_budget
+from frbias.core.verification.scores.scoresets import comparisons_from_scores
 
 CONVENTIONS = {
     "at_most_impostor_grid_bob": "at_most",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 from frbias.synth.stylegan2 import (
     DownConv,
     FullyConnected,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from frbias.core.errors import BadInputError
-from frbias.core.files import atomic_path
-from frbias.core.progress import SILENT, Progress
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import atomic_path
+from frbias.core.foundation.progress import SILENT, Progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_MEMBERS = 2_000_000

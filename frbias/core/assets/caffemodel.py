@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 if TYPE_CHECKING:
     import torch

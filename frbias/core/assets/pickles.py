@@ -25,7 +25,7 @@ from frbias.core.assets.pickle_records import (
     make_lazy_tensor,
 )
 from frbias.core.assets.torch_storage import read_storage, refused
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 if TYPE_CHECKING:
     import torch

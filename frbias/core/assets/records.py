@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from frbias.core.assets.paths import data_home
-from frbias.core.errors import BadInputError
-from frbias.core.files import read_json, write_json
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import read_json, write_json
 
 Book = Literal["models", "datasets"]
 SCHEMA = 1

@@ -7,26 +7,21 @@ Order: an existing path; a name the user has added (``frbias models add``, ``frb
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
-from frbias.core.assets.paths import data_home, embedded_folder
-from frbias.core.assets.records import read_book, restored_path
-from frbias.core.assets.registry import (
+from frbias.core.assets.catalogue import (
     KINDS,
     ModelAsset,
-    dataset_assets,
     find_dataset_asset,
     find_model_asset,
-    missing_dataset,
     missing_model,
     model_assets,
     unknown_name,
 )
-from frbias.core.errors import BadInputError
-
-if TYPE_CHECKING:
-    from frbias.core.samples import SampleTable
+from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
+from frbias.core.assets.paths import data_home, embedded_folder
+from frbias.core.assets.records import read_book, restored_path
+from frbias.core.foundation.errors import BadInputError
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".onnx", ".caffemodel")
 MAX_NAME = 200
@@ -55,16 +50,16 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
 
     Args:
         name: A path, a name the user has added, or a name or alias of the registry.
-        kind: What it has to be, one of :data:`frbias.core.assets.registry.KINDS`; None for anything.
+        kind: What it has to be, one of :data:`frbias.core.assets.catalogue.KINDS`; None for anything.
 
     Raises:
         AssetMissingError: It is known but not installed, or nobody knows it; says what to do.
         BadInputError: It is a path that does not exist, or something of another kind.
     """
     path = Path(name).expanduser()
-    if _exists(name, path):
+    if exists(name, path):
         return _weight_file(path, kind)
-    _refuse_lost_path(name, WEIGHT_SUFFIXES)
+    refuse_lost_path(name, WEIGHT_SUFFIXES)
     asset = find_model_asset(name)
     found = find_model(name)
     if found is not None:
@@ -83,7 +78,7 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
         raise BadInputError(f"{name} is a {KINDS[asset.kind]}, but a {KINDS.get(kind, kind)} is needed here.")
     if asset.embedded:
         return embedded_model(asset.embedded)
-    raise missing_model(asset, _looked_in("models"))
+    raise missing_model(asset, looked_in("models"))
 
 
 def pack_recogniser(folder: Path) -> Path:
@@ -138,38 +133,6 @@ def find_model(name: str) -> Found | None:
     return Found(pack, "insightface", {}) if asset.pack and any(pack.glob("*.onnx")) else None
 
 
-def resolve_data(name: str) -> "SampleTable":
-    """The image set that ``name`` means, as a table.
-
-    Args:
-        name: A folder (with ``metadata.csv`` or in a known layout), a CSV file, a name the user has added or
-            imported, or a name or alias of the registry.
-
-    Raises:
-        AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
-        BadInputError: The path does not exist, or holds no images that can be named.
-    """
-    return resolve_with_rejected(name)[0]
-
-
-def resolve_with_rejected(name: str) -> tuple["SampleTable", list[tuple[str, str]]]:
-    """:func:`resolve_data` with (file, reason) of the files that cannot be used."""
-    from frbias.core.datasets.loading import load_with_rejected
-
-    path = Path(name).expanduser()
-    if _exists(name, path):
-        return load_with_rejected(path)[:2]
-    _refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
-    found = find_dataset(name)
-    if found is not None:
-        return load_with_rejected(found.path, found.record.get("layout") or _layout(name))[:2]
-    asset = find_dataset_asset(name)
-    if asset is None:
-        known = [*dataset_assets(), *read_book("datasets")]
-        raise unknown_name(name, "data set", known, "frbias data add NAME FOLDER")
-    raise missing_dataset(asset, _looked_in("datasets"))
-
-
 def find_dataset(name: str) -> Found | None:
     """Where a data set name leads; None when it is not installed."""
     asset = find_dataset_asset(name)
@@ -192,17 +155,13 @@ def find_dataset(name: str) -> Found | None:
     return None
 
 
-def _layout(name: str) -> str | None:
-    asset = find_dataset_asset(name)
-    return asset.layout if asset else None
-
-
 def _folders(book: Literal["models", "datasets"]) -> list[tuple[Origin, Path]]:
     here: Origin = "./models" if book == "models" else "./datasets"
     return [(here, Path(book)), ("data root", data_home() / book)]
 
 
-def _looked_in(book: Literal["models", "datasets"]) -> list[str]:
+def looked_in(book: Literal["models", "datasets"]) -> list[str]:
+    """The folders that names of a book are looked up in, in order, as text."""
     return [f"./{folder}" if not folder.is_absolute() else str(folder) for _, folder in _folders(book)]
 
 
@@ -213,13 +172,19 @@ def _candidates(folder: Path, name: str, asset: ModelAsset | None) -> Iterator[P
     yield from (folder / file for file in (asset.files if asset else ()))
 
 
-def _exists(name: str, path: Path) -> bool:
+def exists(name: str, path: Path) -> bool:
+    """Whether ``name`` is meant as the existing path ``path``."""
     try:
         return bool(name.strip()) and path.exists()
     except (OSError, ValueError):  # too long, or with characters that no path has
         return False
 
 
-def _refuse_lost_path(name: str, suffixes: tuple[str, ...]) -> None:
+def refuse_lost_path(name: str, suffixes: tuple[str, ...]) -> None:
+    """Refuse a name that can only be a path, and does not exist.
+
+    Raises:
+        BadInputError: It looks like a path: a slash, one of ``suffixes``, or too long for a name.
+    """
     if "/" in name or "\\" in name or name.lower().endswith(suffixes) or not 0 < len(name.strip()) <= MAX_NAME:
         raise BadInputError(f"{name[:200] or 'An empty name'} does not exist.")

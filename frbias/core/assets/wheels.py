@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from frbias.core.errors import AssetMissingError
-from frbias.core.files import sha256_file
+from frbias.core.foundation.errors import AssetMissingError
+from frbias.core.foundation.files import sha256_file
 
 
 @dataclass(frozen=True)

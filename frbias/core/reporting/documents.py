@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from frbias.core.errors import BadInputError
-from frbias.core.files import read_json
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import read_json
 
 NAMES = ("comparison.json", "evaluation.json")
 SCHEMAS = ("frbias.evaluation", "frbias.comparison")

@@ -12,16 +12,17 @@ from typing import Any
 import jinja2
 
 from frbias import __version__
-from frbias.core.files import write_text
-from frbias.core.progress import SILENT, Progress
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.files import write_text
+from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.reporting.documents import checked
-from frbias.core.reporting.figures import Drawn, draw_all
+from frbias.core.reporting.figures.drawing import Drawn
+from frbias.core.reporting.figures.every import draw_all
 from frbias.core.reporting.lanes import Side, measure_lanes, rate_band, rate_lanes
 from frbias.core.reporting.making import read_stages
 from frbias.core.reporting.people import contact_sheet, data_uri
 from frbias.core.reporting.tracing import Tracer, resolve
 from frbias.core.reporting.verdict import Verdict, is_comparison, judge
-from frbias.core.samples import SampleTable
 
 Document = dict[str, Any]
 FIGURES = "figures"
@@ -142,7 +143,7 @@ def _origin(document: Document, people: SampleTable | None) -> str | None:
     noted = (facts.get("provenance") or {}).get("synthetic")
     if noted or people is None:
         return str(noted) if noted else None
-    from frbias.core.datasets.loading import synthetic_origin
+    from frbias.core.data.datasets.loading import synthetic_origin
 
     return synthetic_origin(people)
 

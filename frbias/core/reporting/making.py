@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frbias.core.errors import BadInputError
-from frbias.core.provenance import read_provenance
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.provenance import read_provenance
 
 TITLES = {
     "generate": "Made the faces",

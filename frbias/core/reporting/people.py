@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadImageError
-from frbias.core.images import encode_jpeg, read_image
-from frbias.core.samples import SampleTable
+from frbias.core.data.images import encode_jpeg, read_image
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.errors import BadImageError
 
 THUMBNAIL = 192
 _JPEG_QUALITY = 86

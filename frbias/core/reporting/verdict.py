@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from frbias.core.reporting.figures import nearest_target
+from frbias.core.reporting.figures.drawing import nearest_target
 from frbias.core.reporting.tracing import resolve
 
 _RULE_OF_30 = 30

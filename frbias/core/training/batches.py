@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 FRESH = 1_000_000  # views from here on are used in one epoch each
 Rows = npt.NDArray[np.int64]

@@ -17,12 +17,12 @@ import numpy.typing as npt
 import torch
 
 from frbias.core.assets.paths import data_home
-from frbias.core.backbones.base import Backbone, stage_of_entries
-from frbias.core.backbones.loading import state_sha256
-from frbias.core.devices import World
-from frbias.core.errors import UsageError
-from frbias.core.files import read_json, sha256_bytes, sha256_json, write_json
-from frbias.core.progress import SILENT, Progress
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
+from frbias.core.recognisers.trainable.weights import state_sha256
 from frbias.core.training.augment import view
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from frbias.core.backbones.base import StateDict
-from frbias.core.backbones.registry import BACKBONE_FILE
+from frbias.core.recognisers.loading import BACKBONE_FILE
+from frbias.core.recognisers.trainable.base import StateDict
 
 FOLDER, TRAINING_FILE = "checkpoints", "training.pt"
 _WORK, _OLD = ".new", ".old"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from frbias.core.devices import World
+from frbias.core.foundation.devices import World
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from frbias.core.backbones.base import Backbone, stage_of_entries
+from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
 
 
 class MovingAverage:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from frbias.core.backbones.base import STAGES, Backbone, stage_parameters
+from frbias.core.recognisers.trainable.base import STAGES, Backbone, stage_parameters
 
 
 @dataclass(frozen=True)

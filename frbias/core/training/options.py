@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 STAGES = ("stem", "1", "2", "3", "4", "head")
 CHOICES: dict[str, tuple[str, ...]] = {

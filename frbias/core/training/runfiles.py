@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from frbias.core.errors import UsageError
-from frbias.core.files import write_text
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.files import write_text
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.split import Split

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn, optim
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from frbias.core.backbones.base import STAGES, Backbone
+from frbias.core.recognisers.trainable.base import STAGES, Backbone
 from frbias.core.training.losses import MarginLoss
 from frbias.core.training.options import FinetuneOptions
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.training.pixels import FaceSet
 
 Rows = npt.NDArray[np.int64]

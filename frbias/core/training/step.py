@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from frbias.core.backbones.base import Backbone
+from frbias.core.recognisers.trainable.base import Backbone
 from frbias.core.training.losses import MarginLoss, distance_to
 
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}

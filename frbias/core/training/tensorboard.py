@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 
 def check_tensorboard() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from frbias.core.backbones.base import stage_of_entries
-from frbias.core.devices import World, seed_everything
-from frbias.core.errors import FrbiasError
-from frbias.core.progress import SILENT, Progress
+from frbias.core.foundation.devices import World, seed_everything
+from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.trainable.base import stage_of_entries
 from frbias.core.training.augment import ORIGINAL
 from frbias.core.training.batches import EpochOrder
 from frbias.core.training.cache import Features, cached_features

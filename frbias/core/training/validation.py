@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.fairness import garbe
 from frbias.core.verification.groups import DEFAULT_GROUPS, NO_GROUP, group_by_age
-from frbias.core.verification.planning import unit_vectors
-from frbias.core.verification.rates import d_prime, equal_error_rate, fnmr_at_fmr, threshold_at_fmr
+from frbias.core.verification.measures.fairness import garbe
+from frbias.core.verification.measures.rates import d_prime, equal_error_rate, fnmr_at_fmr, threshold_at_fmr
+from frbias.core.verification.scores.planning import unit_vectors
 
 MOST_IMAGES = 4000
 Metrics = dict[str, float | None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from frbias.core.backbones.base import Backbone
+from frbias.core.recognisers.trainable.base import Backbone
 from frbias.core.training.cache import Prefix
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.step import tail_embeddings

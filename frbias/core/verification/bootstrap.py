@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.comparisons import Comparisons
-from frbias.core.verification.fairness import garbe_values, gini_values
-from frbias.core.verification.rates import error_budget
+from frbias.core.verification.measures.fairness import garbe_values, gini_values
+from frbias.core.verification.measures.rates import error_budget
+from frbias.core.verification.scores.comparisons import Comparisons
 
 Float = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -180,7 +180,7 @@ def bootstrap(
     tau = np.empty(at.shape)
 
     def work(part: slice) -> None:
-        from frbias.core.verification.kernels import replicate_mated, replicate_non_mated
+        from frbias.core.verification.scores.kernels import replicate_mated, replicate_non_mated
 
         replicate_non_mated(drawn[part], score, kind, first, second, allowed[part], complete, at[part], matches[part])
         tau[part] = _thresholds(at[part], score)

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.binning import NotHeldError
 from frbias.core.verification.bootstrap import Replicates, percentile_interval
-from frbias.core.verification.comparisons import Comparisons
-from frbias.core.verification.fairness import garbe, gini
-from frbias.core.verification.noise import noise_floor
-from frbias.core.verification.rates import Curve, det_points, error_budget
+from frbias.core.verification.measures.fairness import garbe, gini
+from frbias.core.verification.measures.noise import noise_floor
+from frbias.core.verification.measures.rates import Curve, det_points, error_budget
+from frbias.core.verification.scores.binning import NotHeldError
+from frbias.core.verification.scores.comparisons import Comparisons
 
 Float = npt.NDArray[np.float64]
 DENSITY_BINS = 100

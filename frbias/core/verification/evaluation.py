@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.devices import World
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.progress import SILENT, Progress
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.verification.ages import by_age_gap, by_age_pair
 from frbias.core.verification.bootstrap import (
     Interval,
@@ -17,22 +17,22 @@ from frbias.core.verification.bootstrap import (
     bootstrap,
     design_effects,
 )
-from frbias.core.verification.comparisons import Comparisons
 from frbias.core.verification.curves import HIGHEST_TARGET, curve_targets, det_curves, distributions, fairness_curve
-from frbias.core.verification.engine import Budget, compare_all
 from frbias.core.verification.facts import bootstrap_facts, comparison_facts, group_facts, overall, sample_facts
-from frbias.core.verification.fairness import Measure, all_measures
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_age
-from frbias.core.verification.holding import held_at
-from frbias.core.verification.noise import NoiseFloor, noise_floor
-from frbias.core.verification.planning import near_duplicates
-from frbias.core.verification.protocols import protocol_distributions
-from frbias.core.verification.rates import (
+from frbias.core.verification.measures.fairness import Measure, all_measures
+from frbias.core.verification.measures.noise import NoiseFloor, noise_floor
+from frbias.core.verification.measures.rates import (
     DEFAULT_CONVENTION,
     check_target,
     error_budget,
 )
+from frbias.core.verification.protocols import protocol_distributions
 from frbias.core.verification.results import AtTarget, Evaluation, GroupAtTarget, Rate
+from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.scores.engine import Budget, compare_all
+from frbias.core.verification.scores.holding import held_at
+from frbias.core.verification.scores.planning import near_duplicates
 
 Float = npt.NDArray[np.float64]
 DEFAULT_TARGETS = (0.1, 0.01, 0.001)

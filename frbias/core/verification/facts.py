@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from frbias.core.verification.bootstrap import METHOD, Replicates
-from frbias.core.verification.comparisons import Comparisons
 from frbias.core.verification.groups import Grouping
-from frbias.core.verification.rates import EqualErrorRate, d_prime
+from frbias.core.verification.measures.rates import EqualErrorRate, d_prime
 from frbias.core.verification.results import Overall
+from frbias.core.verification.scores.comparisons import Comparisons
 
 
 def overall(comparisons: Comparisons, eer: EqualErrorRate) -> Overall:

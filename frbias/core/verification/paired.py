@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadInputError
-from frbias.core.verification.binning import NotHeldError
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.verification.bootstrap import Interval, percentile_interval
-from frbias.core.verification.comparisons import Comparisons
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.results import Evaluation
+from frbias.core.verification.scores.binning import NotHeldError
+from frbias.core.verification.scores.comparisons import Comparisons
 
 Float = npt.NDArray[np.float64]
 SCHEMA = "frbias.comparison"

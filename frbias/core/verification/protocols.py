@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.comparisons import Comparisons
-from frbias.core.verification.engine import compare_all
 from frbias.core.verification.groups import DistributionClass, Grouping, protocol_named
+from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.scores.engine import compare_all
 
 Float = npt.NDArray[np.float64]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from frbias.core.verification.bootstrap import Interval, Replicates
-from frbias.core.verification.comparisons import Comparisons
-from frbias.core.verification.fairness import Measure
-from frbias.core.verification.intervals import clopper_pearson, flags, wilson
-from frbias.core.verification.noise import NoiseFloor
-from frbias.core.verification.rates import EqualErrorRate
+from frbias.core.verification.measures.fairness import Measure
+from frbias.core.verification.measures.intervals import clopper_pearson, flags, wilson
+from frbias.core.verification.measures.noise import NoiseFloor
+from frbias.core.verification.measures.rates import EqualErrorRate
+from frbias.core.verification.scores.comparisons import Comparisons
 
 SCHEMA = "frbias.evaluation"
 SCHEMA_VERSION = 1
@@ -194,7 +194,7 @@ class AtTarget:
     def _transactions(self) -> dict[str, Any]:
         if self.failure_to_acquire is None:
             return {"failure_to_acquire": None, "far": None, "frr": None}
-        from frbias.core.verification.rates import transaction_rates
+        from frbias.core.verification.measures.rates import transaction_rates
 
         far, frr = transaction_rates(self.fmr.value, self.fnmr.value, self.failure_to_acquire)
         return {"failure_to_acquire": self.failure_to_acquire, "far": far, "frr": frr}

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 DEFAULT_CLAMP = 256.0
 DEFAULT_FP16_BLOCKS = 4

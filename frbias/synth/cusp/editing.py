@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from frbias.core.errors import UsageError
+from frbias.core.faces.dex import AgeClassifier
+from frbias.core.foundation.errors import UsageError
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import MaskRule, gradient_map, mask_is_zero, saturated_mask
-from frbias.synth.dex import AgeClassifier
 from frbias.synth.stylegan2 import Noise
 
 NoiseMode = Literal["const", "random", "none"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 
 RR_LABELS = 101
 RR_TRAINED = (20, 69)

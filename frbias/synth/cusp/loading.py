@@ -7,14 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
+from frbias.core.assets.exact_loading import load_exactly
 from frbias.core.assets.networks import NetworkRecord, read_network
-from frbias.core.files import sha256_file, sha256_json
+from frbias.core.faces.dex import AgeClassifier, classifier_of
+from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.synth.cusp.config import infer_config
 from frbias.synth.cusp.evidence import mask_rule_of
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import MaskRule
-from frbias.synth.dex import AgeClassifier, classifier_of
-from frbias.synth.exact_loading import load_exactly
 from frbias.synth.stylegan2 import check_fir_kernels
 
 _CLASSIFIER_PREFIX = "skip_grad_blur.model.classifier."

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from frbias.core.errors import BadImageError
+from frbias.core.data.units import Column
 from frbias.core.faces.align import align_ffhq, ffhq_square
 from frbias.core.faces.detect import choose_face, load_detector
-from frbias.core.units import Column
+from frbias.core.foundation.errors import BadImageError
 
 Image = npt.NDArray[np.uint8]
 SMALLEST_SQUARE = 48  # pixels of the picture on a side of the FFHQ square; less shows no face to be aged

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from frbias.core.faces.dex import AgeClassifier
 from frbias.synth.cusp.blur import filter_separable
-from frbias.synth.dex import AgeClassifier
 
 MaskRule = Literal["as_released_head", "intended", "off"]
 MASK_RULES: tuple[MaskRule, ...] = ("as_released_head", "intended", "off")

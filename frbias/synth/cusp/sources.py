@@ -9,15 +9,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.assets.registry import find_dataset_asset
-from frbias.core.assets.store import find_dataset, resolve_data
-from frbias.core.datasets.scan import scan_folder
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.files import sha256_bytes, sha256_file, sha256_json
-from frbias.core.images import IMAGE_SUFFIXES, read_image
-from frbias.core.provenance import PROVENANCE_NAME
-from frbias.core.samples import METADATA_NAME, REJECTED_NAME, SampleTable, read_samples
-from frbias.core.units import Column
+from frbias.core.assets.catalogue import find_dataset_asset
+from frbias.core.assets.store import find_dataset
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.data.datasets.scan import scan_folder
+from frbias.core.data.images import IMAGE_SUFFIXES, read_image
+from frbias.core.data.samples import METADATA_NAME, REJECTED_NAME, SampleTable, read_samples
+from frbias.core.data.units import Column
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.files import sha256_bytes, sha256_file, sha256_json
+from frbias.core.foundation.provenance import PROVENANCE_NAME
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]

@@ -2,10 +2,10 @@
 
 import torch
 
+from frbias.core.faces.dex import AgeClassifier
 from frbias.synth.cusp.blur import BANK_SIZE, bank_width, make_bank
 from frbias.synth.cusp.config import CuspConfig
 from frbias.synth.cusp.network import CuspNetwork
-from frbias.synth.dex import AgeClassifier
 
 NAME = "tiny"
 _SIDE, _SKIP_LEVEL = 64, 1

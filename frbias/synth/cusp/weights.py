@@ -5,12 +5,12 @@ from functools import lru_cache
 from typing import Any, cast
 
 from frbias.core.assets.store import resolve_weights
-from frbias.core.errors import AssetMissingError, UsageError
+from frbias.core.faces.dex import AgeClassifier, load_dex
+from frbias.core.foundation.errors import AssetMissingError, UsageError
 from frbias.synth.cusp import trial
 from frbias.synth.cusp.labels import LS_BINS, RR_LABELS
 from frbias.synth.cusp.loading import LoadedCusp, load_cusp
 from frbias.synth.cusp.saliency import MaskRule, mask_is_zero
-from frbias.synth.dex import AgeClassifier, load_dex
 
 DEFAULT_RULE: MaskRule = "as_released_head"
 NAMES = {"rr": "cusp", "ls": "cusp-ls"}

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from frbias.core.assets.store import resolve_weights
-from frbias.core.devices import choose_device
-from frbias.core.errors import UsageError
-from frbias.core.files import sha256_file
+from frbias.core.foundation.devices import choose_device
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.files import sha256_file
 from frbias.synth.backend import AgeSynthesizer, Column, Made, Task, WorkUnit
+from frbias.synth.backends import option_values
 from frbias.synth.eg3d.ages import AgeBin, parse_bins
 from frbias.synth.eg3d.cameras import FOV_DEGREES, Pose
 from frbias.synth.eg3d.conditions import condition
 from frbias.synth.eg3d.poses import parse_poses
-from frbias.synth.registry import option_values
 
 if TYPE_CHECKING:
     from frbias.synth.eg3d.calibration import Calibration
@@ -322,14 +322,14 @@ class Eg3dBackend:
         return [_draw(age_bin, self.options.seed, number) for age_bin in self.bins]
 
     def _calibrate(self, folder: Path) -> None:
-        from frbias.core.samples import read_samples
+        from frbias.core.data.samples import read_samples
         from frbias.synth.eg3d.calibration import calibration_path, fit_from_table, write_calibration
 
         if self.path is None:
             raise UsageError("The test model has no place to store a calibration; use --calibrate-from with weights.")
         how: dict[str, Any] = {}
         if self.options.age_estimator:
-            from frbias.synth.dex import DexEstimator, load_dex
+            from frbias.core.faces.dex import DexEstimator, load_dex
 
             classifier, digest = load_dex()
             how = {"estimate": DexEstimator(classifier, self.device), "estimator": f"DEX {digest[:12]}"}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import BadImageError, BadInputError
-from frbias.core.files import read_json, write_json
-from frbias.core.images import read_image
-from frbias.core.samples import SampleTable
+from frbias.core.data.images import read_image
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.files import read_json, write_json
 
 if TYPE_CHECKING:
     from frbias.synth.eg3d.synthesizer import Synthesizer

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.synth.eg3d.cameras import camera_condition, intrinsics, look_at
 from frbias.synth.eg3d.config import CAMERA_CONDITIONS, Eg3dConfig
 

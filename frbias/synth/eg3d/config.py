@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 CAMERA_CONDITIONS = 25
 AgeKind = Literal["none", "scalar", "classes"]

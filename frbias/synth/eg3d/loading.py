@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from frbias.core.assets.networks import NetworkRecord, read_network
-from frbias.core.errors import BadInputError
-from frbias.core.files import sha256_file
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import sha256_file
 from frbias.synth.eg3d.config import Eg3dConfig, RenderingConfig, SuperResolutionConfig, read_config
 from frbias.synth.eg3d.network import TriPlaneGenerator
 from frbias.synth.eg3d.triplanes import PLANE_AXES

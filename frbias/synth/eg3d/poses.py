@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.synth.eg3d.cameras import Pose
 
 LIMIT_YAW, LIMIT_PITCH = 90.0, 60.0

@@ -1,19 +1,18 @@
 """The mesh generator behind ``frbias generate --backend mesh``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from frbias.core.errors import UsageError
-from frbias.synth.backend import AgeSynthesizer, Column, Made, Task, WorkUnit
+from frbias.core.foundation.errors import UsageError
+from frbias.synth.backend import Column, Made, Task, WorkUnit
 from frbias.synth.mesh.faces import RenderedFace, Sitter, check_age
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.makehuman import LICENCE, WHEEL
 from frbias.synth.mesh.view import Ranges
-from frbias.synth.registry import option_values
 
 # Raised whenever the same options would give other pictures.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 _SIZES = (64, 1024)
 
 
@@ -59,22 +58,6 @@ class MeshOptions:
             raise UsageError("Every age may be named only once.")
         if not (0 <= self.yaw <= 60 and 0 <= self.pitch <= 30 and 0 <= self.roll <= 45):
             raise UsageError("Head poses are limited to 60 degrees of yaw, 30 of pitch and 45 of roll.")
-
-
-def make(options: Mapping[str, Any], device: str) -> "AgeSynthesizer":
-    """A backend from plain option values; ``device`` is ignored, the renderer runs on the processor.
-
-    The option ``layout = "fgnet"`` makes the stand-in for FG-NET instead; it has its own ages and counts.
-
-    Raises:
-        UsageError: An option is unknown, missing or out of range.
-    """
-    if "layout" in options:
-        from frbias.synth.mesh.fgnet_layout import make_in_layout
-
-        return make_in_layout(options)
-    chosen = MeshOptions(**{"subjects": 20, **option_values(MeshOptions, "mesh", options)})
-    return MeshBackend(chosen)
 
 
 class MeshBackend:

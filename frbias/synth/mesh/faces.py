@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.synth.mesh.build import control_mesh
 from frbias.synth.mesh.drawing import SUPERSAMPLING, draw
 from frbias.synth.mesh.facial_hair import FacialHair

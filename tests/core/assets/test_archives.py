@@ -12,7 +12,7 @@ import pytest
 
 from frbias.core.assets import archives
 from frbias.core.assets.archives import is_archive, unpack
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 
 def zip_of(

@@ -8,8 +8,8 @@ import torch
 from pickle_builders import dex_state
 
 from frbias.core.assets.caffemodel import read_caffemodel
-from frbias.core.assets.installing import add_model
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.installing.models import add_model
 
 
 def varint(value: int) -> bytes:

@@ -11,8 +11,8 @@ import pytest
 
 from frbias.core.assets import download as module
 from frbias.core.assets.download import download
-from frbias.core.errors import AssetMissingError, BadInputError
-from frbias.core.progress import SilentProgress
+from frbias.core.foundation.errors import AssetMissingError, BadInputError
+from frbias.core.foundation.progress import SilentProgress
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -23,7 +23,7 @@ from pickle_builders import (
 )
 
 from frbias.core.assets.checkpoints import load_checkpoint
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from pickle_builders import (
 
 from frbias.core.assets.pickle_records import UnsafePickleError
 from frbias.core.assets.pickles import load_persistence_pickle, state_dict
-from frbias.core.assets.recognise import recognise
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.installing.recognise import recognise
 
 # name -> (bytes of the file, what the refusal has to name)
 CORPUS: dict[str, tuple[Callable[[Canary], bytes], str]] = {

@@ -15,16 +15,16 @@ import torch
 from pickle_builders import dex_state
 from safetensors.torch import load_file, save_file
 
-from frbias.core.assets import registry
-from frbias.core.assets.installing import add_model, convert_file, fetch_model, remove_model, verify_model
+from frbias.core.assets import catalogue as registry
+from frbias.core.assets.catalogue import model_assets
 from frbias.core.assets.networks import read_network
-from frbias.core.assets.recognise import recognise
 from frbias.core.assets.records import read_book
-from frbias.core.assets.registry import model_assets
 from frbias.core.assets.store import find_model, resolve_weights
-from frbias.core.backbones.loading import build
-from frbias.core.errors import AssetMissingError, BadInputError, UsageError
-from frbias.core.files import sha256_file
+from frbias.core.foundation.errors import AssetMissingError, BadInputError, UsageError
+from frbias.core.foundation.files import sha256_file
+from frbias.core.installing.models import add_model, convert_file, fetch_model, remove_model, verify_model
+from frbias.core.installing.recognise import recognise
+from frbias.core.recognisers.trainable.weights import build
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ def test_a_file_that_may_not_be_read(r18: Path, monkeypatch: pytest.MonkeyPatch)
     def denied(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("frbias.core.assets.recognise.sha256_file", denied)
+    monkeypatch.setattr("frbias.core.installing.recognise.sha256_file", denied)
     with pytest.raises(BadInputError, match="cannot be read: Permission denied"):
         add_model("mine", r18)
 

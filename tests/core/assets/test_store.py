@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from frbias.core.assets.catalogue import KINDS, dataset_assets, find_model_asset, model_assets
 from frbias.core.assets.records import put_record, read_book
-from frbias.core.assets.registry import KINDS, dataset_assets, find_model_asset, model_assets
-from frbias.core.assets.store import resolve_data, resolve_weights
-from frbias.core.errors import AssetMissingError, BadInputError, FrbiasError
+from frbias.core.assets.store import resolve_weights
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 
 from frbias.core.assets import embedded, wheels
 from frbias.core.assets.wheels import Wheel, with_wheel
-from frbias.core.errors import AssetMissingError
-from frbias.core.files import sha256_bytes, sha256_file
+from frbias.core.foundation.errors import AssetMissingError
+from frbias.core.foundation.files import sha256_bytes, sha256_file
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frbias.core.errors import UsageError
 from frbias.core.faces.align import (
     ARCFACE_112,
     DegenerateFaceError,
@@ -16,6 +15,7 @@ from frbias.core.faces.align import (
     ffhq_square,
     similarity_transform,
 )
+from frbias.core.foundation.errors import UsageError
 
 coordinate = st.floats(-500, 500)
 

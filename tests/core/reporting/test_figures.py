@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.core.reporting.figures import Drawn, Points, draw_all, nearest_target
+from frbias.core.reporting.figures.drawing import Drawn, Points, nearest_target
+from frbias.core.reporting.figures.every import draw_all
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import group_by_protocol
 from frbias.core.verification.paired import compare_embeddings

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.core.errors import BadInputError
-from frbias.core.images import write_png
-from frbias.core.provenance import claim_folder
-from frbias.core.reporting import figures_comparison, figures_evaluation
+from frbias.core.data.images import write_png
+from frbias.core.data.samples import make_table, write_samples
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.provenance import claim_folder
+from frbias.core.reporting.figures import comparison as figures_comparison
+from frbias.core.reporting.figures import evaluation as figures_evaluation
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.tracing import MINUS, resolve
 from frbias.core.reporting.verdict import headline_index, judge
-from frbias.core.samples import make_table, write_samples
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.paired import Comparison, compare_embeddings
 

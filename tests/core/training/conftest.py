@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from frbias.core.backbones.loading import build
-from frbias.core.images import write_png
-from frbias.core.samples import SampleTable, make_table, write_samples
+from frbias.core.data.images import write_png
+from frbias.core.data.samples import SampleTable, make_table, write_samples
+from frbias.core.recognisers.trainable.weights import build
 from frbias.core.training.pixels import read_faces
 
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from frbias.core.backbones.loading import build
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
+from frbias.core.recognisers.trainable.weights import build
 from frbias.core.training.batches import FRESH, Sampler
 from frbias.core.training.losses import MarginLoss
 from frbias.core.training.options import FinetuneOptions

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from frbias.core.samples import SampleTable
-from frbias.core.training import FinetuneOptions, finetune
+from frbias.core.data.samples import SampleTable
+from frbias.core.stages.finetune import finetune
+from frbias.core.training.options import FinetuneOptions
 
 
 def test_two_processes_train_what_one_trains(people: SampleTable, weights: str, tmp_path: Path) -> None:

@@ -13,14 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from frbias.core.backbones.base import stage_of_entries
-from frbias.core.backbones.loading import from_state
-from frbias.core.backbones.registry import load_backbone
-from frbias.core.errors import BadInputError, FrbiasError, UsageError
-from frbias.core.images import write_png
-from frbias.core.samples import SampleTable, make_table
-from frbias.core.training import FinetuneOptions, FinetuneResult, finetune
+from frbias.core.data.images import write_png
+from frbias.core.data.samples import SampleTable, make_table
+from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.trainable.base import stage_of_entries
+from frbias.core.recognisers.trainable.weights import from_state
+from frbias.core.stages.finetune import FinetuneResult, finetune
 from frbias.core.training import trainer as trainer_module
+from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.runfiles import sole_writer
 
 SMALL: dict[str, Any] = {
@@ -72,8 +73,8 @@ def test_a_run_explains_itself(people: SampleTable, weights: str, tmp_path: Path
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert names == {"checkpoints", "config.toml", "metrics.jsonl", "provenance.json", "split.csv"}
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"last", "previous", "best"}
-    loaded = load_backbone(str(tmp_path / "run"))
-    assert loaded.weights_sha256 == result.weights_sha256
+    loaded = load_recogniser(str(tmp_path / "run"))
+    assert loaded.sha256 == result.weights_sha256
     assert loaded.name == "run"
     assert same(loaded.model.state_dict(), state(tmp_path / "run", "best"))
     again = train(people, tmp_path / "run", weights)
@@ -128,8 +129,9 @@ def test_killed_and_resumed_is_bitwise_the_uninterrupted_run(
 
 def test_sigkill_and_resume(people: SampleTable, weights: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from frbias.core.samples import read_samples\n"
-        "from frbias.core.training import FinetuneOptions, finetune\n"
+        "import sys; from pathlib import Path; from frbias.core.data.samples import read_samples\n"
+        "from frbias.core.stages.finetune import finetune\n"
+        "from frbias.core.training.options import FinetuneOptions\n"
         "finetune(FinetuneOptions(frozen=('stem','1','2','3'), epochs=8, batch_size=8, validation=0.25, lr=0.02),"
         " read_samples(Path(sys.argv[1])), Path(sys.argv[2]), weights=sys.argv[3], device='cpu')"
     )

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.samples import SampleTable
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.training.pixels import read_faces
 from frbias.core.training.split import check_no_leak, split_by_subject
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.core.training.tensorboard import check_tensorboard, with_tensorboard
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.core.training.options import FinetuneOptions, angle, options_from, stages_named
 
 

@@ -7,13 +7,13 @@ import pytest
 from populations import population
 
 from frbias.core.verification import bootstrap as boot
-from frbias.core.verification.comparisons import Comparisons
-from frbias.core.verification.engine import compare_all
-from frbias.core.verification.fairness import garbe
 from frbias.core.verification.groups import group_by_age
-from frbias.core.verification.intervals import wilson
-from frbias.core.verification.rates import at_most_threshold, error_budget
-from frbias.core.verification.scoresets import comparisons_from_scores
+from frbias.core.verification.measures.fairness import garbe
+from frbias.core.verification.measures.intervals import wilson
+from frbias.core.verification.measures.rates import at_most_threshold, error_budget
+from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.scores.engine import compare_all
+from frbias.core.verification.scores.scoresets import comparisons_from_scores
 
 TARGETS = (0.02, 0.2)
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from populations import population
 
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.verification import engine, scan
-from frbias.core.verification.accelerator import device_product
-from frbias.core.verification.comparisons import Comparisons
-from frbias.core.verification.engine import Budget, compare_all
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.stages.accelerator import device_product
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import Grouping, group_by_age
-from frbias.core.verification.planning import near_duplicates, unit_vectors
-from frbias.core.verification.rates import error_budget
+from frbias.core.verification.measures.rates import error_budget
+from frbias.core.verification.scores import engine, scan
+from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.scores.engine import Budget, compare_all
+from frbias.core.verification.scores.planning import near_duplicates, unit_vectors
 
 GROUPS = "0-12,13-19,20-39,40+"
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from populations import population
 
-from frbias.core.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.verification.evaluation import evaluate_embeddings
-from frbias.core.verification.fairness import gini
 from frbias.core.verification.groups import group_by_protocol, group_by_value
+from frbias.core.verification.measures.fairness import gini
 from frbias.core.verification.results import Evaluation
 
 
@@ -110,7 +110,7 @@ def test_curves_agree_with_the_table(evaluation: Evaluation, document: dict[str,
 
 
 def test_equal_error_rate_equals_that_of_all_scores(evaluation: Evaluation) -> None:
-    from frbias.core.verification.rates import equal_error_rate
+    from frbias.core.verification.measures.rates import equal_error_rate
 
     source = evaluation.source
     assert source is not None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frbias.core.verification import fairness
+from frbias.core.verification.measures import fairness
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=2, max_size=9)
 

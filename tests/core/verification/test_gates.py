@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.core.verification.gates import failures, parse_gate
 
 DOCUMENT: dict[str, Any] = {

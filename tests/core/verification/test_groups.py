@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.core.verification import groups
 
 

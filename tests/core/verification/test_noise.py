@@ -2,7 +2,7 @@
 
 import pytest
 
-from frbias.core.verification.noise import noise_floor
+from frbias.core.verification.measures.noise import noise_floor
 
 # within-group non-mated pairs of FG-NET and the median and 95th percentile of Gini(FMR) when all groups are equal
 # (20 000 draws of independent comparisons, done elsewhere)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from populations import population
 
-from frbias.core.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.paired import compare_embeddings, compare_evaluations
 

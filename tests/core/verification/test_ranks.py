@@ -11,8 +11,8 @@ SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from populations import population
-from frbias.core.devices import process_group, world_from_environment
-from frbias.core.verification.engine import Budget
+from frbias.core.foundation.devices import process_group, world_from_environment
+from frbias.core.verification.scores.engine import Budget
 from frbias.core.verification.evaluation import evaluate_embeddings
 
 matrix, who, ages = population(images=1300, subjects=100)

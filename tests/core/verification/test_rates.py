@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.verification import rates
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.verification.measures import rates
 
 # few distinct values, so that ties are common; integers and tiny differences included
 SCORES = st.lists(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.verification.scorefiles import read_scores
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.verification.scores.scorefiles import read_scores
 
 
 def write(path: Path, text: str) -> Path:

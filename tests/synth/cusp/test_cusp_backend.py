@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frbias.core.errors import AssetMissingError, BadInputError, UsageError
-from frbias.core.samples import read_samples
+from frbias.core.data.samples import read_samples
+from frbias.core.foundation.errors import AssetMissingError, BadInputError, UsageError
 from frbias.synth.cusp.backend import CuspBackend, CuspOptions, make
 from frbias.synth.cusp.preparation import prepare
 from frbias.synth.cusp.sources import find_sources

@@ -6,7 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frbias.core.errors import BadInputError, UsageError
+from frbias.core.assets.exact_loading import load_exactly
+from frbias.core.faces.dex import classifier_of
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.synth.cusp.blur import bank_line, blur_index, filter_separable, make_bank
 from frbias.synth.cusp.config import infer_config
 from frbias.synth.cusp.editing import CuspEditor
@@ -14,8 +16,6 @@ from frbias.synth.cusp.labels import LS_BINS, THESIS_BINS, bin_of, target_of, th
 from frbias.synth.cusp.loading import network_of
 from frbias.synth.cusp.saliency import kernel_taps, mask_is_zero, saturated_mask, smoothing_line
 from frbias.synth.cusp.trial import random_classifier, released_config, tiny_network
-from frbias.synth.dex import classifier_of
-from frbias.synth.exact_loading import load_exactly
 
 
 def test_bins_cover_every_age_once() -> None:

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from frbias.core.devices import World
-from frbias.core.errors import AssetMissingError, BadImageError, BadInputError, UsageError
-from frbias.core.provenance import read_provenance
-from frbias.core.samples import read_samples
-from frbias.core.units import Made, WorkUnit
+from frbias.core.data.samples import read_samples
+from frbias.core.data.units import Made, WorkUnit
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import AssetMissingError, BadImageError, BadInputError, UsageError
+from frbias.core.foundation.provenance import read_provenance
 from frbias.synth.cusp.backend import CuspBackend, CuspOptions, make
 from frbias.synth.cusp.editing import CuspEditor
 from frbias.synth.cusp.preparation import prepare

@@ -10,10 +10,10 @@ import pytest
 from safetensors.torch import save_file
 
 from frbias.cli.app import main
-from frbias.core.devices import World
-from frbias.core.errors import BadInputError, UsageError
-from frbias.core.files import sha256_file
-from frbias.core.samples import read_samples
+from frbias.core.data.samples import read_samples
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.files import sha256_file
 from frbias.synth.eg3d.ages import parse_bins
 from frbias.synth.eg3d.backend import Eg3dBackend, Eg3dOptions, make, person_seed
 from frbias.synth.eg3d.calibration import (
@@ -91,7 +91,7 @@ def test_shards_and_batches_give_the_same_bytes(tmp_path: Path, tiny_set: Path, 
             group = mine[start : start + batch_size]
             for unit, images in zip(group, chosen.render(group), strict=True):
                 made |= {t.file_name: m.image for t, m in zip(unit.tasks, images, strict=True)}
-    from frbias.core.images import read_image
+    from frbias.core.data.images import read_image
 
     assert sorted(made) == sorted(files(tiny_set))
     for name, image in made.items():
@@ -311,8 +311,8 @@ def test_dex_estimates_the_ages_of_a_set(tmp_path: Path, fixtures_dir: Path, mon
             assert faces.dtype == np.uint8
             return np.array([next(self.ages)])
 
-    monkeypatch.setattr("frbias.synth.dex.load_dex", lambda: (None, "ab" * 32))
-    monkeypatch.setattr("frbias.synth.dex.DexEstimator", Estimator)
+    monkeypatch.setattr("frbias.core.faces.dex.load_dex", lambda: (None, "ab" * 32))
+    monkeypatch.setattr("frbias.core.faces.dex.DexEstimator", Estimator)
     weights = tmp_path / "age.pkl"
     weights.write_bytes(next((fixtures_dir / "eg3d").glob("*/*.pkl")).read_bytes())
     options: dict[str, Any] = {"weights": str(weights), "subjects": 2, "ages": (20.0, 60.0)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from frbias.core.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.synth.eg3d import renderer
 from frbias.synth.eg3d.cameras import Pose
 from frbias.synth.eg3d.conditions import condition

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from frbias.core.assets.embedded import embedded_model
-from frbias.core.errors import UsageError
+from frbias.core.foundation.errors import UsageError
 from frbias.synth.mesh.backend import MeshBackend, MeshOptions, render_face
 from frbias.synth.mesh.faces import Sitter
 from frbias.synth.mesh.identity import sample_identity

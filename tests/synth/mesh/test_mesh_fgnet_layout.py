@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from frbias.core.datasets.fgnet import five_points, read_points
-from frbias.core.datasets.loading import load_table, synthetic_origin
-from frbias.core.datasets.scan import scan_folder
-from frbias.core.errors import UsageError
-from frbias.core.provenance import read_provenance
+from frbias.core.data.datasets.layouts.fgnet import five_points, read_points
+from frbias.core.data.datasets.loading import load_table, synthetic_origin
+from frbias.core.data.datasets.scan import scan_folder
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.provenance import read_provenance
+from frbias.synth.backends import make_backend
 from frbias.synth.generation import generate
 from frbias.synth.mesh.backend import MeshOptions
 from frbias.synth.mesh.fgnet_layout import FgnetLayoutBackend, roster
-from frbias.synth.registry import make_backend
 
 
 @pytest.fixture(scope="module")

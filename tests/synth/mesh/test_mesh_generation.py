@@ -2,7 +2,7 @@ import hashlib
 
 import pandas as pd
 
-from frbias.core.samples import POINT_COLUMNS, read_samples
+from frbias.core.data.samples import POINT_COLUMNS, read_samples
 from frbias.synth.generation import generate
 from frbias.synth.mesh.backend import MeshBackend, MeshOptions, render_face
 

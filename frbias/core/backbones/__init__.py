@@ -1,1 +1,0 @@
-"""Face recognisers as trainable networks of named stages."""

@@ -1,0 +1,1 @@
+"""How data sets name their pictures: one module a layout."""

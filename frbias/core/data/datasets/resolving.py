@@ -1,0 +1,44 @@
+"""From the name of a data set to its table, or to what has to be done to have it."""
+
+from pathlib import Path
+
+from frbias.core.assets.catalogue import dataset_assets, find_dataset_asset, missing_dataset, unknown_name
+from frbias.core.assets.records import read_book
+from frbias.core.assets.store import exists, find_dataset, looked_in, refuse_lost_path
+from frbias.core.data.datasets.loading import load_with_rejected
+from frbias.core.data.samples import SampleTable
+
+
+def resolve_data(name: str) -> SampleTable:
+    """The image set that ``name`` means, as a table.
+
+    Args:
+        name: A folder (with ``metadata.csv`` or in a known layout), a CSV file, a name the user has added or
+            imported, or a name or alias of the registry.
+
+    Raises:
+        AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
+        BadInputError: The path does not exist, or holds no images that can be named.
+    """
+    return resolve_with_rejected(name)[0]
+
+
+def resolve_with_rejected(name: str) -> tuple[SampleTable, list[tuple[str, str]]]:
+    """:func:`resolve_data` with (file, reason) of the files that cannot be used."""
+    path = Path(name).expanduser()
+    if exists(name, path):
+        return load_with_rejected(path)[:2]
+    refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
+    found = find_dataset(name)
+    if found is not None:
+        return load_with_rejected(found.path, found.record.get("layout") or _layout(name))[:2]
+    asset = find_dataset_asset(name)
+    if asset is None:
+        known = [*dataset_assets(), *read_book("datasets")]
+        raise unknown_name(name, "data set", known, "frbias data add NAME FOLDER")
+    raise missing_dataset(asset, looked_in("datasets"))
+
+
+def _layout(name: str) -> str | None:
+    asset = find_dataset_asset(name)
+    return asset.layout if asset else None

@@ -1,0 +1,140 @@
+"""Reading and writing images safely: bounded, orientation applied, always RGB uint8."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from frbias.core.foundation.errors import BadImageError
+from frbias.core.foundation.files import write_bytes
+
+RgbImage = npt.NDArray[np.uint8]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 64_000_000
+_ORIENTATION = 0x0112  # EXIF tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+
+
+def read_image(path: Path) -> RgbImage:
+    """Decode an image file to RGB.
+
+    The EXIF orientation is applied; grey, palette and CMYK images become RGB; transparency is
+    composed over white; 16-bit grey is scaled to 8 bits. Size is checked before decoding.
+
+    Returns:
+        uint8 array of shape (height, width, 3), RGB.
+
+    Raises:
+        BadImageError: The file cannot be read, is not an image of a known format, is truncated,
+            is larger than ``MAX_FILE_BYTES`` or would decode to more than ``MAX_PIXELS`` pixels.
+    """
+    path = Path(path)
+    with _reasons(path):
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            return _decode(stream, size, path)
+
+
+def decode_image(data: bytes, name: Path) -> RgbImage:
+    """:func:`read_image` for the bytes of an image file; ``name`` is what errors call it."""
+    with _reasons(name):
+        return _decode(io.BytesIO(data), len(data), name)
+
+
+def image_suffix(data: bytes) -> str | None:
+    """``.jpg`` or ``.png`` by the first bytes of an image file; None for anything else."""
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    return ".png" if data[:8] == b"\x89PNG\r\n\x1a\n" else None
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BadImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise BadImageError("is not an image (PNG, JPEG, BMP, WebP or TIFF)", path=path) from error
+    except OSError as error:
+        failure = f"cannot be read: {error.strerror}" if error.strerror else f"cannot be decoded: {_one_line(error)}"
+        raise BadImageError(failure, path=path) from error
+    except Exception as error:  # decoders raise anything: struct.error, KeyError, RecursionError, zlib.error, ...
+        raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error
+
+
+def _decode(stream: IO[bytes], size: int, path: Path) -> RgbImage:
+    if size == 0:
+        raise BadImageError("is empty (0 bytes)", path=path)
+    if size > MAX_FILE_BYTES:
+        raise BadImageError(f"has {size} bytes; at most {MAX_FILE_BYTES} are read", path=path)
+    with Image.open(stream, formats=_FORMATS) as picture:
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise BadImageError(f"is {width}x{height}; at most {MAX_PIXELS} pixels are decoded", path=path)
+        picture.load()
+        return _to_rgb(_upright(picture))
+
+
+def write_png(path: Path, rgb: RgbImage) -> None:
+    """Write an RGB uint8 image (height, width, 3) as PNG, atomically; the same pixels give the same bytes."""
+    write_bytes(path, encode_png(rgb))
+
+
+def encode_png(rgb: RgbImage) -> bytes:
+    """PNG bytes of an RGB (height, width, 3) or grey (height, width) uint8 image."""
+    pixels = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+
+
+def encode_jpeg(rgb: RgbImage, quality: int = 90) -> bytes:
+    """JPEG bytes of an RGB (height, width, 3) or grey (height, width) uint8 image; ``quality`` 1 to 100."""
+    pixels = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return _encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _encode(suffix: str, pixels: RgbImage, options: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, pixels, options)
+    if not done:
+        raise BadImageError(f"an image of shape {pixels.shape} could not be encoded as {suffix}")
+    return bytes(data)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture as it is shown. Only the orientation is read of EXIF: other tags may be broken."""
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _to_rgb(picture: Image.Image) -> RgbImage:
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture, dtype=np.float64)
+        top = 65535.0 if picture.mode != "F" and values.max(initial=0) > 255 else max(values.max(initial=1.0), 1.0)
+        grey = np.clip(values / (top if top > 255 else 255.0) * 255.0, 0, 255).round().astype(np.uint8)
+        return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(ground, layered)
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

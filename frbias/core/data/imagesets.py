@@ -1,0 +1,271 @@
+"""The loop that turns a producer into an image set: plan -> batches or worker processes -> files.
+
+Finished units are recorded in ``<out>/.journal/rank-<r>.jsonl`` after their files are on disk, so a
+run killed at any moment goes on where it was, with any number of ranks, and ends with the same bytes
+as a run that was never interrupted.
+"""
+
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+from frbias.core.data.images import encode_jpeg, encode_png
+from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
+from frbias.core.data.units import Made, Producer, WorkUnit
+from frbias.core.foundation.devices import World, process_group, world_from_environment
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import write_bytes
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.provenance import StageFolder, Work, claim_together
+
+JOURNAL = ".journal"
+JPEG_QUALITY = 92
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ImageSetResult:
+    """Counts of a finished image set.
+
+    Attributes:
+        out: The image set.
+        images: Images in the set.
+        subjects: Identities in the set.
+        rejected: Tasks that gave no image (listed in ``rejected.csv``).
+        reused: Images that an earlier run of the same work had already made.
+    """
+
+    out: Path
+    images: int
+    subjects: int
+    rejected: int
+    reused: int
+
+
+def produce(
+    producer: Producer,
+    out: Path,
+    *,
+    stage: str,
+    version: int = 1,
+    label: str,
+    arguments: dict[str, Any] | None = None,
+    inputs: dict[str, Any] | None = None,
+    rejected: Sequence[Rejected] = (),
+    batch_size: int = 1,
+    workers: int = 1,
+    force: bool = False,
+    world: World | None = None,
+    progress: Progress = SILENT,
+) -> ImageSetResult:
+    """Run a producer's plan into the image set ``out``.
+
+    Args:
+        producer: What makes the images.
+        out: Output folder: new, empty, or holding the same work.
+        stage: Name of the stage in ``provenance.json``.
+        version: Version of the stage.
+        label: What the progress bar says.
+        arguments: What the images depend on; default: what the producer says of itself.
+        inputs: Hashes of what is read, for ``provenance.json``.
+        rejected: Files (with reasons) that were refused before planning; listed first in ``rejected.csv``.
+        batch_size: Units per call for producers that work in batches.
+        workers: Worker processes for producers that work in processes; 0 means one per core.
+        force: Replace an earlier image set in ``out``.
+        world: Place among torchrun's processes; default: read from the environment.
+        progress: Where to report.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        BadInputError: The plan is empty, or not one image could be made.
+    """
+    world = world or world_from_environment()
+    units = producer.plan()
+    if not any(unit.tasks for unit in units):
+        raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
+    with process_group(world) as barrier:
+        arguments = producer.describe() if arguments is None else arguments
+        work = Work(stage, version, arguments, inputs or {})
+        folder = claim_together(out, work, world, barrier, force=force)
+        if folder.finished:
+            return _summary(out, folder.results().get("rejected", 0), reused=True)
+        done = read_journal(out)
+        barrier()
+        pending = world.shard([unit for unit in units if unit.key not in done])
+        resumed = f" ({len(done)} of {len(units)} units were done)" if done else ""
+        with progress.task(label + resumed, sum(len(unit.tasks) for unit in pending)) as advance:
+            _work(producer, out, pending, batch_size=batch_size, workers=workers, rank=world.rank, advance=advance)
+        barrier()
+        if world.leader:
+            _complete(folder, units, list(rejected))
+        barrier()
+        return _summary(out, folder.results().get("rejected", 0), reused=False, before=done)
+
+
+def read_journal(out: Path) -> dict[str, Record]:
+    """Records of finished units by key, from every rank; a line torn by a crash is ignored."""
+    records: dict[str, Record] = {}
+    for path in sorted((Path(out) / JOURNAL).glob("rank-*.jsonl")):
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and all((Path(out) / row["file_name"]).is_file() for row in record["rows"]):
+                records[record["unit"]] = record
+    return records
+
+
+def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
+    """Write the files of one unit and return its journal record."""
+    rows: list[Record] = []
+    rejected: list[Rejected] = []
+    for task, item in zip(unit.tasks, made, strict=True):
+        if item.image is None:
+            source = str(task.columns.get("source_file") or unit.source_file or task.file_name)
+            sex = task.columns.get("sex")
+            rejected.append(Rejected(source, item.reason, task.subject, task.age, sex if isinstance(sex, str) else ""))
+            continue
+        encode = encode_png if task.file_name.lower().endswith(".png") else _jpeg
+        write_bytes(out / task.file_name, encode(item.image))
+        for name, data in item.extra_files.items():
+            write_bytes(out / name, data)
+        base = {"file_name": task.file_name, "subject": task.subject, "age": None if math.isnan(task.age) else task.age}
+        rows.append({**base, **task.columns, **item.columns})
+    return {"unit": unit.key, "rows": rows, "rejected": [_record(one) for one in _unique(rejected)]}
+
+
+def _unique(rejected: Sequence[Rejected]) -> list[Rejected]:
+    """One for each file and reason; what differs between the tasks of a file is not known of the file."""
+    found: dict[tuple[str, str], Rejected] = {}
+    for one in rejected:
+        key = (one.file, one.reason)
+        found[key] = _common(found.get(key, one), one)
+    return list(found.values())
+
+
+def _common(one: Rejected, other: Rejected) -> Rejected:
+    return Rejected(
+        one.file,
+        one.reason,
+        one.subject if one.subject == other.subject else "",
+        one.age if one.age == other.age else math.nan,
+        one.sex if one.sex == other.sex else "",
+    )
+
+
+def _record(one: Rejected) -> Record:
+    return {**asdict(one), "age": None if math.isnan(one.age) else one.age}
+
+
+def _rejected(record: Record) -> Rejected:
+    return Rejected(**{**record, "age": math.nan if record["age"] is None else record["age"]})
+
+
+def _jpeg(image: Any) -> bytes:
+    return encode_jpeg(image, JPEG_QUALITY)
+
+
+def _work(
+    producer: Producer,
+    out: Path,
+    pending: list[WorkUnit],
+    *,
+    batch_size: int,
+    workers: int,
+    rank: int,
+    advance: Callable[[int], None],
+) -> None:
+    count = min(workers or os.cpu_count() or 1, len(pending))
+    if producer.parallel == "processes" and count > 1:
+        records = _in_processes(producer, out, pending, count)
+    else:
+        records = _in_batches(producer, out, pending, batch_size if producer.parallel == "batches" else 1)
+    journal = out / JOURNAL
+    journal.mkdir(exist_ok=True)
+    with (journal / f"rank-{rank}.jsonl").open("ab") as stream:
+        stream.write(b"\n")
+        for record in records:
+            stream.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+            advance(len(record["rows"]) + len(record["rejected"]))
+
+
+def _in_batches(producer: Producer, out: Path, units: list[WorkUnit], step: int) -> Iterator[Record]:
+    for start in range(0, len(units), step):
+        batch = units[start : start + step]
+        for unit, made in zip(batch, producer.render(batch), strict=True):
+            yield finish_unit(out, unit, made)
+
+
+def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers: int) -> Iterator[Record]:
+    prepare = getattr(producer, "prepare", None)
+    if prepare is not None:
+        prepare()
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(producer, out))
+    try:
+        yield from pool.map(_render_in_worker, units)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: tuple[Producer, Path] | None = None
+
+
+def _start_worker(producer: Producer, out: Path) -> None:
+    global _worker
+    import cv2
+
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+    cv2.setNumThreads(1)
+    _worker = (producer, out)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the process that started it is gone, however it went."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _render_in_worker(unit: WorkUnit) -> Record:
+    if _worker is None:
+        raise RuntimeError("worker process was not started by produce()")
+    producer, out = _worker
+    (made,) = producer.render([unit])
+    return finish_unit(out, unit, made)
+
+
+def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Rejected]) -> None:
+    out = folder.path
+    records = read_journal(out)
+    missing = [unit.key for unit in units if unit.key not in records]
+    if missing:
+        raise BadInputError(f"{len(missing)} units are unfinished (first: {missing[0]}); run the command again.")
+    ordered = [records[unit.key] for unit in units]
+    table = make_table(out, [row for record in ordered for row in record["rows"]])
+    rejected = refused + [_rejected(one) for record in ordered for one in record["rejected"]]
+    if not len(table):
+        raise BadInputError(f"Not one image could be made; {rejected[0].file}: {rejected[0].reason}")
+    write_rejected(out, rejected)
+    write_samples(table)
+    folder.finish({"images": len(table), "subjects": len(set(table.subjects)), "rejected": len(rejected)})
+    shutil.rmtree(out / JOURNAL, ignore_errors=True)
+
+
+def _summary(out: Path, rejected: int, *, reused: bool, before: dict[str, Record] | None = None) -> ImageSetResult:
+    table: SampleTable = read_samples(out)
+    earlier = len(table) if reused else sum(len(record["rows"]) for record in (before or {}).values())
+    return ImageSetResult(Path(out), len(table), len(set(table.subjects)), rejected, earlier)

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, files, progress, memory, devices, the identity of work."""

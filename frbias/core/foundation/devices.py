@@ -1,0 +1,108 @@
+"""Choice of device, seeding, and the process group that torchrun sets up."""
+
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from frbias.core.foundation.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """Place of this process among those of a torchrun launch (rank 0 of 1 without one)."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def leader(self) -> bool:
+        """True for the one process that writes shared files."""
+        return self.rank == 0
+
+    def shard(self, items: Sequence[T]) -> list[T]:
+        """This rank's items: every ``size``-th, starting at ``rank``."""
+        return list(items[self.rank :: self.size])
+
+
+def world_from_environment() -> World:
+    """Read RANK, WORLD_SIZE and LOCAL_RANK as torchrun sets them; imports no torch."""
+    return World(
+        int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    )
+
+
+def choose_device(name: str) -> "torch.device":
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:i`` into a device.
+
+    Under torchrun ``auto`` and ``cuda`` mean the device of this process' local rank.
+
+    Raises:
+        UsageError: The name is unknown, or CUDA is asked for and there is none (or not that many).
+    """
+    import torch
+
+    wanted = name.strip().lower()
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cpu":
+        return torch.device("cpu")
+    kind, _, index = wanted.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise UsageError(f"--device {name!r} is unknown; use auto, cpu, cuda or cuda:0, cuda:1, ...")
+    if not torch.cuda.is_available():
+        raise UsageError(
+            f"--device {name} was asked for, but this machine has no usable CUDA device; use --device cpu."
+        )
+    number = int(index) if index else world_from_environment().local_rank % torch.cuda.device_count()
+    if number >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s), numbered from 0."
+        )
+    return torch.device("cuda", number)
+
+
+def describe_device(device: "torch.device") -> str:
+    """A device in words: ``CPU (no CUDA device)``, ``CPU (as asked)``, or ``cuda:0 (NVIDIA A100)``."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return "CPU (as asked)" if torch.cuda.is_available() else "CPU (no CUDA device)"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch (all devices) with one number."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def process_group(world: World, *, backend: str = "gloo") -> Iterator[Callable[[], None]]:
+    """Join the torchrun process group and yield a barrier; alone, yield a function that does nothing."""
+    if world.size == 1:
+        yield lambda: None
+        return
+    import torch.distributed as dist
+
+    mine = not dist.is_initialized()
+    if mine:
+        dist.init_process_group(backend)
+    try:
+        yield dist.barrier
+    finally:
+        if mine:
+            dist.destroy_process_group()

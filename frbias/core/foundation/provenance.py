@@ -1,0 +1,227 @@
+"""Every output folder says how it was made, and is either unfinished or finished, never half of each.
+
+``provenance.json`` is written when a stage claims its folder and again when it is done. It holds no
+times and no machine paths that do not matter, so the same work gives the same bytes.
+
+=============  ==================================================================
+key            meaning
+=============  ==================================================================
+schema_version 2
+stage          name of the stage (``generate``, ``align``, ...)
+stage_version  raised whenever the stage would give another result for the same arguments and inputs
+complete       false while the stage is at work, true when every file is in place
+arguments      what the result depends on, resolved: the request's identity
+key            SHA-256 of stage, version, arguments and inputs: equal keys mean equal work
+inputs         content hashes of everything that was read
+versions       frbias, Python and the libraries that shape the result
+results        counts and other facts known at the end
+=============  ==================================================================
+"""
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from frbias import __version__
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json
+
+PROVENANCE_NAME = "provenance.json"
+SCHEMA = 2
+_LIBRARIES = ("numpy", "opencv-python", "torch", "numba", "pandas", "onnxruntime")
+
+
+def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
+    """Versions of frbias, Python and the named distributions that are installed; imports none of them."""
+    found = {"frbias": __version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done: two works are the same when their keys are equal.
+
+    Attributes:
+        stage: Name of the stage.
+        version: Version of the stage.
+        arguments: JSON values the result depends on (not the device, the batch size or the number of workers).
+        inputs: Content hashes of everything that is read, and what else is read from outside.
+    """
+
+    stage: str
+    version: int
+    arguments: dict[str, Any]
+    inputs: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all of it."""
+        return sha256_json([SCHEMA, self.stage, self.version, self.arguments, self.inputs])
+
+    def record(self) -> dict[str, Any]:
+        """The provenance of work that has begun."""
+        return {
+            "schema_version": SCHEMA,
+            "stage": self.stage,
+            "stage_version": self.version,
+            "complete": False,
+            "arguments": self.arguments,
+            "inputs": self.inputs,
+            "key": self.key,
+            "versions": library_versions(),
+        }
+
+
+State = Literal["new", "unfinished", "finished", "other"]
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """An output folder claimed by one stage; make one with :func:`claim_work`.
+
+    Attributes:
+        path: The folder.
+        record: The provenance as written at the claim.
+        finished: True when the same work had been completed here before.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    finished: bool
+
+    def finish(self, results: dict[str, Any]) -> None:
+        """Mark the folder complete and record ``results`` (JSON values: counts, hashes)."""
+        write_json(self.path / PROVENANCE_NAME, {**self.record, "complete": True, "results": results})
+
+    def abandon(self) -> None:
+        """Give the folder back when nothing was put into it, so that other work can have it."""
+        if not self.finished and [p.name for p in self.path.iterdir()] == [PROVENANCE_NAME]:
+            (self.path / PROVENANCE_NAME).unlink()
+            self.path.rmdir()
+
+    def results(self) -> dict[str, Any]:
+        """The results recorded when the work was finished."""
+        return dict(read_json(self.path / PROVENANCE_NAME).get("results", {}))
+
+
+def state_of(path: Path, work: Work) -> State:
+    """What ``path`` holds, seen by ``work``: nothing yet, this work (unfinished or finished), or something else."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        return "other"
+    found = read_provenance(path)
+    if found is None:
+        return "other" if path.is_dir() and any(path.iterdir()) else "new"
+    if found.get("key") != work.key:
+        return "other"
+    return "finished" if found.get("complete") else "unfinished"
+
+
+def claim_work(path: Path, work: Work, *, force: bool = False, leader: bool = True) -> StageFolder:
+    """Claim ``path`` for some work: a new or empty folder, or one holding the same work, finished or not.
+
+    Args:
+        path: Output folder.
+        work: What is to be done.
+        force: Delete what an earlier frbias stage left there. A folder that frbias did not make is never deleted.
+        leader: Only the leader of a distributed run writes; the others read the state alone.
+
+    Raises:
+        UsageError: The folder holds something else, or other work of this stage.
+    """
+    path = Path(path)
+    record = work.record()
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file; choose a folder with --out.")
+    found = read_provenance(path)
+    occupied = path.is_dir() and any(path.iterdir())
+    if occupied and found is None:
+        raise UsageError(f"{path} holds something that frbias did not make; choose another folder with --out.")
+    if found is not None and force and leader:
+        if found.get("stage") != work.stage:
+            raise UsageError(f"{path} holds the result of '{found.get('stage')}'; choose another folder with --out.")
+        shutil.rmtree(path)
+        found = None
+    if found is not None and found.get("key") != record["key"]:
+        difference = _first_difference(found, record)
+        raise UsageError(
+            f"{path} holds other work ({difference}); choose another folder with --out, or replace it with --force."
+        )
+    if found is not None and found.get("complete"):
+        return StageFolder(path, record, finished=True)
+    if leader:
+        path.mkdir(parents=True, exist_ok=True)
+        remove_temporaries(path)
+        write_json(path / PROVENANCE_NAME, record)
+    return StageFolder(path, record, finished=False)
+
+
+def claim_folder(
+    path: Path,
+    *,
+    stage: str,
+    version: int = 1,
+    arguments: dict[str, Any],
+    inputs: dict[str, Any] | None = None,
+    force: bool = False,
+    leader: bool = True,
+) -> StageFolder:
+    """:func:`claim_work` of the :class:`Work` made of these parts."""
+    return claim_work(path, Work(stage, version, arguments, inputs or {}), force=force, leader=leader)
+
+
+def claim_together(
+    path: Path, work: Work, world: World, barrier: Callable[[], None], *, force: bool = False
+) -> StageFolder:
+    """Claim a folder for all processes of ``world``: the leader first, the others once it is theirs to read.
+
+    Args:
+        path: Output folder.
+        work: What is to be done.
+        world: Place of this process.
+        barrier: As yielded by :func:`frbias.core.foundation.devices.process_group`.
+        force: Replace an earlier result.
+
+    Raises:
+        UsageError: As :func:`claim_work`.
+    """
+    folder = claim_work(path, work, force=force) if world.leader else None
+    barrier()
+    folder = folder or claim_work(path, work, leader=False)
+    barrier()
+    return folder
+
+
+def read_provenance(folder: Path) -> dict[str, Any] | None:
+    """The provenance record of a folder, or None when it has none that can be read."""
+    try:
+        value = read_json(Path(folder) / PROVENANCE_NAME)
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and "stage" in value else None
+
+
+def _first_difference(found: dict[str, Any], record: dict[str, Any]) -> str:
+    if found.get("stage") != record["stage"]:
+        return f"the result of '{found.get('stage')}'"
+    for part in ("arguments", "inputs"):
+        old, new = found.get(part) or {}, record[part]
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                return f"{name} {_short(old.get(name))} there, {_short(new.get(name))} here"
+    return "made by another version of frbias"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

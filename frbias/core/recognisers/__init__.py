@@ -1,0 +1,1 @@
+"""Face recognisers: anything that turns aligned faces into embeddings."""

@@ -1,0 +1,1 @@
+"""Recognisers that can be trained: one module an architecture."""

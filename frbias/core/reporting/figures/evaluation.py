@@ -1,0 +1,301 @@
+"""The figures of one evaluation, drawn from its JSON document."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.reporting.figures.drawing import (
+    ACCENT,
+    INK,
+    MATED_COLOUR,
+    NON_MATED_COLOUR,
+    Document,
+    Points,
+    Sketch,
+    at_target,
+    colours,
+    new_figure,
+    percent,
+    percent_axis,
+)
+from frbias.core.reporting.figures.heatmaps import fmr_by_groups, fnmr_by_age, score_by_age
+
+Float = npt.NDArray[np.float64]
+
+
+def rates_by_group(document: Document, target: float) -> Sketch:
+    """FMR and FNMR of every group with intervals, beside the pooled rate."""
+    record = at_target(document, target)
+    groups = record["groups"]
+    figure, axes = new_figure(8.2, 1.4 + 0.42 * len(groups), 1, 2, sharey=True)
+    rows: list[tuple[Any, ...]] = []
+    shared = {"fmr": record["achieved_fmr"], "fnmr": record["fnmr"]}
+    for ax, rate, words in zip(axes[0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
+        for position, (group, colour) in enumerate(zip(groups, colours(len(groups)), strict=True)):
+            low, high, kind = _bounds(group, rate)
+            value = group[rate]
+            ax.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
+            ax.plot(value, position, "o", color=colour, markersize=7)
+            errors = group["false_matches" if rate == "fmr" else "false_non_matches"]
+            trials = group["non_mated" if rate == "fmr" else "mated"]
+            side = {"ha": "left", "xytext": (-5, 7)} if value == 0 else {"ha": "center", "xytext": (0, 7)}
+            counts = f"{errors:,} / {trials:,}"
+            ax.annotate(counts, (value, position), textcoords="offset points", fontsize=7.5, **side)
+            rows.append((group["name"], rate, errors, trials, value, low, high, kind))
+        ax.axvline(shared[rate], color=ACCENT, linewidth=1.2, linestyle="--", label="all groups")
+        ax.set_yticks(range(len(groups)), [g["name"] for g in groups])
+        ax.set_ylim(len(groups) - 0.4, -0.7)
+        ax.set_xlim(left=0)
+        ax.xaxis.set_major_formatter(percent_axis())
+        ax.set_title(words)
+    axes[0, 0].legend(loc="lower right", fontsize=8)
+    return Sketch(
+        "rates_by_group",
+        f"Error rates by group at FMR {percent(target)}",
+        f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Dots: rate with errors / comparisons; "
+        "bars: 95% interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
+        figure,
+        Points(("group", "rate", "errors", "comparisons", "value", "low", "high", "interval"), rows),
+    )
+
+
+def distributions_by_group(document: Document, target: float) -> Sketch | None:
+    """Mated and non-mated score densities of every group, one below the other, with the threshold."""
+    data = document.get("curves", {}).get("distributions")
+    if not data or not data["groups"]:
+        return None
+    edges, groups = np.array(data["edges"]), data["groups"]
+    record = at_target(document, target)
+    figure, axes = new_figure(8.2, 1.2 + 0.85 * len(groups), len(groups), 1, sharex=True)
+    rows = []
+    for position, (ax, group) in enumerate(zip(axes[:, 0], groups, strict=True)):
+        for kind, colour in (("non_mated", NON_MATED_COLOUR), ("mated", MATED_COLOUR)):
+            density = _density(group[kind], edges)
+            ax.stairs(density, edges, fill=True, color=colour, alpha=0.35)
+            ax.stairs(density, edges, color=colour, linewidth=1.3, label=kind.replace("_", "-"))
+            rows += _histogram_rows(group["name"], kind, edges, group[kind], density)
+        ax.axvline(
+            record["tau"], color=ACCENT, linewidth=1.2, linestyle="--", label=f"threshold at FMR {percent(target)}"
+        )
+        ax.set_yticks([])
+        ax.set_ylim(bottom=0)
+        ax.grid(visible=False)
+        ax.spines["left"].set_visible(False)
+        ax.text(0.005, 0.78, group["name"], transform=ax.transAxes, fontweight="bold")
+        if position == 0:
+            ax.legend(loc="upper right", fontsize=8, ncols=3, bbox_to_anchor=(1, 1.35))
+    axes[-1, 0].set_xlabel("comparison score")
+    return Sketch(
+        "distributions_by_group",
+        "Score distributions by group",
+        f"{document['name']}: within-group comparisons, each area is 1. Mated scores left of the threshold are false "
+        "non-matches, non-mated scores right of it are false matches.",
+        figure,
+        Points(("group", "kind", "score_from", "score_to", "count", "density"), rows),
+    )
+
+
+def distributions_by_age_gap(document: Document, target: float) -> Sketch | None:
+    """Mated score densities by age gap, overlaid."""
+    data = document.get("curves", {}).get("distributions")
+    if not data or not data["age_gaps"]:
+        return None
+    edges, gaps = np.array(data["edges"]), data["age_gaps"]
+    figure, axes = new_figure(8.2, 3.8)
+    ax, rows = axes[0, 0], []
+    for gap, colour in zip(gaps, colours(len(gaps)), strict=True):
+        density = _smooth(_density(gap["mated"], edges))
+        ax.plot(
+            (edges[:-1] + edges[1:]) / 2, density, color=colour, label=f"{gap['gap_years']} y ({sum(gap['mated']):,})"
+        )
+        rows += _histogram_rows(gap["gap_years"], "mated", edges, gap["mated"], density)
+    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--")
+    ax.set_xlabel("comparison score")
+    ax.set_ylabel("density (smoothed)")
+    ax.set_ylim(bottom=0)
+    ax.legend(title="age gap (mated comparisons)", fontsize=8, title_fontsize=8)
+    return Sketch(
+        "distributions_by_age_gap",
+        "Mated scores by age gap",
+        f"{document['name']}: all mated comparisons, within and across groups, by the years between the two photographs; "
+        f"dashed: threshold at FMR {percent(target)}.",
+        figure,
+        Points(("gap_years", "kind", "score_from", "score_to", "count", "density"), rows),
+    )
+
+
+def distributions_by_protocol(document: Document, target: float) -> Sketch | None:
+    """Score densities of the kinds of comparison that the protocol names, overlaid."""
+    data = document.get("curves", {}).get("distributions") or {}
+    if not data.get("classes"):
+        return None
+    edges, classes = np.array(data["edges"]), data["classes"]
+    figure, axes = new_figure(8.2, 3.8)
+    ax, rows = axes[0, 0], []
+    for kind, colour in zip(classes, colours(len(classes)), strict=True):
+        density = _smooth(_density(kind["counts"], edges))
+        style = "-" if kind["kind"] == "mated" else "--"
+        ax.plot(
+            (edges[:-1] + edges[1:]) / 2,
+            density,
+            style,
+            color=colour,
+            label=f"{kind['name']} ({kind['comparisons']:,})",
+        )
+        rows += _histogram_rows(kind["name"], kind["kind"], edges, kind["counts"], density)
+    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--")
+    ax.set_xlabel("comparison score")
+    ax.set_ylabel("density (smoothed)")
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=8)
+    return Sketch(
+        "distributions_by_protocol",
+        f"Score distributions of the protocol {document['groups']['protocol']}",
+        f"{document['name']}: single comparisons, not means per identity; red: threshold at FMR {percent(target)}.",
+        figure,
+        Points(("class", "kind", "score_from", "score_to", "count", "density"), rows),
+    )
+
+
+def det(document: Document, target: float) -> Sketch | None:
+    """DET curves of all groups and of each, on normal-deviate axes, operating points marked."""
+    data = document.get("curves", {}).get("det")
+    if not data:
+        return None
+    figure, axes = new_figure(6.6, 6.0)
+    ax, rows = axes[0, 0], []
+    palette = [INK, *colours(len(data) - 1)]
+    for curve, colour in zip(data, palette, strict=True):
+        fmr, fnmr = np.array(curve["fmr"]), np.array(curve["fnmr"])
+        inside = (fmr > 0) & (fmr < 1) & (fnmr > 0) & (fnmr < 1)
+        style: dict[str, Any] = {"linestyle": "--", "linewidth": 1.4} if curve["name"] == "all groups" else {}
+        ax.plot(_deviate(fmr[inside]), _deviate(fnmr[inside]), color=colour, label=curve["name"], **style)
+        rows += [(curve["name"], *v) for v in zip(curve["threshold"], curve["fmr"], curve["fnmr"], strict=True)]
+    marks = ("o", "s", "^", "D", "v")
+    by_name = dict(zip((c["name"] for c in data), palette, strict=True))
+    for mark, record in zip(marks, document["targets"], strict=False):
+        for group in record["groups"]:
+            if 0 < group["fmr"] < 1 and 0 < group["fnmr"] < 1:
+                ax.plot(
+                    _deviate(group["fmr"]), _deviate(group["fnmr"]), mark, color=by_name[group["name"]],
+                    markeredgecolor="white", markersize=7,
+                )  # fmt: skip
+        ax.plot(
+            [], [], mark, color="#777777", linestyle="none", label=f"global threshold, FMR {percent(record['target'])}"
+        )
+    _deviate_axes(ax, [r[2] for r in rows], [r[3] for r in rows])
+    ax.set_xlabel("false match rate")
+    ax.set_ylabel("false non-match rate")
+    ax.legend(fontsize=8)
+    return Sketch(
+        "det",
+        "Detection error trade-off",
+        f"{document['name']}: normal-deviate axes; marks show where each group lands at the one global threshold. "
+        "Lower left is better; marks that scatter mean unequal groups.",
+        figure,
+        Points(("group", "threshold", "fmr", "fnmr"), rows),
+    )
+
+
+def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
+    """GARBE and its parts over the target FMR, with confidence band and noise floor."""
+    data = document.get("curves", {}).get("fairness")
+    if not data:
+        return None
+    figure, axes = new_figure(9.0, 3.4, 1, 3, sharey=True, sharex=True)
+    x = np.array([p["target"] for p in data])
+    names = {"garbe": "GARBE", "gini_fmr": "Gini of FMR", "gini_fnmr": "Gini of FNMR"}
+    rows: list[tuple[Any, ...]] = []
+    for ax, (name, title) in zip(axes[0], names.items(), strict=True):
+        value = _column([p[name] for p in data])
+        bands = [p.get("band", {}).get(name, [None, None]) for p in data]
+        band = [_column([b[k] for b in bands]) for k in (0, 1)]
+        floor = _column([p["noise_floor"][name]["p95"] for p in data])
+        ax.fill_between(x, *band, color=MATED_COLOUR, alpha=0.18, linewidth=0, label="95% subject bootstrap")
+        ax.fill_between(x, 0, floor, color="#9aa0a6", alpha=0.25, linewidth=0, label="chance (95%)")
+        ax.plot(x, value, color=MATED_COLOUR)
+        for record in document["targets"]:
+            if record[name] is not None:
+                ax.plot(record["target"], record[name], "o", color=ACCENT, markeredgecolor="white", markersize=6)
+        ax.set_xscale("log")
+        ax.set_ylim(0, 1)
+        ax.set_title(title)
+        ax.set_xlabel("target FMR")
+        rows += [
+            (name, p["target"], p["achieved_fmr"], p[name], *p.get("band", {}).get(name, [None, None]),
+             p["noise_floor"][name]["p95"])
+            for p in data
+        ]  # fmt: skip
+    axes[0, 0].legend(fontsize=8, loc="upper right")
+    return Sketch(
+        "fairness_over_fmr",
+        "Fairness over the target FMR",
+        f"{document['name']}: 0 is equal, 1 is worst. Grey: what equal groups reach by chance (95%, independent "
+        "comparisons); dots: reported operating points.",
+        figure,
+        Points(("measure", "target_fmr", "achieved_fmr", "value", "band_low", "band_high", "chance_p95"), rows),
+    )
+
+
+MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
+    rates_by_group,
+    fairness_over_fmr,
+    det,
+    distributions_by_group,
+    distributions_by_age_gap,
+    distributions_by_protocol,
+    fnmr_by_age,
+    score_by_age,
+    fmr_by_groups,
+)
+
+
+def _bounds(group: Document, rate: str) -> tuple[float, float, str]:
+    found = group[f"{rate}_bootstrap"]
+    if (
+        group["false_matches" if rate == "fmr" else "false_non_matches"]
+        and found is not None
+        and found["low"] is not None
+    ):
+        return found["low"], found["high"], "bootstrap"
+    low, high = group[f"{rate}_wilson"]
+    return low, high, "wilson"
+
+
+def _density(counts: list[int], edges: Float) -> Float:
+    values = np.array(counts, dtype=np.float64)
+    total = values.sum()
+    return values / (total * np.diff(edges)) if total else values
+
+
+def _smooth(density: Float) -> Float:
+    kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
+    return np.convolve(density, kernel / kernel.sum(), mode="same")
+
+
+def _histogram_rows(name: str, kind: str, edges: Float, counts: list[int], density: Float) -> list[tuple[Any, ...]]:
+    return [
+        (name, kind, float(low), float(high), int(n), float(d))
+        for low, high, n, d in zip(edges[:-1], edges[1:], counts, density, strict=True)
+    ]
+
+
+def _column(values: list[float | None]) -> Float:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _deviate(rates: Any) -> Float:
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(rates))
+
+
+def _deviate_axes(ax: Any, fmr: list[float], fnmr: list[float]) -> None:
+    ticks = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95]
+    for values, axis, limits in ((fmr, ax.xaxis, ax.set_xlim), (fnmr, ax.yaxis, ax.set_ylim)):
+        inner = [v for v in values if 0 < v < 1]
+        axis.set_ticks(_deviate(ticks), [percent(t) for t in ticks])
+        if inner:
+            limits(_deviate(max(min(inner), 1e-7)) - 0.1, _deviate(min(max(inner), 0.95)) + 0.1)

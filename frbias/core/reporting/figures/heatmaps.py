@@ -1,0 +1,114 @@
+"""Heat maps over pairs of ages and pairs of groups, drawn from an evaluation's JSON document."""
+
+from typing import Any
+
+import numpy as np
+
+from frbias.core.reporting.figures.drawing import (
+    INK,
+    Document,
+    Points,
+    Sketch,
+    at_target,
+    new_figure,
+    percent,
+    percent_axis,
+)
+
+
+def fnmr_by_age(document: Document, target: float) -> Sketch | None:
+    """Heat map of FNMR by the two ages of mated comparisons."""
+    data = at_target(document, target).get("cross_age")
+    if not data or len(data["ages"]) < 2:
+        return None
+    return _heat_map(
+        document,
+        "fnmr_by_age",
+        "False non-match rate by age",
+        f"mated comparisons by the ages of their two samples at FMR {percent(target)}; small: number of comparisons",
+        data["ages"],
+        (data["fnmr"], data["mated"], data["false_non_matches"]),
+        ("older sample", "younger sample"),
+    )
+
+
+def score_by_age(document: Document, target: float) -> Sketch | None:
+    """Heat map of the mean mated score by the two ages."""
+    data = at_target(document, target).get("cross_age")
+    if not data or len(data["ages"]) < 2:
+        return None
+    return _heat_map(
+        document,
+        "score_by_age",
+        "Mean mated score by age",
+        "mean score of mated comparisons by the ages of their two samples; small: number of comparisons",
+        data["ages"],
+        (data["mean_score"], data["mated"], data["false_non_matches"]),
+        ("older sample", "younger sample"),
+        rate=False,
+    )
+
+
+def fmr_by_groups(document: Document, target: float) -> Sketch | None:
+    """Heat map of FMR by the two groups of non-mated comparisons."""
+    data = at_target(document, target).get("cross_groups")
+    if not data:
+        return None
+    return _heat_map(
+        document,
+        "fmr_by_groups",
+        "False match rate within and across groups",
+        f"non-mated comparisons by the groups of their two samples at FMR {percent(target)}; small: comparisons",
+        data["groups"],
+        (data["fmr"], data["non_mated"], data["false_matches"]),
+        ("group", "group"),
+    )
+
+
+def _heat_map(
+    document: Document,
+    name: str,
+    title: str,
+    what: str,
+    labels: list[str],
+    cells: tuple[list[list[Any]], list[list[int]], list[list[int]]],
+    axis_names: tuple[str, str],
+    *,
+    rate: bool = True,
+) -> Sketch:
+    values, counts, errors = cells
+    matrix = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=np.float64)
+    size = len(labels)
+    figure, axes = new_figure(max(2.2 + 0.78 * size, 5.4), max(1.5 + 0.62 * size, 3.2))
+    ax = axes[0, 0]
+    top = float(np.nanmax(matrix)) if np.isfinite(matrix).any() else 1.0
+    low = 0.0 if rate else float(np.nanmin(matrix))
+    image = ax.imshow(matrix, cmap="YlOrBr" if rate else "viridis", vmin=low, vmax=top or 1.0, aspect="auto")
+    rows = []
+    for i in range(size):
+        for j in range(size):
+            rows.append((labels[i], labels[j], errors[i][j], counts[i][j], values[i][j]))
+            if values[i][j] is not None:
+                dark = matrix[i, j] > 0.6 * top if rate else matrix[i, j] < (low + top) / 2
+                ink, shown = "white" if dark else INK, f"{100 * matrix[i, j]:.3g}%" if rate else f"{matrix[i, j]:.3f}"
+                ax.text(j, i - 0.08, shown, ha="center", va="center", color=ink, fontsize=8.5)
+                ax.text(j, i + 0.27, f"{counts[i][j]:,}", ha="center", va="center", color=ink, fontsize=6.5)
+    ax.set_xticks(range(size), labels)
+    ax.set_yticks(range(size), labels)
+    ax.set_xlabel(axis_names[0])
+    ax.set_ylabel(axis_names[1])
+    ax.grid(visible=False)
+    bar = figure.colorbar(image, ax=ax, shrink=0.85)
+    if rate:
+        bar.ax.yaxis.set_major_formatter(percent_axis())
+    bar.outline.set_visible(False)
+    columns = (
+        axis_names[1].replace(" ", "_"),
+        axis_names[0].replace(" ", "_"),
+        "errors",
+        "comparisons",
+        "rate" if rate else "mean_score",
+    )
+    if columns[0] == columns[1]:
+        columns = ("first_group", "second_group", *columns[2:])
+    return Sketch(name, title, f"{document['name']}: {what}.", figure, Points(columns, rows))

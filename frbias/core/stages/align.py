@@ -1,0 +1,268 @@
+"""The alignment stage: an image set or a folder of photographs becomes a set of crops on a template."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.data.datasets.loading import load_photographs
+from frbias.core.data.datasets.resolving import resolve_with_rejected
+from frbias.core.data.images import read_image
+from frbias.core.data.imagesets import produce
+from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
+from frbias.core.data.units import Column, Made, Task, WorkUnit
+from frbias.core.faces.align import (
+    AlignedFace,
+    align_arcface,
+    align_ffhq,
+)
+from frbias.core.faces.detect import describe_detector, find_face, load_detector
+from frbias.core.faces.point_errors import point_error
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.files import sha256_file, sha256_json
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.provenance import Work
+from frbias.core.stages.align_result import AlignResult, align_result
+from frbias.core.stages.requests.align import AlignOptions, AlignRequest
+
+STAGE, VERSION = "align", 2
+_UNIT_IMAGES = 8
+_DERIVED = ("detector_score", "point_agreement", "transform_residual", "point_error", "source_file", *POINT_COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    points: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class _Found:
+    points: npt.NDArray[np.float64]
+    columns: Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class AlignProducer:
+    """Plans and makes the crops; see :class:`frbias.core.data.units.Producer`.
+
+    Attributes:
+        table: The images to align.
+        options: How.
+    """
+
+    table: SampleTable
+    options: AlignOptions
+    parallel: Literal["processes", "batches"] = "processes"
+
+    def describe(self) -> dict[str, Any]:
+        """The options, resolved."""
+        return self.options.identity()
+
+    def plan(self) -> list[WorkUnit]:
+        """Units of a few images each, in the order of the table."""
+        names = crop_names([str(name) for name in self.table.frame["file_name"]])
+        keep = [c for c in self.table.frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
+        rows = self.table.frame[keep].to_dict("records")
+        tasks, sources = [], []
+        for index, (path, subject, age) in enumerate(
+            zip(self.table.paths, self.table.subjects, self.table.ages, strict=True)
+        ):
+            columns = {str(k): _plain(v) for k, v in rows[index].items()}
+            columns["source_file"] = str(self.table.frame["file_name"].iloc[index])
+            tasks.append(Task(names[index], subject, float(age), columns))
+            sources.append(_Source(path, self.table.points(index)))
+        steps = range(0, len(tasks), _UNIT_IMAGES)
+        return [
+            WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
+            for s in steps
+        ]
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        """Align the images of each unit."""
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            for unit in units:
+                yield [self._align(source) for source in unit.payload]
+        finally:
+            cv2.setNumThreads(threads)
+
+    def _align(self, source: _Source) -> Made:
+        try:
+            image = read_image(source.path)
+            found = self._find(image, source)
+            face = self._crop(image, found.points)
+        except BadImageError as error:
+            return Made(None, reason=error.reason)
+        limit = self.options.max_residual * self.options.side
+        if limit and face.residual > limit:
+            return Made(None, reason=f"the face points do not look like a face ({face.residual:.1f} pixels off)")
+        places = zip(POINT_COLUMNS, (round(float(v), 3) for v in face.points.ravel()), strict=True)
+        residual = _rounded(face.residual / self.options.side)
+        columns: Mapping[str, Column] = {**found.columns, "transform_residual": residual, **dict(places)}
+        return Made(face.image, columns)
+
+    def _find(self, image: npt.NDArray[np.uint8], source: _Source) -> _Found:
+        if self.options.detector == "points":
+            if source.points is None:
+                raise BadImageError("the table has no face points for it")
+            return _Found(source.points, {"detector_score": None, "point_agreement": None})
+        face, count = find_face(load_detector(self.options.detector), image, self.options.faces)
+        if face is None:
+            raise BadImageError(f"{count} faces found" if count else "no face found")
+        columns = {"detector_score": _rounded(face.score), "point_agreement": _rounded(face.agreement)}
+        if source.points is not None:
+            columns["point_error"] = _rounded(point_error(face.points, source.points))
+        return _Found(face.points, columns)
+
+    def _crop(self, image: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> AlignedFace:
+        cut = align_arcface if self.options.template == "arcface" else align_ffhq
+        return cut(image, points, self.options.side)
+
+
+def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> AlignResult:
+    """Align the images of a data set into the image set ``out``; the call behind ``frbias align``.
+
+    Args:
+        request: What to align, and how.
+        out: Output folder.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        BadInputError: The set is empty, no face was found in any image, or points that are to be compared with are
+            not there.
+        AssetMissingError: The data set or the detector is not on this machine.
+    """
+    describe_detector(request.detector)
+    table, refused = photographs_of(request.data, machine.progress)
+    if request.against_points and all(table.points(row) is None for row in range(len(table))):
+        raise BadInputError(f"{request.data} has no annotated face points (columns x1 .. y5) to compare with.")
+    return align_table(table, out, options=request, refused=refused, machine=machine, force=force)
+
+
+def align_table(
+    table: SampleTable,
+    out: Path,
+    *,
+    options: AlignOptions | None = None,
+    refused: Sequence[tuple[str, str]] = (),
+    machine: Machine = LOCAL,
+    force: bool = False,
+    world: World | None = None,
+    work: Work | None = None,
+) -> AlignResult:
+    """Align every image of ``table`` into the image set ``out``.
+
+    Images without a usable face are counted and listed in ``rejected.csv``.
+
+    Args:
+        table: Images; ``subject`` and ``age`` are carried over, ``source_file`` names the original.
+        out: Output folder.
+        options: How; default: YuNet and the 112 x 112 ArcFace crop.
+        refused: Files (with reasons) that did not make it into the table; listed first in ``rejected.csv``.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+        world: Place among torchrun's processes.
+        work: What :func:`align_work` says of the same table and options, when it is known already.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        BadInputError: The table is empty, or no face was found in any image.
+        AssetMissingError: The detector is not on this machine.
+    """
+    chosen = options or AlignOptions()
+    work = work or align_work(table, chosen, refused)
+    made = produce(
+        AlignProducer(table, chosen),
+        out,
+        stage=work.stage,
+        version=work.version,
+        label="aligning",
+        arguments=work.arguments,
+        inputs=work.inputs,
+        rejected=[Rejected(*pair) for pair in refused],
+        workers=machine.resources.workers,
+        force=force,
+        world=world,
+        progress=machine.progress,
+    )
+    return align_result(made)
+
+
+def align_work(table: SampleTable, options: AlignOptions, refused: Sequence[tuple[str, str]] = ()) -> Work:
+    """What aligning ``table`` depends on; every image is read for its hash.
+
+    Raises:
+        AssetMissingError: The detector is not on this machine.
+    """
+    inputs = {**hash_of_images(table), "detector": describe_detector(options.detector)}
+    if refused:
+        inputs["refused"] = sha256_json([list(pair) for pair in refused])
+    return Work(STAGE, VERSION, options.identity(), inputs)
+
+
+def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable, list[tuple[str, str]]]:
+    """The images that ``data`` means, with the files that cannot be used; plain folders of photographs too.
+
+    Raises:
+        AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
+        BadInputError: The path does not exist, or holds no images.
+    """
+    path = Path(data).expanduser()
+    try:
+        return resolve_with_rejected(data)
+    except BadInputError:
+        if not path.is_dir() or (path / METADATA_NAME).exists():
+            raise
+    table, refused = load_photographs(path)
+    progress.note(f"warning: {path} is in no layout that names people or ages; both stay unknown.")
+    return table, refused
+
+
+def hash_of_images(table: SampleTable) -> dict[str, str]:
+    """Hashes of an image set: of its table, and of the contents of its files in row order."""
+    with ThreadPoolExecutor() as pool:
+        files = list(pool.map(_file_hash, table.paths))
+    return {"table": table.content_hash(), "files": sha256_json(files)}
+
+
+def _file_hash(path: Path) -> str:
+    return sha256_file(path) if path.is_file() else "missing"
+
+
+def crop_names(names: Sequence[str]) -> list[str]:
+    """PNG names for source names, kept unique (also without regard to case) when only the suffix differs."""
+    stems = [Path(name).with_suffix("").as_posix() for name in names]
+    uses = Counter(stem.lower() for stem in stems)
+    taken: set[str] = set()
+    result = []
+    for stem, name in zip(stems, names, strict=True):
+        base = stem if uses[stem.lower()] == 1 else f"{stem}_{Path(name).suffix.lstrip('.').lower()}"
+        unique, count = base, 1
+        while unique.lower() in taken:
+            count += 1
+            unique = f"{base}_{count}"
+        taken.add(unique.lower())
+        result.append(unique + ".png")
+    return result
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 6) if np.isfinite(value) else None
+
+
+def _plain(value: Any) -> Column:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,286 @@
+"""The embedding stage: an aligned image set and a recogniser give one vector per face.
+
+On the CPU images go through the network in tiles of a fixed number of consecutive rows, whatever the batch size,
+so that an embedding does not depend on how the work was cut. Finished parts are kept in ``.journal`` until all
+are there: a killed run goes on where it was, and ranks of a torchrun launch share the parts.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.data.datasets.loading import synthetic_origin
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_embeddings
+from frbias.core.data.images import read_image
+from frbias.core.data.imagesets import JOURNAL
+from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
+from frbias.core.foundation.devices import World, choose_device, describe_device, process_group, world_from_environment
+from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.files import atomic_path, sha256_json
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.provenance import Work, claim_together, library_versions, read_provenance
+from frbias.core.foundation.words import counted
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.stages.align import hash_of_images
+from frbias.core.stages.requests.embed import EmbedOptions, EmbedRequest
+
+if TYPE_CHECKING:
+    from frbias.core.recognisers.base import Recogniser
+
+STAGE, VERSION = "embed", 2
+TILE = 16
+PART = 32 * TILE
+
+
+@dataclass(frozen=True)
+class EmbeddingResult:
+    """What an embedding run left.
+
+    Attributes:
+        out: Folder with ``embeddings.parquet``.
+        images: Embedded faces.
+        rejected: Images that could not be embedded (listed in ``rejected.csv``).
+        dimension: Length of an embedding.
+        reused: True when the same work had been finished before.
+    """
+
+    out: Path
+    images: int
+    rejected: int
+    dimension: int
+    reused: bool
+
+
+def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> EmbeddingResult:
+    """Embed a data set with a recogniser into the folder ``out``; the call behind ``frbias embed``.
+
+    Args:
+        request: What to embed, and how.
+        out: Output folder.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else, or the device is not there.
+        BadInputError: The set is empty, is not aligned, or no image could be embedded.
+        AssetMissingError: The data set or the weights are not on this machine.
+    """
+    choose_device(machine.resources.device)
+    table = resolve_data(request.data)
+    recogniser = load_recogniser(request.weights)
+    return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
+
+
+def embed_table(
+    table: SampleTable,
+    recogniser: "Recogniser",
+    out: Path,
+    *,
+    options: EmbedOptions | None = None,
+    machine: Machine = LOCAL,
+    force: bool = False,
+    world: World | None = None,
+    work: Work | None = None,
+) -> EmbeddingResult:
+    """Embed every image of an aligned set into the folder ``out``.
+
+    Args:
+        table: Aligned faces (the recogniser's input size).
+        recogniser: The recogniser.
+        out: Output folder.
+        options: How; default: the face alone, without its mirror image.
+        machine: What may be used; on the CPU tiles of ``TILE`` images are used, whatever the batch size.
+        force: Replace an earlier result in ``out``.
+        world: Place among torchrun's processes.
+        work: What :func:`embed_work` says of the same set, recogniser and options, when it is known already.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        BadInputError: The set is empty, is not aligned, or no image could be embedded.
+    """
+    if not len(table):
+        raise BadInputError(f"{table.root} has no images to embed.")
+    chosen, world = options or EmbedOptions(), world or world_from_environment()
+    work = work or embed_work(table, recogniser, chosen)
+    with process_group(world) as barrier:
+        folder = claim_together(out, work, world, barrier, force=force)
+        if not folder.finished:
+            _embed_parts(table, recogniser, out, chosen, machine, world)
+            barrier()
+            if world.leader:
+                merged, rejected = _merge(table, out, work)
+                write_rejected(out, [*rejected, *_earlier_rejected(table)])
+                write_embeddings(out / FILE_NAME, merged)
+                dimension = int(merged.matrix.shape[1])
+                folder.finish({"images": len(merged), "rejected": len(rejected), "dimension": dimension})
+                shutil.rmtree(out / JOURNAL, ignore_errors=True)
+            barrier()
+    done = folder.results()
+    return EmbeddingResult(Path(out), done["images"], done["rejected"], done["dimension"], folder.finished)
+
+
+def embed_images(
+    table: SampleTable,
+    recogniser: "Recogniser",
+    *,
+    options: EmbedOptions | None = None,
+    machine: Machine = LOCAL,
+) -> Embeddings:
+    """Embed an aligned set in memory, without a folder; see :func:`embed_table`."""
+    chosen = options or EmbedOptions()
+    network = _Network(recogniser, chosen, machine)
+    with machine.progress.task("embedding", len(table)) as advance:
+        parts = [network.part(table, start, advance) for start in range(0, len(table), PART)]
+    return _assemble(table, parts, embed_work(table, recogniser, chosen))[0]
+
+
+def embed_work(table: SampleTable, recogniser: "Recogniser", options: EmbedOptions) -> Work:
+    """What the embeddings of ``table`` depend on, what is reported along with them included."""
+    arguments = {
+        "name": recogniser.name,
+        "backbone": recogniser.description.to_json(),
+        "weights_sha256": recogniser.sha256,
+        "flip": options.flip,
+    }
+    inputs: dict[str, Any] = hash_of_images(table)
+    if before := _earlier_failures(table):
+        listed = [[str(value) for value in astuple(row)] for row in _earlier_rejected(table)]
+        inputs["rejected_before"] = {"count": before, "listed": sha256_json(listed)}
+    if (origin := synthetic_origin(table)) is not None:
+        inputs["synthetic"] = origin
+    return Work(STAGE, VERSION, arguments, inputs)
+
+
+@dataclass(frozen=True)
+class _Part:
+    vectors: npt.NDArray[np.float32]
+    reasons: list[str]  # empty: embedded
+
+
+class _Network:
+    """A recogniser on its device, fed with tiles."""
+
+    def __init__(self, recogniser: "Recogniser", options: EmbedOptions, machine: Machine) -> None:
+        target = choose_device(machine.resources.device)
+        self.recogniser = recogniser.on(str(target))
+        self.size = recogniser.input_size
+        self.flip = options.flip
+        self.tile = TILE if target.type == "cpu" else machine.resources.batch_size
+
+    def part(self, table: SampleTable, start: int, advance: Callable[[int], None]) -> _Part:
+        """Vectors of the rows ``start`` to ``start + PART``; zeros where an image cannot be embedded."""
+        paths = table.paths[start : start + PART]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            loaded = list(pool.map(self._load, paths))
+        pixels = np.zeros((len(paths), *self.size, 3), np.uint8)
+        for index, (image, _) in enumerate(loaded):
+            if image is not None:
+                pixels[index] = image
+        vectors = []
+        for first in range(0, len(paths), self.tile):
+            vectors.append(self._forward(pixels[first : first + self.tile]))
+            advance(min(self.tile, len(paths) - first))
+        return _Part(np.concatenate(vectors), [reason for _, reason in loaded])
+
+    def _load(self, path: Path) -> tuple[npt.NDArray[np.uint8] | None, str]:
+        try:
+            image = read_image(path)
+        except BadImageError as error:
+            return None, error.reason
+        if image.shape[:2] != self.size:
+            height, width = image.shape[:2]
+            return None, f"is {width}x{height}, not {self.size[1]}x{self.size[0]}"
+        return image, ""
+
+    def _forward(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        count = len(pixels)
+        if count < self.tile:
+            pixels = np.concatenate([pixels, np.zeros((self.tile - count, *pixels.shape[1:]), np.uint8)])
+        straight = self.recogniser.embed(pixels)
+        if self.flip == "none":
+            return straight[:count]
+        mirrored = self.recogniser.embed(np.ascontiguousarray(pixels[:, :, ::-1]))
+        both = straight + mirrored if self.flip == "add" else np.concatenate([straight, mirrored], axis=1)
+        return both[:count]
+
+
+def _embed_parts(
+    table: SampleTable,
+    recogniser: "Recogniser",
+    out: Path,
+    options: EmbedOptions,
+    machine: Machine,
+    world: World,
+) -> None:
+    mine = [s for s in world.shard(range(0, len(table), PART)) if not _part_path(out, s).is_file()]
+    if not mine:
+        return
+    where = describe_device(choose_device(machine.resources.device))
+    machine.tell(f"embedding {counted(len(table), 'face')} with {recogniser.name} on {where}")
+    network = _Network(recogniser, options, machine)
+    with machine.progress.task("embedding", sum(min(PART, len(table) - s) for s in mine)) as advance:
+        for start in mine:
+            _write_part(_part_path(out, start), network.part(table, start, advance))
+
+
+def _part_path(out: Path, start: int) -> Path:
+    return Path(out) / JOURNAL / f"part-{start:09d}.npz"
+
+
+def _write_part(path: Path, part: _Part) -> None:
+    reasons = np.frombuffer(json.dumps(part.reasons).encode(), dtype=np.uint8)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, vectors=part.vectors, reasons=reasons)
+
+
+def _read_part(path: Path) -> _Part:
+    with np.load(path, allow_pickle=False) as saved:
+        return _Part(saved["vectors"], json.loads(saved["reasons"].tobytes()))
+
+
+def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[Rejected]]:
+    return _assemble(table, [_read_part(_part_path(out, s)) for s in range(0, len(table), PART)], work)
+
+
+def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embeddings, list[Rejected]]:
+    reasons = [reason for part in parts for reason in part.reasons]
+    kept = np.array([not reason for reason in reasons])
+    names = [str(name) for name in table.frame["file_name"]]
+    rows = table.frame.to_dict("records")
+    rejected = [rejected_row(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+    if not kept.any():
+        raise BadInputError(
+            f"Not one image of {table.root} could be embedded; {rejected[0].file} {rejected[0].reason}.",
+            hint="Align the set first: frbias align SET --out ALIGNED",
+        )
+    frame = table.frame.drop(columns=[c for c in POINT_COLUMNS if c in table.frame.columns])
+    frame = frame.assign(sex=frame["sex"] if "sex" in frame.columns else "")
+    ordered = frame[[*COLUMNS, *(c for c in frame.columns if c not in COLUMNS)]][kept].reset_index(drop=True)
+    matrix = np.concatenate([part.vectors for part in parts])[kept]
+    failures = len(rejected) + _earlier_failures(table)
+    attempts = len(names) + _earlier_failures(table)
+    provenance = {
+        **work.arguments,
+        "inputs": work.inputs,
+        "failure_to_acquire": {"failures": failures, "attempts": attempts},
+        "synthetic": synthetic_origin(table),
+        "versions": library_versions(),
+    }
+    return Embeddings(ordered, matrix, provenance), rejected
+
+
+def _earlier_failures(table: SampleTable) -> int:
+    record = read_provenance(table.root) or {}
+    return int(record.get("results", {}).get("rejected", 0)) if record.get("stage") == "align" else 0
+
+
+def _earlier_rejected(table: SampleTable) -> list[Rejected]:
+    return read_rejected(table.root) if _earlier_failures(table) else []

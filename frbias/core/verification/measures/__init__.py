@@ -1,0 +1,1 @@
+"""Pure functions of counts and rates: error rates, fairness, intervals, noise."""

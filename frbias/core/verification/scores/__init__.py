@@ -1,0 +1,1 @@
+"""Comparison scores: computing, counting, binning and reading them."""

@@ -1,0 +1,236 @@
+"""The score engine: from embeddings, subjects and groups to comparisons, without ever holding all pairs.
+
+The comparison score is the cosine of two embeddings, computed in float32. Small sets keep every score. Large sets
+keep exact scores around the thresholds (found from a sample of tiles) and a fine histogram of the rest, so that
+every reported count is exact for the float32 scores; should a threshold fall outside what is kept, one more scan
+fetches it.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.verification.groups import NO_GROUP, Grouping
+from frbias.core.verification.scores.binning import Tally
+from frbias.core.verification.scores.comparisons import Classes, Comparisons, Mated, needed_classes, pair_classes
+from frbias.core.verification.scores.planning import make_plan, matched_ages, unit_vectors
+from frbias.core.verification.scores.scan import Found, Plan, TileProduct, scan
+
+SELF_CHECKED = 500
+CROSS_LIMIT = 500_000_000  # pairs up to which every pair of groups is counted by itself
+
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Memory for exact non-mated scores, in comparisons of 16 bytes.
+
+    Attributes:
+        all_scores: Up to this many non-mated comparisons, every score is held.
+        tail: Up to this many, the upper tail that a bootstrap needs is held.
+    """
+
+    all_scores: int = 2_000_000
+    tail: int = 20_000_000
+
+
+def compare_all(
+    matrix: npt.NDArray[np.float32],
+    subjects: Sequence[Any] | npt.NDArray[Any],
+    grouping: Grouping,
+    *,
+    targets: Sequence[float] = (0.1, 0.01, 0.001),
+    rule: str = "within",
+    ages: npt.NDArray[np.float64] | None = None,
+    matched_age: float | None = None,
+    tails: Sequence[float] = (),
+    budget: Budget | None = None,
+    threads: int = 0,
+    block: int = 2,
+    world: World | None = None,
+    product: Callable[[npt.NDArray[np.float32]], TileProduct] | None = None,
+    progress: Progress = SILENT,
+) -> Comparisons:
+    """Compare every pair of embeddings.
+
+    Args:
+        matrix: Embeddings, shape (n, d), any scale, float32.
+        subjects: Identity of every row, shape (n,).
+        grouping: Group of every row.
+        targets: Target FMRs around whose thresholds exact scores are held in large sets.
+        rule: Non-mated rule, see the module.
+        ages: Years per row; needed with ``matched_age``.
+        matched_age: Only non-mated pairs that come from a mated pair by replacing one sample by one of another
+            subject whose age differs from it by at most this many whole years (endpoint-age-matched negatives).
+        tails: Hold every score down to the threshold of the largest of these FMRs that the budget allows (for a
+            bootstrap, whose replicates reach a little further than the targets).
+        budget: Limits of what is held.
+        threads: Threads; 0: one per core.
+        block: Tiles a thread takes at a time.
+        world: Ranks that share the work.
+        product: Makes the function that computes tiles from the sorted unit vectors (an accelerator).
+        progress: Sink of progress.
+
+    Raises:
+        BadInputError: A row is not finite or zero, or there are no mated or no non-mated comparisons at all.
+    """
+    names, codes = np.unique(np.asarray([str(s) for s in subjects], dtype=object).astype(str), return_inverse=True)
+    order = np.lexsort((codes, grouping.codes))
+    plan = make_plan(unit_vectors(matrix), order, codes[order], grouping.codes[order], product)
+    weights = np.zeros((len(names), len(grouping.names) + 1), dtype=np.int64)
+    np.add.at(weights, (codes, grouping.codes), 1)
+    if matched_age is not None:
+        if ages is None:
+            raise UsageError("Matching the ages of non-mated pairs needs ages.")
+        plan = replace(plan, allow=matched_ages(codes[order], ages[order], matched_age))
+    evaluated = _evaluated(codes, grouping)
+    few = len(matrix) * (len(matrix) - 1) // 2 <= CROSS_LIMIT
+    classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
+    plan = replace(plan, class_of=classes.table, classes=classes.count)
+    threads = threads or len(os.sched_getaffinity(0))
+    settings: dict[str, Any] = {"threads": threads, "block": block, "world": world}
+    wanted = _bins_to_hold(plan, classes, targets, tails, budget or Budget(), settings)
+    tiles = plan.tiles()
+    with progress.task("comparing", len(tiles)) as advance:
+        found = scan(plan, wanted, advance=advance, **settings)
+    frame = (order, codes[order], grouping, evaluated, classes, rule, tuple(names.tolist()), weights, matched_age)
+    return _comparisons(plan, found, wanted, frame, settings)
+
+
+def _evaluated(codes: Int64, grouping: Grouping) -> Bool:
+    table = np.zeros((int(codes.max()) + 1, len(grouping.names) + 1), dtype=np.int64)
+    np.add.at(table, (codes, grouping.codes), 1)
+    mated = (table * (table - 1) // 2).sum(axis=0)[: len(grouping.names)]
+    totals = table.sum(axis=0)[: len(grouping.names)]
+    non_mated = totals * (totals - 1) // 2 - mated
+    return (mated > 0) & (non_mated > 0)
+
+
+def _bins_to_hold(
+    plan: Plan,
+    classes: Classes,
+    targets: Sequence[float],
+    tails: Sequence[float],
+    budget: Budget,
+    settings: dict[str, Any],
+) -> Bool:
+    wanted = np.zeros((classes.count, plan.bins.count), dtype=np.bool_)
+    pairs = plan.count * (plan.count - 1) // 2
+    if pairs <= budget.all_scores:
+        wanted[:] = True
+        return wanted
+    tiles = plan.tiles()
+    stride = max(1, len(tiles) // max(4, len(tiles) // 20))
+    sample = scan(plan, wanted, tiles=tiles[stride // 2 :: stride], **settings)
+    pooled = sample.histogram[classes.pool].sum(axis=0)
+    from_top = pooled[::-1].cumsum()[::-1]
+    total = max(int(from_top[0]), 1)
+    share = sample.histogram[classes.pool].sum() / max(sample.histogram.sum(), 1)
+    rows = np.arange(classes.count) if classes.cross else needed_classes(classes)
+    for target in [*targets, *_crossing(plan, sample, pooled)]:
+        slack = (0.05 if total < 10_000_000 else 0.02) + 5 / np.sqrt(max(target * total, 1))
+        low = int(np.searchsorted(-from_top, -target * (1 + slack) * total)) - 2
+        high = int(np.searchsorted(-from_top, -target * max(1 - slack, 0) * total)) + 2
+        wanted[rows, max(low, 0) : high if slack < 1 else None] = True
+    for level in sorted(tails, reverse=True):
+        if min(1.0, level * 1.05) * share * pairs <= budget.tail:
+            cut = int(np.searchsorted(-from_top, -level * total)) - 1
+            wanted[classes.pool, max(cut, 0) :] = True
+            break
+    return wanted
+
+
+def _crossing(plan: Plan, sample: Found, pooled: Int64) -> list[float]:
+    """FMR near which FNMR equals it, from a sample of tiles: where the equal error rate will be."""
+    scored = sample.mated[sample.mated != 0]
+    if not scored.size or not pooled.sum():
+        return []
+    fnmr = np.searchsorted(np.sort(plan.bins.of(scored)), np.arange(plan.bins.count)) / scored.size
+    fmr = pooled[::-1].cumsum()[::-1] / pooled.sum()
+    return [float(fmr[int(np.argmax(fnmr >= fmr))])]
+
+
+def _comparisons(
+    plan: Plan, found: Found, wanted: Bool, frame: tuple[Any, ...], settings: dict[str, Any]
+) -> Comparisons:
+    order, codes, grouping, evaluated, classes, rule, names, weights, matched_age = frame
+    ascending, small = ascending_order(found.score), order.astype(np.int32)
+    tally = Tally(
+        plan.bins,
+        found.histogram,
+        found.sums / 2.0**28,
+        wanted,
+        found.score[ascending],
+        found.kind[ascending],
+        lambda: (small[found.row[ascending]], small[found.column[ascending]]),
+    )
+    label = plan.label.astype(np.int64) - 1
+    same = label[plan.mated_row] == label[plan.mated_column]
+    mated = Mated(
+        found.mated,
+        np.where(same, label[plan.mated_row], NO_GROUP),
+        codes[plan.mated_row],
+        order[plan.mated_row],
+        order[plan.mated_column],
+    )
+
+    def refine(bins: list[int]) -> Comparisons:
+        more = np.zeros_like(wanted)
+        more[np.ix_(np.arange(classes.count) if classes.cross else needed_classes(classes), np.array(bins))] = True
+        more |= wanted
+        return _comparisons(plan, scan(plan, more, **settings), more, frame, settings)
+
+    subject_of = np.empty_like(codes)
+    subject_of[order] = codes
+    made = Comparisons(
+        grouping.names, evaluated, mated, tally, classes, rule, names, subject_of, weights, matched_age, None, refine
+    )
+    return replace(made, self_check=_self_check(plan, found, made))
+
+
+def ascending_order(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Positions that sort float32 scores, ties in their order."""
+    from frbias.core.verification.scores.kernels import radix_order
+
+    bits = (scores + np.float32(0)).view(np.uint32)  # + 0 turns -0 into 0
+    return radix_order(np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31)))
+
+
+def _self_check(plan: Plan, found: Found, comparisons: Comparisons) -> dict[str, Any]:
+    """Check the tally against closed-form counts and some scores against float64.
+
+    Raises:
+        RuntimeError: A count or a score is wrong, which would be a defect of this program or of the BLAS library.
+    """
+    if comparisons.matched_age is None and not np.array_equal(comparisons.tally.counts, _closed_form(comparisons)):
+        raise RuntimeError("the tally of non-mated comparisons does not have the right number of comparisons")
+    step = max(1, len(found.score) // SELF_CHECKED), max(1, len(found.mated) // SELF_CHECKED)
+    row = np.concatenate([found.row[:: step[0]], plan.mated_row[:: step[1]]])
+    column = np.concatenate([found.column[:: step[0]], plan.mated_column[:: step[1]]])
+    scores = np.concatenate([found.score[:: step[0]], found.mated[:: step[1]]]).astype(np.float64)
+    exact = np.einsum("ij,ij->i", plan.vectors[row].astype(np.float64), plan.vectors[column].astype(np.float64))
+    worst = float(np.abs(scores - exact).max()) if len(scores) else 0.0
+    if worst > plan.vectors.shape[1] * 2.0**-23:
+        raise RuntimeError(f"scores differ from float64 products by {worst:.1e}")
+    return {"counts_in_closed_form": True, "scores_recomputed": len(scores), "largest_error_to_float64": worst}
+
+
+def _closed_form(comparisons: Comparisons) -> Int64:
+    counts = np.zeros(comparisons.classes.count, dtype=np.int64)
+    assert comparisons.weights is not None
+    by_label = np.roll(comparisons.weights, 1, axis=1)
+    sums = by_label.sum(axis=0)
+    for one in range(len(sums)):
+        for two in range(one, len(sums)):
+            pairs = int(sums[one] * sums[two] - by_label[:, one] @ by_label[:, two])
+            counts[comparisons.classes.table[one, two]] += pairs // 2 if one == two else pairs
+    return counts

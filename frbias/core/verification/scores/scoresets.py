@@ -1,0 +1,137 @@
+"""Comparisons from somebody else's scores: arrays of scores with labels, any range, larger is more similar."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.verification.groups import Grouping
+from frbias.core.verification.measures.rates import check_scores
+from frbias.core.verification.scores.binning import Tally, bins_of_range
+from frbias.core.verification.scores.comparisons import Comparisons, Mated, pair_classes
+
+ALL = "all"
+
+
+def comparisons_from_scores(
+    scores: npt.ArrayLike,
+    mated: npt.ArrayLike,
+    *,
+    groups: Sequence[Any] | npt.NDArray[Any] | None = None,
+    subject_ref: Sequence[Any] | npt.NDArray[Any] | None = None,
+    subject_probe: Sequence[Any] | npt.NDArray[Any] | None = None,
+) -> tuple[Comparisons, Grouping]:
+    """Comparisons and their grouping from labelled scores.
+
+    Args:
+        scores: Comparison scores, shape (n,).
+        mated: True (1) for mated comparisons, shape (n,).
+        groups: Group of each comparison, empty for none (counted in the pool of no group); None: one group ``all``.
+        subject_ref, subject_probe: Subjects of each comparison, for the bootstrap; None: unknown.
+
+    Returns:
+        The comparisons and a grouping whose codes are per comparison.
+
+    Raises:
+        BadInputError: Scores are not finite, labels contradict each other, or one kind of comparison is missing.
+
+    Example:
+        >>> found, grouping = comparisons_from_scores([0.9, 0.2, 0.8, 0.3], [1, 0, 1, 0], groups=list("aabb"))
+        >>> grouping.names, found.non_mated_counts.tolist(), found.mated_counts.tolist()
+        (('a', 'b'), [1, 1], [1, 1])
+    """
+    values = check_scores(scores, "scores")
+    is_mated = np.asarray(mated).astype(bool)
+    for what, column in (
+        ("mated", mated),
+        ("group", groups),
+        ("subject_ref", subject_ref),
+        ("subject_probe", subject_probe),
+    ):
+        if column is not None and np.shape(column) != values.shape:
+            raise BadInputError(f"There are {len(values)} scores but {len(np.asarray(column))} values of {what!r}.")
+    for kind, present in (("mated", is_mated.any()), ("non-mated", not is_mated.all())):
+        if not present:
+            raise BadInputError(f"There is no {kind} comparison among the {len(values)} scores.")
+    grouping = _grouping(groups, len(values))
+    names, first, second = _subjects(subject_ref, subject_probe, is_mated)
+    genuine, impostor = np.flatnonzero(is_mated), np.flatnonzero(~is_mated)
+    evaluated = np.array(
+        [
+            np.any(grouping.codes[genuine] == g) and np.any(grouping.codes[impostor] == g)
+            for g in range(len(grouping.names))
+        ]
+    )
+    classes = pair_classes(grouping, evaluated, "within", cross=False)
+    comparisons = Comparisons(
+        groups=grouping.names,
+        evaluated=evaluated,
+        mated=Mated(
+            values[genuine], grouping.codes[genuine], first[genuine], np.empty(0, np.int64), np.empty(0, np.int64)
+        ),
+        tally=_tally(values, impostor, grouping, first, second, classes.count),
+        classes=classes,
+        rule="within",
+        subject_names=names,
+        subject_of=np.arange(len(names)),
+    )
+    return comparisons, grouping
+
+
+def _tally(
+    values: npt.NDArray[Any],
+    impostor: npt.NDArray[np.int64],
+    grouping: Grouping,
+    first: npt.NDArray[np.int64],
+    second: npt.NDArray[np.int64],
+    classes: int,
+) -> Tally:
+    bins = bins_of_range(values)
+    ascending = impostor[np.argsort(values[impostor], kind="stable")]
+    score = values[ascending]
+    kind = np.where(grouping.codes[ascending] >= 0, grouping.codes[ascending], len(grouping.names)).astype(np.int32)
+    histogram = np.zeros((classes, bins.count), dtype=np.int64)
+    np.add.at(histogram, (kind, bins.of(score)), 1)
+    double = score.astype(np.float64)
+    sums: npt.NDArray[np.float64] = np.stack(
+        [np.bincount(kind, weights=w, minlength=classes).astype(np.float64) for w in (double, double * double)], axis=1
+    )
+    return Tally(
+        bins,
+        histogram,
+        sums,
+        np.ones_like(histogram, dtype=np.bool_),
+        score,
+        kind,
+        lambda: (first[ascending].astype(np.int32), second[ascending].astype(np.int32)),
+    )
+
+
+def _grouping(groups: Sequence[Any] | npt.NDArray[Any] | None, count: int) -> Grouping:
+    if groups is None:
+        return Grouping((ALL,), np.zeros(count, dtype=np.int64), "nothing", "every comparison")
+    from frbias.core.verification.groups import group_by_value
+
+    return group_by_value(groups, "group")
+
+
+def _subjects(
+    reference: Sequence[Any] | npt.NDArray[Any] | None,
+    probe: Sequence[Any] | npt.NDArray[Any] | None,
+    is_mated: npt.NDArray[np.bool_],
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    if reference is None or probe is None:
+        unknown = np.full(len(is_mated), -1, dtype=np.int64)
+        return (), unknown, unknown
+    both = np.concatenate([np.asarray(reference).astype(str), np.asarray(probe).astype(str)])
+    names, codes = np.unique(both, return_inverse=True)
+    first, second = codes[: len(is_mated)], codes[len(is_mated) :]
+    wrong = np.flatnonzero((first == second) != is_mated)
+    if wrong.size:
+        raise BadInputError(
+            f"Row {wrong[0]}: subjects {str(names[first[wrong[0]]])!r} and {str(names[second[wrong[0]]])!r} contradict mated = "
+            f"{int(is_mated[wrong[0]])} ({wrong.size} such rows)."
+        )
+    return tuple(names.tolist()), first.astype(np.int64), second.astype(np.int64)

@@ -1,0 +1,108 @@
+"""Atomic files and claimed folders."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.files import atomic_path, remove_temporaries, sha256_file, sha256_json, write_bytes
+from frbias.core.foundation.provenance import Work, claim_folder, claim_work, read_provenance, state_of
+
+
+def test_a_failing_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.bin"
+    write_bytes(target, b"old")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(b"half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in target.parent.iterdir()] == ["file.bin"]
+
+
+def test_leftovers_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".frbias-tmp-xyz.png").write_bytes(b"half")
+    (tmp_path / "a" / "kept.png").write_bytes(b"whole")
+    remove_temporaries(tmp_path)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["kept.png"]
+
+
+def test_hashes(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "abc", b"abc")
+    assert sha256_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_json({"a": 1, "b": 2}) == sha256_json({"b": 2, "a": 1})
+    assert sha256_json({"a": 1}) != sha256_json({"a": 2})
+
+
+def test_claim_finish_and_find_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    folder = claim_folder(out, stage="embed", arguments={"x": 1}, inputs={"set": "abc"})
+    assert not folder.finished
+    assert read_provenance(out) is not None
+    assert read_provenance(out)["complete"] is False  # type: ignore[index]
+    folder.finish({"images": 3})
+    again = claim_folder(out, stage="embed", arguments={"x": 1}, inputs={"set": "abc"})
+    assert again.finished
+    assert again.results() == {"images": 3}
+
+
+def test_other_work_is_refused_with_the_difference(tmp_path: Path) -> None:
+    claim_folder(tmp_path / "o", stage="embed", arguments={"size": 112}).finish({})
+    with pytest.raises(UsageError, match="size 112 there, 128 here"):
+        claim_folder(tmp_path / "o", stage="embed", arguments={"size": 128})
+    with pytest.raises(UsageError, match="the result of 'embed'"):
+        claim_folder(tmp_path / "o", stage="align", arguments={"size": 112})
+    with pytest.raises(UsageError, match="the result of 'embed'"):
+        claim_folder(tmp_path / "o", stage="align", arguments={"size": 112}, force=True)
+
+
+def test_force_replaces_only_what_frbias_made(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    claim_folder(mine, stage="embed", arguments={"a": 1}).finish({})
+    (mine / "old.txt").write_text("old")
+    assert not claim_folder(mine, stage="embed", arguments={"a": 2}, force=True).finished
+    assert not (mine / "old.txt").exists()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "thesis.docx").write_text("years of work")
+    with pytest.raises(UsageError, match="did not make"):
+        claim_folder(theirs, stage="embed", arguments={}, force=True)
+    assert (theirs / "thesis.docx").read_text() == "years of work"
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(UsageError, match="is a file"):
+        claim_folder(tmp_path / "f", stage="embed", arguments={})
+
+
+def test_everything_in_the_work_makes_its_key() -> None:
+    work = Work("embed", 1, {"size": 112}, {"set": "abc"})
+    others = [
+        replace(work, stage="align"),
+        replace(work, version=2),
+        replace(work, arguments={"size": 128}),
+        replace(work, inputs={"set": "abd"}),
+    ]
+    assert len({work.key, *(other.key for other in others)}) == 5
+    assert Work("embed", 1, {"size": 112}, {"set": "abc"}).key == work.key
+
+
+def test_a_claim_that_came_to_nothing_is_given_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    claim_work(out, Work("embed", 1, {"a": 1}, {})).abandon()
+    assert not out.exists()
+    claimed = claim_work(out, Work("embed", 1, {"a": 1}, {}))
+    (out / "part").write_text("x")
+    claimed.abandon()
+    assert state_of(out, Work("embed", 1, {"a": 1}, {})) == "unfinished"
+    assert state_of(out, Work("embed", 1, {"a": 2}, {})) == "other"
+    claimed.finish({})
+    assert state_of(out, Work("embed", 1, {"a": 1}, {})) == "finished"
+    assert state_of(tmp_path / "none", Work("embed", 1, {}, {})) == "new"
