@@ -37,7 +37,7 @@ def shape_weights(person: Identity, age: float, expression: Mapping[str, float])
 
 def kept_share(age: float) -> float:
     """Share of a grown person's own form that shows at ``age`` years."""
-    return float(np.interp(age, [0, 2, 6, 12, 18], [0.55, 0.65, 0.78, 0.90, 1.0]))
+    return float(np.interp(age, [0, 2, 6, 12, 18], [0.50, 0.55, 0.68, 0.85, 1.0]))
 
 
 def _macro_weights(person: Identity, age: float) -> dict[str, float]:

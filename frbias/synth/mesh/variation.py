@@ -30,9 +30,9 @@ class Scale:
 
 
 SCALES = (
-    Scale(0.95, (0.046, 0.050, 0.100), 24),
-    Scale(0.42, (0.033, 0.037, 0.078), 40),
-    Scale(0.20, (0.017, 0.020, 0.040), 56),
+    Scale(0.95, (0.046, 0.050, 0.085), 24),
+    Scale(0.42, (0.033, 0.037, 0.064), 40),
+    Scale(0.20, (0.017, 0.020, 0.034), 56),
 )
 _ASYMMETRY = 0.22
 # Share of the finer parts that is left out at the lips, whose two sides must meet.
