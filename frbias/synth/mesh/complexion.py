@@ -18,7 +18,7 @@ _GRID = 96
 _WAVES = 12
 # Reach (decimetres) and strength of the parts of each field, and the field's spread in melanin and in blood.
 _REACHES = ((0.50, 1.0), (0.24, 1.0), (0.12, 0.8))
-_PIGMENT, _BLOOD = 0.055, 0.045
+_PIGMENT, _BLOOD = 0.065, 0.055
 # Region: |x|, y, half widths in x and y (template coordinates, decimetres), spread of melanin and of blood.
 _REGIONS = np.array(
     [

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from frbias.synth.mesh.head_data import HAIR, SKIN
+from frbias.synth.mesh.head_data import HAIR, MOUTH, SKIN, TEETH, TONGUE
 from frbias.synth.mesh.lighting import Light
 from frbias.synth.mesh.photo import background, develop
 from frbias.synth.mesh.raster import rasterise, rasterise_strands
@@ -20,6 +20,8 @@ _SHADOW_SPAN = 3.5
 # Reach of light under the skin per red, green, blue, decimetres on an adult head
 _SCATTER = (0.026, 0.012, 0.007)
 _BUMP = 0.010
+# Numbers of the outline of the lips among the 68 points
+_LIPS = list(range(48, 60))
 # Strength of hollows by age; see _creases
 _CREASES = (0.0, 0.1, 0.6, 1.1, 1.25, 1.3)
 
@@ -73,14 +75,37 @@ def draw(
 def _visible(
     scene: Scene, screen: FloatArray, strands_screen: FloatArray, camera: Array, wide: int
 ) -> tuple[npt.NDArray[np.int32], FloatArray]:
+    lips = projected(scene.landmarks[_LIPS], camera)
     cull = (scene.material == SKIN).astype(np.uint8)
-    depth, ids = rasterise(screen, scene.triangles, (wide, wide), cull)
+    inside = np.isin(scene.material, (MOUTH, TEETH, TONGUE))
+    outer, inner = np.flatnonzero(~inside), np.flatnonzero(inside)
+    depth, ids = rasterise(screen, scene.triangles[outer], (wide, wide), cull[outer])
+    ids = np.where(ids >= 0, outer[np.maximum(ids, 0)], -1).astype(np.int32)
+    _look_into_mouth(scene, screen, inner, lips, depth, ids)
     bare = depth.copy()
     pixels = np.float32(camera[1] / camera[0])
     near = np.maximum(scene.hair.near * pixels, np.float32(0.55))
     far = np.maximum(scene.hair.far * pixels, np.float32(0.55))
     rasterise_strands(strands_screen, scene.hair.first, near, far, depth, ids, len(scene.triangles))
     return ids, bare
+
+
+def _look_into_mouth(
+    scene: Scene,
+    screen: FloatArray,
+    inner: npt.NDArray[np.int64],
+    lips: FloatArray,
+    depth: FloatArray,
+    ids: npt.NDArray[np.int32],
+) -> None:
+    """Draw the inside of the mouth, in place, between the lips only: behind a short chin it would come through."""
+    shape = (depth.shape[0], depth.shape[1])
+    deep, found = rasterise(screen, scene.triangles[inner], shape)
+    gap = np.zeros(shape, np.uint8)
+    cv2.fillPoly(gap, [np.round(lips[:, :2]).astype(np.int32)], 1)
+    seen = (found >= 0) & (gap > 0) & (deep < depth)
+    depth[seen] = deep[seen]
+    ids[seen] = inner[found[seen]]
 
 
 def _softness(age: float) -> float:

@@ -12,7 +12,7 @@ from frbias.synth.mesh.surface import Anchors, anchor
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
-_BROW_HAIRS = 620
+_BROW_HAIRS = 330
 _BEARD_HAIRS = 2600
 
 
@@ -72,7 +72,7 @@ class _Brows:
         paths = np.stack([root + 0.003 * scale * outward, middle, root + way + 0.006 * scale * outward], axis=1)
         there = self._chance < np.interp(age, [0, 2, 6, 16, 60, 85], [0.25, 0.4, 0.65, 1.0, 1.0, 0.75])
         pale = float(np.interp(age, [0, 2, 6, 12, 18], [4.0, 3.2, 2.2, 1.2, 0.0]))
-        own = (np.array(self._person.hair.colour) + pale * np.array([0.05, 0.035, 0.022]) + 0.008) * self._tone * 0.9
+        own = (np.array(self._person.hair.colour) + pale * np.array([0.05, 0.035, 0.022]) + 0.014) * self._tone
         grey = 0.75 * grey_share(self._person, age)
         mixed = np.clip(grey + 0.3 * (self._first_grey - 0.5) * (grey > 0.05), 0, 1)
         tint = own * (1 - mixed) + np.array([0.34, 0.33, 0.32]) * mixed

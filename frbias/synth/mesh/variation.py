@@ -1,6 +1,6 @@
 """What tells heads apart beyond MakeHuman's sliders: smooth random displacements of the whole surface.
 
-A person's field is a draw of a Gaussian process over the head with a squared exponential covariance at three
+A person's field is a draw of a Gaussian process over the head with a squared exponential covariance at four
 reaches, the morphable model of Luethi, Gerig, Jud and Vetter (*Gaussian process morphable models*, IEEE PAMI
 40(8), 2018), drawn with random Fourier features (Rahimi and Recht, *Random features for large-scale kernel
 machines*, 2007). Most of it is mirrored, the rest is the asymmetry that every face has.
@@ -33,6 +33,7 @@ SCALES = (
     Scale(0.95, (0.046, 0.050, 0.085), 24),
     Scale(0.42, (0.033, 0.037, 0.064), 40),
     Scale(0.20, (0.017, 0.020, 0.034), 56),
+    Scale(0.11, (0.006, 0.007, 0.016), 72),
 )
 _ASYMMETRY = 0.22
 # Share of the finer parts that is left out at the lips, whose two sides must meet.
