@@ -59,14 +59,14 @@ def sample_film(seed: int, subject: int, age: float, variant: int) -> Film:
     if pick < grey:
         sepia = 0.12 * draws[0] * (draws[1] < 0.35)
         return Film(
-            0.0, (1 + sepia, 1.0, 1 - 1.6 * sepia), 0.07 * draws[2], 0.2 + 0.9 * draws[3] * (0.4 + old),
-            0.008 + 0.03 * draws[4] * (0.5 + old), 0.02 * (draws[5] < 0.15), 1.0, int(60 + 35 * draws[6]),
+            0.0, (1 + sepia, 1.0, 1 - 1.6 * sepia), 0.07 * draws[2], 0.15 + 0.8 * draws[3] * (0.4 + old),
+            0.005 + 0.022 * draws[4] * (0.5 + old), 0.012 * (draws[5] < 0.15), 1.0, int(60 + 35 * draws[6]),
         )  # fmt: skip
     if pick < grey + colour:
         warm = (draws[0] - 0.3) * 0.16 * (0.4 + old)
         return Film(
             float(0.75 + 0.4 * draws[1] - 0.3 * old), (1 + warm, 1 - 0.25 * abs(warm), 1 - warm), 0.12 * draws[2] * old,
-            0.15 + 0.9 * draws[3] * (0.4 + old), 0.004 + 0.02 * draws[4], 0.02 * (draws[5] < 0.1), 1.0,
+            0.15 + 0.9 * draws[3] * (0.4 + old), 0.003 + 0.012 * draws[4], 0.012 * (draws[5] < 0.1), 1.0,
             int(60 + 35 * draws[6]),
         )  # fmt: skip
     early = year < 2006

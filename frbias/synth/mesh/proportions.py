@@ -134,7 +134,7 @@ def _interpolator() -> tuple[Array, Array]:
     used = sorted({number for name in proportions().names for number in _SIDES[name]})
     rest = neutral_control(head)
     centre = face_points(head, rest, head.refine(rest)).astype(np.float64)[used]
-    inverse = np.linalg.inv(_covariance(centre, centre) + _NUGGET * np.eye(len(centre)))
+    inverse: Array = np.asarray(np.linalg.inv(_covariance(centre, centre) + _NUGGET * np.eye(len(centre))), np.float64)
     t = np.clip((rest[:, 1] - _SHOULDERS) / (_THROAT - _SHOULDERS), 0, 1)
     return inverse, _covariance(rest.astype(np.float64), centre) * (t * t * (3 - 2 * t))[:, None]
 

@@ -87,8 +87,8 @@ class SkinPainter:
         child = float(np.interp(years, [1, 14], [1, 0]))
         old = float(np.clip((years - 40) / 40, 0, 1.15))
         melanin = skin.melanin * (1 + 0.08 * fields["large"] + 0.03 * fields["middle"]) + 0.04 * fields["patch"]
-        grown = float(np.interp(years, [0, 8, 18, 45, 80], [0.5, 0.65, 1.0, 1.0, 1.2]))
-        melanin += grown * (0.6 + skin.melanin) * self._uneven[0]
+        grown = float(np.interp(years, [0, 8, 18, 45, 80], [0.35, 0.5, 1.0, 1.0, 1.2]))
+        melanin += grown * (0.6 + 0.5 * skin.melanin) * self._uneven[0]
         melanin += skin.freckles * float(np.interp(years, [2, 6, 40, 70], [0.1, 1, 1, 0.5])) * self._freckles
         melanin += 0.55 * self._moles * float(np.interp(years, [3, 20], [0.2, 1]))
         melanin += 0.55 * self._person.ageing.spots * self._age_spots * float(np.clip((years - 45) / 30, 0, 1.2))
