@@ -15,7 +15,7 @@ import numpy as np
 
 from frbias.core.faces.align import align_arcface
 from frbias.core.faces.detect import YuNet
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.recognisers.loading import load_trainable
 from frbias.synth.mesh.drawing import SUPERSAMPLING
 from frbias.synth.mesh.faces import RenderedFace, Sitter
 from frbias.synth.mesh.head_data import load_head
@@ -81,7 +81,7 @@ def rasteriser() -> None:
 def quality(subjects: int) -> None:
     import torch
 
-    model = load_backbone("sface").model.eval()
+    model = load_trainable("sface", "the benchmark").model.eval()
     detector = YuNet(0.6)
     vectors, people, ages, scores = [], [], [], []
     count = 0

@@ -93,13 +93,13 @@ def embeddings(faces: Any, weights: str, frozen: str) -> Any:
     if kept.is_file():
         return np.load(kept)
     from frbias.core.foundation.devices import World
-    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.recognisers.loading import load_trainable
     from frbias.core.training.cache import Features, Prefix, cached_features
     from frbias.core.training.freezing import freezing
     from frbias.core.training.options import stages_named
     from frbias.core.training.step import tail_embeddings
 
-    model, ways = load_backbone(weights).model.requires_grad_(False), freezing(stages_named(frozen))
+    model, ways = load_trainable(weights, "finetune").model.requires_grad_(False), freezing(stages_named(frozen))
     prefix = Prefix(model, ways.prefix, "fp32")
     features = Features(faces, prefix)
     if ways.prefix:

@@ -1,49 +1,37 @@
 """``frbias embed``: turn aligned faces into embeddings."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from frbias.cli import console
-from frbias.cli.options import BatchSize, Device, Force, Out, Weights
+from frbias.cli.takes import OUTPUT, Output, Part, takes
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.foundation.words import counted
+from frbias.core.stages.requests.embed import EmbedRequest
 
 
-def command(
-    data: Annotated[str, typer.Argument(help="Aligned image set: a folder, or the name of a registered data set.")],
-    weights: Weights = "sface",
-    out: Out = Path("embeddings"),
-    flip: Annotated[
-        str, typer.Option("--flip", help="none, or add / concat the embedding of the mirrored face.")
-    ] = "none",
-    device: Device = "auto",
-    batch_size: BatchSize = 128,
-    force: Force = False,
-) -> None:
-    """Turn aligned faces into embeddings (one Parquet file)."""
-    from frbias.core.data.datasets.resolving import resolve_data
-    from frbias.core.foundation.devices import choose_device
-    from frbias.core.recognisers.loading import load_backbone
+@takes(Part(EmbedRequest), OUTPUT.named("embeddings"), Part(Resources, only=("device", "batch_size")))
+def command(request: EmbedRequest, output: Output, resources: Resources) -> None:
+    """Turn aligned faces into embeddings (one Parquet file).
+
+    Images that are not as large as the recogniser takes them are skipped, counted and listed in rejected.csv.
+
+    [bold]Examples[/bold]
+
+        frbias embed aligned --out baseline
+
+        frbias embed aligned --weights runs/first --out finetuned
+
+        frbias embed fgnet-aligned --weights r50 --flip add --device cuda
+    """
     from frbias.core.stages.embed import embed
 
-    choose_device(device)
-    table = resolve_data(data)
-    result = embed(
-        table,
-        load_backbone(weights),
-        out,
-        flip=flip,
-        device=device,
-        batch_size=batch_size,
-        force=force,
-        progress=console.ConsoleProgress(),
-    )
+    machine = Machine(resources, console.ConsoleProgress(), console.note)
+    result = embed(request, output.out, machine=machine, force=output.force)
 
     def human() -> None:
         where = f"[bold]{result.out / 'embeddings.parquet'}[/bold]"
-        console.say(f"{result.images} faces, {result.dimension} numbers each, in {where}.")
+        console.say(f"{counted(result.images, 'face')}, {result.dimension} numbers each, in {where}.")
         if result.rejected:
-            console.say(f"{result.rejected} images were rejected; see {result.out / 'rejected.csv'}.")
+            were = "was" if result.rejected == 1 else "were"
+            console.say(f"{counted(result.rejected, 'image')} {were} rejected; see {result.out / 'rejected.csv'}.")
 
     console.result(
         {

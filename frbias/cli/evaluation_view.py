@@ -1,8 +1,11 @@
 """How an evaluation or a comparison looks on a terminal, from its JSON document."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+
+if TYPE_CHECKING:
+    from frbias.core.stages.outcomes import Measured
 
 Document = dict[str, Any]
 
@@ -15,6 +18,17 @@ _MEASURES = (
     ("fmr_max_over_min", "max/min FMR"),
     ("fnmr_max_over_min", "max/min FNMR"),
 )
+
+
+def show_measured(result: "Measured") -> None:
+    """Print what an evaluation or a comparison left, and where."""
+    for document in result.documents:
+        if document["schema"] == "frbias.comparison":
+            show_comparison(document)
+        else:
+            show_evaluation(document)
+    before = " (made before)" if result.reused else ""
+    console.say(f"In [bold]{result.out}[/bold]{before}.")
 
 
 def show_evaluation(document: Document) -> None:

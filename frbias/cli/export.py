@@ -29,10 +29,10 @@ def command(
 
     What the ONNX file computes is compared with the recogniser before it is kept.
     """
-    from frbias.core.recognisers.loading import load_backbone
+    from frbias.core.recognisers.loading import load_trainable
     from frbias.core.stages.export import export
 
-    backbone = load_backbone(run)
+    backbone = load_trainable(run, "export")
     found = None if detector is None else _detector(detector)
     done = export(backbone, out or Path("exports") / backbone.name, onnx=onnx, pack=pack, detector=found, force=force)
     summary = {"out": str(done.out), "files": done.files, "largest_difference": done.largest_difference}

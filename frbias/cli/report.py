@@ -1,62 +1,47 @@
 """``frbias report``: a self-contained page about an evaluation or a comparison."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from frbias.cli import console
+from frbias.cli.takes import Part, takes
+from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.requests import Request, option
+from frbias.core.stages.requests.report import ReportRequest
 
 
-def command(
-    evaluation: Annotated[
-        Path, typer.Argument(help="Folder that 'frbias evaluate' or 'frbias compare' wrote, or its JSON file.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The page; default: report.html in the folder.")
-    ] = None,
-    people: Annotated[
-        str | None, typer.Option("--people", help="Image set to show people of, e.g. the generated one.")
-    ] = None,
-    stage: Annotated[
-        list[Path] | None,
-        typer.Option("--stage", help="Folder of a stage that led here, for 'how it was made'; repeat in order."),
-    ] = None,
-    held_out: Annotated[
-        bool | None,
-        typer.Option("--held-out/--in-training", help="Whether these people were kept out of training; default: open."),
-    ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="Title of the page.")] = None,
-    at_fmr: Annotated[
-        float | None,
-        typer.Option("--at-fmr", help="Target FMR of the headline; default: nearest 0.01 with enough errors."),
-    ] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Page(Request):
+    """Where the page goes.
+
+    Attributes:
+        out: The file; None for ``report.html`` in the evaluation's folder.
+    """
+
+    title = "the output options"
+    out: Path | None = option(
+        None, short="-o", help="The page; default: report.html in the folder.", metavar="FILE", decides=False
+    )
+
+
+@takes(Part(ReportRequest), Part(Page))
+def command(request: ReportRequest, page: Page) -> None:
     """Write a self-contained HTML report.
 
     The page needs no network. Every number in it is one of evaluation.json (or comparison.json).
+
+    [bold]Examples[/bold]
+
+        frbias report comparison
+
+        frbias report evaluations/fgnet-sface-1f2e3d4c --at-fmr 1% --title "FG-NET, SFace"
+
+        frbias report comparison --people others --stage people --stage runs/first --held-out --out page.html
     """
-    import os
+    from frbias.core.stages.report import report
 
-    from frbias.core.reporting.documents import read_document
-    from frbias.core.reporting.html import write_report
-
-    document, found = read_document(evaluation)
-    page = out or found.parent / "report.html"
-    table = None
-    if people is not None:
-        from frbias.core.data.datasets.resolving import resolve_data
-
-        table = resolve_data(people)
-    write_report(
-        page,
-        document,
-        source=Path(os.path.relpath(found.resolve(), page.resolve().parent)).as_posix(),
-        people=table,
-        stages=stage or (),
-        held_out=held_out,
-        title=title,
-        target=at_fmr,
-        progress=console.ConsoleProgress(),
+    done = report(request, page.out, machine=Machine(progress=console.ConsoleProgress(), tell=console.note))
+    console.result(
+        {"report": str(done.page), "source": str(done.source)},
+        lambda: console.say(f"Report: [bold]{done.page}[/bold]"),
     )
-    console.result({"report": str(page), "source": str(found)}, lambda: console.say(f"Report: [bold]{page}[/bold]"))

@@ -52,6 +52,40 @@ class Output(Request):
     force: bool = option(False, help="Replace an earlier result of this command in --out.", decides=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResultFolder(Request):
+    """Where a command writes whose folder has a name of its own unless it is given one.
+
+    Attributes:
+        out: Folder to write; None for the derived name.
+        force: Replace an earlier result of the same command there.
+    """
+
+    title = "the output options"
+    out: Path | None = option(
+        None,
+        short="-o",
+        help="Folder to write.",
+        panel="Output",
+        decides=False,
+    )
+    force: bool = option(
+        False, help="Replace an earlier result of this command in --out.", panel="Output", decides=False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown(Request):
+    """What is shown of a result.
+
+    Attributes:
+        curves: Include the points of the figures in ``--json``.
+    """
+
+    title = "the output options"
+    curves: bool = option(False, help="Include the points of the figures in --json.", panel="Output", decides=False)
+
+
 @dataclass(frozen=True)
 class Part:
     """A request whose fields become options.
@@ -60,15 +94,23 @@ class Part:
         kind: The request.
         only: Names of the fields to take; empty for all.
         defaults: Other defaults than the request's, by field name.
+        helps: Other help texts than the request's, by field name.
     """
 
     kind: type[Request]
     only: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    helps: Mapping[str, str] = field(default_factory=dict)
 
     def named(self, folder: str) -> "Part":
         """The same with another default of ``out``."""
         return replace(self, defaults={**self.defaults, "out": Path(folder)})
+
+    def into(self, place: str) -> "Part":
+        """The same, saying in its help where it writes when ``out`` is not given."""
+        return replace(
+            self, helps={**self.helps, "out": f"Folder to write; default: {place}, a new one for other work."}
+        )
 
     def fields(self) -> list[Field[Any]]:
         """The fields that become options."""
@@ -126,7 +168,7 @@ def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
     default = part.defaults.get(given.name, given.default)
     shown = _shown(default, facts.show)
     shared: dict[str, Any] = {
-        "help": facts.help + (f" [dim]\\[default: {shown}][/dim]" if shown else ""),
+        "help": part.helps.get(given.name, facts.help) + (f" [dim]\\[default: {shown}][/dim]" if shown else ""),
         "show_default": False,
     }
     if facts.completes:
@@ -138,13 +180,15 @@ def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
         wanted: Any = list[str] | None if facts.many else str | None
     else:
         name = flag(option_name(given))
-        names = [f"{name}/--no-{name[2:]}" if kind is bool and default is True else name]
+        truth = kind is bool or kind == (bool | None)
+        negative = facts.negative or f"no-{name[2:]}"
+        names = [f"{name}/--{negative}" if truth and default is not False else name]
         names += [facts.short] if facts.short else []
         shared["rich_help_panel"] = facts.panel or None
-        if kind is not bool:
+        if not truth:
             shared["metavar"] = facts.metavar or _metavar(kind)
         info = typer.Option(*names, **shared)
-        wanted = bool | None if kind is bool else (list[str] | None if facts.many else str | None)
+        wanted = bool | None if truth else (list[str] | None if facts.many else str | None)
     return inspect.Parameter(
         given.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[wanted, info]
     )

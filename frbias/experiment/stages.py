@@ -12,29 +12,29 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
-from frbias.core.data.embeddings import FILE_NAME, Embeddings, read_embeddings
 from frbias.core.data.samples import SampleTable, read_samples
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
-from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.files import write_json
 from frbias.core.foundation.machine import Machine as StageMachine
 from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.foundation.provenance import claim_folder, read_provenance
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.foundation.provenance import read_provenance
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.reporting.html import write_report
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.align import STAGE as ALIGN_STAGE
 from frbias.core.stages.align import align_table
-from frbias.core.stages.embed import embed
-from frbias.core.stages.evaluate import COMPARISON_NAME, Selection, compare_sets, write_outcome
+from frbias.core.stages.compare import compare
+from frbias.core.stages.embed import embed_table
 from frbias.core.stages.finetune import FinetuneResult, finetune
 from frbias.core.stages.requests.align import AlignOptions
+from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.training.options import options_from
 from frbias.experiment.plan import ExperimentPlan, SetPlan
 from frbias.synth.backends import make_backend
@@ -144,10 +144,10 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
     machine.tell(f"fine-tuning {weights} on {len(train)} faces of {len(set(train.subjects))} people")
     training = finetune(settings, train, paths.run, weights=weights, device=machine.device, progress=machine.progress)
     machine.tell(f"embedding {len(test)} faces of {len(set(test.subjects))} other people, before and after")
-    baseline = _embed(test, weights, paths.embeddings("baseline"), machine)
-    finetuned = _embed(test, str(paths.run), paths.embeddings("finetuned"), machine)
+    _embed(test, weights, paths.embeddings("baseline"), machine)
+    _embed(test, str(paths.run), paths.embeddings("finetuned"), machine)
     machine.tell("measuring age bias, before and after")
-    document = _compare(plan, baseline, finetuned, paths, machine)
+    document = _compare(plan, load_recogniser(weights).name, paths, machine)
     machine.tell("writing the report")
     _report(plan, document, test, paths)
     return ExperimentResult(paths, document, judge(document, held_out=True), training, len(train), len(test))
@@ -155,7 +155,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = No
 
 def _require_assets(plan: ExperimentPlan, weights: str, machine: Machine) -> None:
     """Refuse an experiment before its first long stage when something is not installed; names all that is missing."""
-    needs: list[Callable[[], object]] = [lambda: load_backbone(weights)]
+    needs: list[Callable[[], object]] = [lambda: load_recogniser(weights)]
     needs.extend(partial(_source, plan, part, machine) for part in (plan.train, plan.test))
     missing = []
     for need in needs:
@@ -188,7 +188,7 @@ def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPath
         table,
         paths.aligned(name),
         options=AlignOptions.read(plan.align, where="[align]"),
-        machine=StageMachine(Resources(workers=machine.workers), machine.progress),
+        machine=_for_stages(machine),
     )
     return read_samples(paths.aligned(name))
 
@@ -202,47 +202,27 @@ def _refuse_shared_subjects(plan: ExperimentPlan, train: SampleTable, test: Samp
         raise BadInputError(f"Subject {shared[0]} is in both the train and the test set; they must be other people.")
 
 
-def _embed(table: SampleTable, weights: str, out: Path, machine: Machine) -> Embeddings:
-    backbone = load_backbone(weights)
-    embed(table, backbone, out, device=machine.device, progress=machine.progress)
-    return read_embeddings(out / FILE_NAME)
+def _embed(test: SampleTable, weights: str, out: Path, machine: Machine) -> None:
+    embed_table(test, load_recogniser(weights), out, machine=_for_stages(machine))
 
 
-def _compare(
-    plan: ExperimentPlan, baseline: Embeddings, finetuned: Embeddings, paths: ExperimentPaths, machine: Machine
-) -> Document:
-    selection = selection_of(plan)
-    names = (str(baseline.provenance["name"]), "fine-tuned")
-    folder = claim_folder(
-        paths.comparison,
-        stage="compare",
-        arguments={**selection.to_json(), "names": list(names)},
-        inputs={
-            name: {"weights_sha256": e.provenance["weights_sha256"], "images": e.provenance["inputs"]}
-            for name, e in (("baseline", baseline), ("other", finetuned))
+def _compare(plan: ExperimentPlan, weights: str, paths: ExperimentPaths, machine: Machine) -> Document:
+    request = CompareRequest.read(
+        {
+            "seed": plan.seed,
+            **plan.evaluate,
+            "models": [str(paths.embeddings("baseline")), str(paths.embeddings("finetuned"))],
+            "name": [weights, "fine-tuned"],
         },
+        where="[evaluate]",
     )
-    if not folder.finished:
-        comparison = compare_sets(baseline, finetuned, selection, names=names, progress=machine.progress)
-        folder.finish(write_outcome(folder.path, comparison))
-    document: Document = read_json(paths.comparison / COMPARISON_NAME)
-    write_json(paths.evaluation, document)
-    return document
+    measured = compare(request, paths.comparison, machine=_for_stages(machine))
+    write_json(paths.evaluation, measured.document)
+    return measured.document
 
 
-def selection_of(plan: ExperimentPlan) -> Selection:
-    """What the plan wants measured.
-
-    Raises:
-        BadInputError: The section ``[evaluate]`` has an unknown option.
-    """
-    known = {field.name for field in fields(Selection)}
-    unknown = sorted(plan.evaluate.keys() - known)
-    if unknown:
-        raise BadInputError(f"[evaluate] has no option {unknown[0]!r}; it has {', '.join(sorted(known))}.")
-    chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plan.evaluate.items()}
-    chosen.setdefault("seed", plan.seed)
-    return Selection(**chosen)
+def _for_stages(machine: Machine) -> StageMachine:
+    return StageMachine(Resources(device=machine.device, workers=machine.workers), machine.progress)
 
 
 def _report(plan: ExperimentPlan, document: Document, test: SampleTable, paths: ExperimentPaths) -> None:

@@ -23,6 +23,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return code, captured.out, captured.err
 
 
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results without --out go below the current folder, what evaluations share into the data root."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def scores(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
@@ -65,7 +72,9 @@ def counted(frame: pd.DataFrame, tau: float) -> dict[str, tuple[int, int]]:
 
 
 def test_scores_as_json(scores: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "evaluate", "--scores", str(scores), "--at-fmr", "0.1,0.01,0.001", "--json")
+    code, out, _ = run(
+        capsys, "evaluate", "--scores", str(scores), "--at-fmr", "0.1,0.01,0.001", "--json", "--no-figures"
+    )
     assert code == 0
     document, frame = json.loads(out), pd.read_csv(scores)
     assert [t["target"] for t in document["targets"]] == [0.1, 0.01, 0.001]
@@ -76,24 +85,26 @@ def test_scores_as_json(scores: Path, capsys: pytest.CaptureFixture[str]) -> Non
         for name in ("garbe", "gini_fmr", "gini_fnmr", "fdr", "ir"):
             assert record[name] is not None or record[f"{name}_reason"]
     assert "curves" not in document
-    _, out, _ = run(capsys, "evaluate", "--scores", str(scores), "--json", "--curves")
+    _, out, _ = run(capsys, "evaluate", "--scores", str(scores), "--json", "--curves", "--no-figures")
     assert json.loads(out)["curves"]["det"]
 
 
 def test_scores_for_people(scores: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    code, out, _ = run(capsys, "evaluate", "--scores", str(scores), "--alpha", "0.25")
+    code, out, _ = run(capsys, "evaluate", "--scores", str(scores), "--alpha", "0.25", "--no-figures")
     assert code == 0
     for word in ("young", "GARBE", "95% interval", "alpha 0.25", "by chance", "lower", "no subject bootstrap", "EER"):
         assert word in out, word
 
 
 def test_a_broken_gate_exits_with_4_after_printing(scores: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "evaluate", "--scores", str(scores), "--json", "--fail-if", "eer > 0.0001")
+    code, out, err = run(
+        capsys, "evaluate", "--scores", str(scores), "--json", "--no-figures", "--fail-if", "eer > 0.0001"
+    )
     assert code == 4
     assert json.loads(out)["schema"] == "frbias.evaluation"
     assert "eer is 0." in err
-    code, _, _ = run(capsys, "evaluate", "--scores", str(scores), "--fail-if", "garbe@0.1 > 1", "-q")
+    code, _, _ = run(capsys, "evaluate", "--scores", str(scores), "--fail-if", "garbe@10% > 100%", "-q", "--no-figures")
     assert code == 0
     code, _, err = run(capsys, "evaluate", "--scores", str(scores), "--fail-if", "garbe is bad")
     assert code == 2
@@ -103,7 +114,7 @@ def test_a_broken_gate_exits_with_4_after_printing(scores: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Give one of --scores"),
+        ((), "Give one of --data NAME, --embeddings FILE or --scores FILE"),
         (("--scores", "missing.csv"), "not a file"),
         (("--embeddings", "missing.parquet"), "does not exist"),
         (("--embeddings", "E", "--scores", "S"), "Give one of"),
@@ -115,6 +126,10 @@ def test_a_broken_gate_exits_with_4_after_printing(scores: Path, capsys: pytest.
         (("--embeddings", "E", "--protocol", "best"), "thesis, decades, fgnet4"),
         (("--embeddings", "E", "--protocol", "thesis", "--groups", "sex"), "not both"),
         (("--embeddings", "E", "--groups", "0-20,10-30"), "overlap"),
+        (("--embeddings", "E", "--protocol", "tesis"), "did you mean 'thesis'?"),
+        (("--embeddings", "E", "--fail-if", "garb > 1"), "did you mean 'garbe'?"),
+        (("--embeddings", "E", "--fail-if", "garbe@5% > 1"), "FMR 0.05 is not among --at-fmr"),
+        (("--embeddings", "E", "--fail-if", "fnmr[0-9] > 1", "--groups", "0-19,20+"), "none of the groups 0-19, 20+"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -126,6 +141,7 @@ def test_mistakes_are_one_sentence(
     assert code == 2
     assert message in err
     assert out == ""
+    assert sorted(p.name for p in scores.parent.iterdir() if p.is_dir() and any(p.iterdir())) == []
     assert len(err.strip().splitlines()) <= 2
 
 
@@ -156,7 +172,7 @@ def test_a_folder_of_results_and_finished_work_is_used_again(
     assert table["false_matches"].tolist() == [g["false_matches"] for t in document["targets"] for g in t["groups"]]
     assert (out / "figures" / "det.png").is_file()
     written = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    monkeypatch.setattr("frbias.core.stages.evaluate.evaluate_set", None)  # must not be called again
+    monkeypatch.setattr("frbias.core.stages.evaluate.measure_embeddings", None)  # must not be called again
     code, second, _ = run(capsys, *wanted)
     assert (code, second) == (0, first)
     monkeypatch.undo()
@@ -203,7 +219,7 @@ def test_baseline_and_compare_say_the_same(
     old, new, third = (
         embeddings(tmp_path / f"{n}.parquet", s) for n, s in (("old", 1.5), ("new", 0.9), ("third", 1.5))
     )
-    options = ("--groups", "0-29,30+", "--at-fmr", "0.1,0.02", "--bootstrap", "150", "--json")
+    options = ("--groups", "0-29,30+", "--at-fmr", "0.1,0.02", "--bootstrap", "150", "--no-figures", "--json")
     code, out, _ = run(capsys, "evaluate", "--embeddings", str(new), "--baseline", str(old), *options)
     assert code == 0
     one = json.loads(out)
@@ -212,9 +228,7 @@ def test_baseline_and_compare_say_the_same(
     assert json.loads(out) == one
     assert (one["baseline"]["name"], one["other"]["name"]) == ("old", "new")
     assert one["targets"][0]["fnmr"]["verdict"] == "better"
-    code, out, _ = run(
-        capsys, "compare", str(old), str(new), str(third), *options, "-o", str(tmp_path / "c"), "--no-figures"
-    )
+    code, out, _ = run(capsys, "compare", str(old), str(new), str(third), *options, "-o", str(tmp_path / "c"))
     assert code == 0
     three = json.loads(out)["comparisons"]
     assert three[0]["targets"] == one["targets"]
@@ -238,7 +252,8 @@ def test_images_and_a_recogniser(
 
     from frbias.core.data.images import write_png
     from frbias.core.data.samples import make_table, write_samples
-    from frbias.core.recognisers.loading import LoadedBackbone
+    from frbias.core.recognisers.base import Description
+    from frbias.core.recognisers.trainable.recogniser import Trainable
 
     class Small(nn.Module):
         input_size, embedding_dim = 112, 12
@@ -250,9 +265,9 @@ def test_images_and_a_recogniser(
             return nn.functional.adaptive_avg_pool2d(x, 2).flatten(1) - 0.5
 
     monkeypatch.setattr(
-        "frbias.core.recognisers.loading.load_backbone",
-        lambda spec, *, device="cpu": LoadedBackbone(
-            model=Small(), name=spec, weights_sha256="0", description={"spec": spec}
+        "frbias.core.recognisers.loading.load_recogniser",
+        lambda spec, *, device="cpu": Trainable(
+            model=Small(), name=spec, sha256="0", description=Description("small", 12, (112, 112), True, spec)
         ),
     )
     rng = np.random.default_rng(0)
@@ -273,6 +288,25 @@ def test_images_and_a_recogniser(
     assert document["name"] == "small"
     assert document["samples"]["samples"] == 48
     assert document["provenance"]["weights_sha256"] == "0"
-    written = tmp_path / "evaluations" / "faces-small"
-    assert (written / "embeddings-small" / "embeddings.parquet").is_file()
+    (written,) = (tmp_path / "evaluations").glob("faces-small-????????")
     assert read_json(written / "evaluation.json")["targets"][0]["garbe"] == document["targets"][0]["garbe"]
+    (kept,) = (tmp_path / "home" / "cache" / "embeddings").iterdir()
+    assert (kept / "embeddings.parquet").is_file()
+    assert kept.parent.parent.stat().st_mode & 0o077 == 0
+
+    def embedded_again(*arguments: object) -> None:
+        raise AssertionError("embeddings were made again")
+
+    monkeypatch.setattr("frbias.core.stages.embed._Network", embedded_again)
+    others = ("--groups", "0-9,10+"), ("--groups", "0-19,20+", "--at-fmr", "0.2"), ("--protocol", "fgnet4")
+    for k, other in enumerate(others):
+        code, out, err = run(capsys, "evaluate", "--data", str(folder), "--weights", "small", *other, *wanted[4:])
+        assert code == 0, err
+        assert len(list((tmp_path / "evaluations").iterdir())) == k + 2
+    code, _, err = run(capsys, "evaluate", "--data", str(folder), "--weights", "small", "--groups", "race", *wanted[4:])
+    assert code == 2
+    assert "'race' is no column of the samples" in err
+    write_png(folder / "0/0_0.png", np.full((112, 112, 3), 200, np.uint8))
+    code, _, err = run(capsys, "evaluate", "--data", str(folder), "--weights", "small", *wanted)
+    assert code == 1
+    assert "embeddings were made again" in err

@@ -60,7 +60,7 @@ def test_images_table_and_rejections(tmp_path: Path) -> None:
     table = read_samples(tmp_path / "set")
     assert list(table.frame["file_name"][:2]) == ["s0/s0_3.png", "s0/s0_30.png"]
     assert list(table.frame["yaw"][:2]) == [0.3, 3.0]
-    assert (tmp_path / "set/rejected.csv").read_text().splitlines()[1] == "s0/s0_13.png,unlucky"
+    assert (tmp_path / "set/rejected.csv").read_text().splitlines()[1] == "s0/s0_13.png,unlucky,s0,13,"
     assert (tmp_path / "set/notes/s0_3.txt").read_bytes() == b"hello"
     assert not (tmp_path / "set/.journal").exists()
 

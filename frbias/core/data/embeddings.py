@@ -11,11 +11,11 @@ sex          ``m``, ``f`` or empty
 embedding    fixed-size list of float32, not normalised
 ===========  =========================================================================================
 
-The schema metadata key ``frbias`` holds JSON provenance: recogniser, hash of its weights, preprocessing, hash of
-the image set, failures to acquire, versions.
+The schema metadata key ``frbias`` holds JSON: the schema version and provenance (recogniser, hash of its weights,
+preprocessing, hash of the image set, failures to acquire, versions). Files of other tools are read too: Parquet with
+these columns, ``.npz``, ``.npy`` with a CSV beside it, and CSV; see :mod:`frbias.core.data.embedding_rows`.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frbias.core.data.embedding_arrays import read_csv, read_npy, read_npz, rows_beside
+from frbias.core.data.embedding_parquet import read_parquet, write_parquet
+from frbias.core.data.embedding_rows import COLUMNS, NEEDED
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.foundation.files import atomic_path
+from frbias.core.foundation.files import sha256_file, sha256_json
 
 FILE_NAME = "embeddings.parquet"
-COLUMNS = ("file_name", "subject", "age", "sex")
-_ROWS = 4096
-_KEY = b"frbias"
+FORMATS = "Parquet, .npz, .npy with a CSV beside it, or CSV"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Embeddings:
     Attributes:
         frame: ``file_name``, ``subject``, ``age``, ``sex`` and further columns, one row per face.
         matrix: float32 (n, d), not normalised, rows as in ``frame``.
-        provenance: How they were made; see the module.
+        provenance: How they were made, see the module; empty for the files of other tools.
     """
 
     frame: pd.DataFrame
@@ -67,74 +68,68 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
     Raises:
         BadInputError: Frame and matrix differ in length, or a value is not finite.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     matrix = np.ascontiguousarray(embeddings.matrix, dtype=np.float32)
     if matrix.ndim != 2 or len(matrix) != len(embeddings.frame):
         raise BadInputError(f"{len(embeddings.frame)} rows cannot have an embedding matrix of shape {matrix.shape}.")
     if not np.isfinite(matrix).all():
         row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
         raise BadInputError(f"The embedding of {embeddings.frame['file_name'].iloc[row]} is not finite.")
-    table = pa.Table.from_pandas(embeddings.frame.reset_index(drop=True), preserve_index=False)
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
-    note = json.dumps(embeddings.provenance, sort_keys=True, allow_nan=False).encode()
-    table = table.append_column("embedding", vectors).replace_schema_metadata({_KEY: note})
-    with atomic_path(Path(path)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    write_parquet(Path(path), embeddings.frame, matrix, embeddings.provenance)
 
 
 def read_embeddings(path: Path) -> Embeddings:
-    """Read a file written by :func:`write_embeddings`, or the one in a folder of ``frbias embed``.
+    """Read a file of embeddings, or the one in a folder of ``frbias embed``; its content says which kind it is.
 
     Raises:
-        BadInputError: There is no such file, or it does not follow the schema.
+        BadInputError: There is no such file, it is of no known kind, or it lacks a column; says which are needed.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    file = embeddings_file(path)
+    kind = _kind(file)
+    if kind == "parquet":
+        return Embeddings(*read_parquet(file))
+    read = {"npz": read_npz, "npy": read_npy, "csv": read_csv}[kind]
+    return Embeddings(*read(file), {})
 
+
+def embeddings_file(path: Path) -> Path:
+    """The file that a path means: itself, or the one in a folder of ``frbias embed``.
+
+    Raises:
+        BadInputError: There is none.
+    """
     file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise BadInputError(f"{file} does not exist; give a file or folder written by 'frbias embed'.")
-    try:
-        with pq.ParquetFile(file) as parquet:
-            schema = parquet.schema_arrow
-            missing = [c for c in ("file_name", "subject", "age", "embedding") if c not in schema.names]
-            if missing:
-                raise BadInputError(f"{file} lacks the column {missing[0]!r}; is it a file of 'frbias embed'?")
-            frame = parquet.read([c for c in schema.names if c != "embedding"]).to_pandas()
-            matrix = _matrix(parquet, file)
-    except (pa.ArrowException, OSError) as error:
-        raise BadInputError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    return Embeddings(frame, matrix, json.loads((schema.metadata or {}).get(_KEY, b"{}")))
+        raise BadInputError(f"{file} does not exist; give a folder of 'frbias embed', or a file: {FORMATS}.")
+    return file
 
 
-def _matrix(parquet: Any, file: Path) -> npt.NDArray[np.float32]:
-    """The column ``embedding`` (lists of any kind), a few thousand rows at a time: it is most of the file."""
-    import pyarrow.compute as pc
-    import pyarrow.types as kinds
+def hash_of_embeddings(path: Path) -> str:
+    """SHA-256 of everything :func:`read_embeddings` would read: of the file, or of a ``.npy`` and its CSV together.
 
-    refused = BadInputError(f"{file}: the column 'embedding' does not hold vectors of one length.")
-    kind = parquet.schema_arrow.field("embedding").type
-    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
-        raise refused
-    if not (kinds.is_floating(kind.value_type) or kinds.is_integer(kind.value_type)):
-        raise refused
-    matrix: npt.NDArray[np.float32] | None = None
-    done = 0
-    for batch in parquet.iter_batches(_ROWS, columns=["embedding"], use_threads=False):
-        column = batch.column(0)
-        if not len(column):
-            continue
-        lengths = pc.list_value_length(column)
-        length = lengths[0].as_py()
-        values = column.flatten()
-        if column.null_count or values.null_count or not pc.all(pc.equal(lengths, length)).as_py():
-            raise refused
-        if matrix is None:
-            matrix = np.empty((parquet.metadata.num_rows, length), np.float32)
-        if matrix.shape[1] != length:
-            raise refused
-        matrix[done : done + len(column)] = values.to_numpy(zero_copy_only=False).reshape(len(column), length)
-        done += len(column)
-    return np.zeros((0, 0), np.float32) if matrix is None else matrix
+    Raises:
+        BadInputError: There is no such file.
+    """
+    file = embeddings_file(path)
+    beside = rows_beside(file)
+    if _kind(file) == "npy" and beside.is_file():
+        return sha256_json([sha256_file(file), sha256_file(beside)])
+    return sha256_file(file)
+
+
+def _kind(file: Path) -> str:
+    with file.open("rb") as stream:
+        head = stream.read(6)
+    for magic, kind in ((b"PAR1", "parquet"), (b"PK", "npz"), (b"\x93NUMPY", "npy")):
+        if head.startswith(magic):
+            return kind
+    suffix = file.suffix.lower()
+    if suffix in (".csv", ".txt"):
+        return "csv"
+    if suffix in (".parquet", ".pq"):
+        return "parquet"
+    raise BadInputError(f"{file} is no file of embeddings that frbias reads ({FORMATS}); {NEEDED}.")
+
+
+__all__ = [
+    "COLUMNS", "FILE_NAME", "Embeddings", "embeddings_file", "hash_of_embeddings", "read_embeddings", "write_embeddings",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from frbias.core.foundation.errors import BadImageError
 from frbias.core.foundation.files import write_bytes
@@ -15,6 +15,16 @@ RgbImage = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
+_ORIENTATION = 0x0112  # EXIF tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 
@@ -33,23 +43,30 @@ def read_image(path: Path) -> RgbImage:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise BadImageError(f"{path} is empty (0 bytes).")
-        if size > MAX_FILE_BYTES:
-            raise BadImageError(f"{path} has {size} bytes; at most {MAX_FILE_BYTES} are read.")
-        with Image.open(path, formats=_FORMATS) as picture:
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise BadImageError(f"{path} is {width}x{height}; at most {MAX_PIXELS} pixels are decoded.")
-            picture.load()
-            return _to_rgb(ImageOps.exif_transpose(picture))
+        return _decode(path)
     except BadImageError:
         raise
     except UnidentifiedImageError as error:
-        raise BadImageError(f"{path} is not an image (PNG, JPEG, BMP, WebP or TIFF).") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError) as error:
-        raise BadImageError(f"{path} cannot be decoded: {_one_line(error)}.") from error
+        raise BadImageError("is not an image (PNG, JPEG, BMP, WebP or TIFF)", path=path) from error
+    except OSError as error:
+        failure = f"cannot be read: {error.strerror}" if error.strerror else f"cannot be decoded: {_one_line(error)}"
+        raise BadImageError(failure, path=path) from error
+    except Exception as error:  # decoders raise anything: struct.error, KeyError, RecursionError, zlib.error, ...
+        raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error
+
+
+def _decode(path: Path) -> RgbImage:
+    size = path.stat().st_size
+    if size == 0:
+        raise BadImageError("is empty (0 bytes)", path=path)
+    if size > MAX_FILE_BYTES:
+        raise BadImageError(f"has {size} bytes; at most {MAX_FILE_BYTES} are read", path=path)
+    with Image.open(path, formats=_FORMATS) as picture:
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise BadImageError(f"is {width}x{height}; at most {MAX_PIXELS} pixels are decoded", path=path)
+        picture.load()
+        return _to_rgb(_upright(picture))
 
 
 def write_png(path: Path, rgb: RgbImage) -> None:
@@ -72,8 +89,14 @@ def encode_jpeg(rgb: RgbImage, quality: int = 90) -> bytes:
 def _encode(suffix: str, pixels: RgbImage, options: list[int]) -> bytes:
     done, data = cv2.imencode(suffix, pixels, options)
     if not done:
-        raise BadImageError(f"An image of shape {pixels.shape} could not be encoded as {suffix}.")
+        raise BadImageError(f"an image of shape {pixels.shape} could not be encoded as {suffix}")
     return bytes(data)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture as it is shown. Only the orientation is read of EXIF: other tags may be broken."""
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_rgb(picture: Image.Image) -> RgbImage:

@@ -12,19 +12,19 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 from frbias.core.data.images import encode_jpeg, encode_png
-from frbias.core.data.samples import SampleTable, make_table, read_samples, write_rejected, write_samples
+from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
 from frbias.core.data.units import Made, Producer, WorkUnit
 from frbias.core.foundation.devices import World, process_group, world_from_environment
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.foundation.provenance import StageFolder, claim_together
+from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 
 JOURNAL = ".journal"
 JPEG_QUALITY = 92
@@ -59,7 +59,7 @@ def produce(
     label: str,
     arguments: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
-    rejected: Sequence[tuple[str, str]] = (),
+    rejected: Sequence[Rejected] = (),
     batch_size: int = 1,
     workers: int = 1,
     force: bool = False,
@@ -93,9 +93,8 @@ def produce(
         raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
     with process_group(world) as barrier:
         arguments = producer.describe() if arguments is None else arguments
-        folder = claim_together(
-            out, world, barrier, stage=stage, version=version, arguments=arguments, inputs=inputs, force=force
-        )
+        work = Work(stage, version, arguments, inputs or {})
+        folder = claim_together(out, work, world, barrier, force=force)
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)
         done = read_journal(out)
@@ -128,11 +127,12 @@ def read_journal(out: Path) -> dict[str, Record]:
 def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
     """Write the files of one unit and return its journal record."""
     rows: list[Record] = []
-    rejected: list[tuple[str, str]] = []
+    rejected: list[Rejected] = []
     for task, item in zip(unit.tasks, made, strict=True):
         if item.image is None:
             source = str(task.columns.get("source_file") or unit.source_file or task.file_name)
-            rejected.append((source, item.reason))
+            sex = task.columns.get("sex")
+            rejected.append(Rejected(source, item.reason, task.subject, task.age, sex if isinstance(sex, str) else ""))
             continue
         encode = encode_png if task.file_name.lower().endswith(".png") else _jpeg
         write_bytes(out / task.file_name, encode(item.image))
@@ -140,8 +140,34 @@ def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
             write_bytes(out / name, data)
         base = {"file_name": task.file_name, "subject": task.subject, "age": None if math.isnan(task.age) else task.age}
         rows.append({**base, **task.columns, **item.columns})
-    unique = list(dict.fromkeys(rejected))
-    return {"unit": unit.key, "rows": rows, "rejected": unique}
+    return {"unit": unit.key, "rows": rows, "rejected": [_record(one) for one in _unique(rejected)]}
+
+
+def _unique(rejected: Sequence[Rejected]) -> list[Rejected]:
+    """One for each file and reason; what differs between the tasks of a file is not known of the file."""
+    found: dict[tuple[str, str], Rejected] = {}
+    for one in rejected:
+        key = (one.file, one.reason)
+        found[key] = _common(found.get(key, one), one)
+    return list(found.values())
+
+
+def _common(one: Rejected, other: Rejected) -> Rejected:
+    return Rejected(
+        one.file,
+        one.reason,
+        one.subject if one.subject == other.subject else "",
+        one.age if one.age == other.age else math.nan,
+        one.sex if one.sex == other.sex else "",
+    )
+
+
+def _record(one: Rejected) -> Record:
+    return {**asdict(one), "age": None if math.isnan(one.age) else one.age}
+
+
+def _rejected(record: Record) -> Rejected:
+    return Rejected(**{**record, "age": math.nan if record["age"] is None else record["age"]})
 
 
 def _jpeg(image: Any) -> bytes:
@@ -222,7 +248,7 @@ def _render_in_worker(unit: WorkUnit) -> Record:
     return finish_unit(out, unit, made)
 
 
-def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[tuple[str, str]]) -> None:
+def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Rejected]) -> None:
     out = folder.path
     records = read_journal(out)
     missing = [unit.key for unit in units if unit.key not in records]
@@ -230,9 +256,9 @@ def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[tupl
         raise BadInputError(f"{len(missing)} units are unfinished (first: {missing[0]}); run the command again.")
     ordered = [records[unit.key] for unit in units]
     table = make_table(out, [row for record in ordered for row in record["rows"]])
-    rejected = refused + [(str(file), str(reason)) for record in ordered for file, reason in record["rejected"]]
+    rejected = refused + [_rejected(one) for record in ordered for one in record["rejected"]]
     if not len(table):
-        raise BadInputError(f"Not one image could be made; {rejected[0][0]}: {rejected[0][1]}")
+        raise BadInputError(f"Not one image could be made; {rejected[0].file}: {rejected[0].reason}")
     write_rejected(out, rejected)
     write_samples(table)
     folder.finish({"images": len(table), "subjects": len(set(table.subjects)), "rejected": len(rejected)})

@@ -2,30 +2,39 @@
 
 Schema of ``metadata.csv`` (Hugging Face *imagefolder* convention, ``file_name`` first):
 
-=================  =======================================================================
-column             meaning
-=================  =======================================================================
-file_name          path of the image relative to the folder, with ``/``; unique
-subject            identity label (text); empty where the source has no identities
-age                years as float; empty when unknown
-sex                ``m``, ``f`` or empty
-ethnicity          free text or empty
-yaw, pitch         head pose in degrees; positive yaw turns the face to the viewer's right
-seed               seed the image was drawn from
-source_file        the file this image was made from
-generator          name of the generator (``mesh``, ``cusp``, ``eg3d``); empty for photographs
-detector_score     confidence of the face detector, 0..1
-quality            face quality, 0..1
-estimated_age      years, by an estimator
-x1,y1 .. x5,y5     pixels: viewer's left eye, right eye, nose tip, left and right mouth corner
-=================  =======================================================================
+==================  =====================================================================================
+column              meaning
+==================  =====================================================================================
+file_name           path of the image relative to the folder, with ``/``; unique
+subject             identity label (text); empty where the source has no identities
+age                 years as float; empty when unknown
+sex                 ``m``, ``f`` or empty
+ethnicity           free text or empty
+yaw, pitch          head pose in degrees; positive yaw turns the face to the viewer's right
+seed                seed the image was drawn from
+source_file         the file this image was made from
+generator           name of the generator (``mesh``, ``cusp``, ``eg3d``); empty for photographs
+detector_score      confidence of the face detector, 0..1
+point_agreement     1 minus the root mean square distance between the face points that views at several scales
+                    gave, in eye distances; 0..1, 1: all agree
+transform_residual  root mean square distance of the points from the ArcFace template after the similarity
+                    transform, as a fraction of the crop's side; >= 0
+point_error         root mean square distance of the detected from the annotated points, in eye distances; >= 0
+quality             face quality, 0..1
+estimated_age       years, by an estimator
+x1,y1 .. x5,y5      pixels: viewer's left eye, right eye, nose tip, left and right mouth corner
+==================  =====================================================================================
 
 ``file_name``, ``subject`` and ``age`` are required; other columns are kept as they are.
+
+Schema of ``rejected.csv``, one row per file that gave no image: ``file`` (the source), ``reason`` (one clause), and
+``subject``, ``age``, ``sex`` as far as they are known (empty otherwise), so that failures can be counted by group.
 """
 
 import csv
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +49,13 @@ METADATA_NAME = "metadata.csv"
 REJECTED_NAME = "rejected.csv"
 REQUIRED_COLUMNS = ("file_name", "subject", "age")
 POINT_COLUMNS = ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "x5", "y5")
+NUMBER_COLUMNS = frozenset(
+    {
+        *("age", "yaw", "pitch", "detector_score", "quality", "estimated_age"),
+        *("point_agreement", "transform_residual", "point_error"),
+        *POINT_COLUMNS,
+    }
+)
 TEXT_COLUMNS = frozenset({"file_name", "subject", "sex", "ethnicity", "source_file", "generator"})
 
 
@@ -127,14 +143,66 @@ def write_samples(table: SampleTable, folder: Path | None = None) -> None:
     write_text((folder or table.root) / METADATA_NAME, to_csv_text(table.frame))
 
 
-def write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:
-    """Write ``rejected.csv`` (file, reason) in ``folder``, or remove it when nothing was rejected."""
+@dataclass(frozen=True)
+class Rejected:
+    """A file that gave no image.
+
+    Attributes:
+        file: Name of the source.
+        reason: One clause.
+        subject: Identity label; empty when unknown.
+        age: Years; NaN when unknown.
+        sex: ``m``, ``f`` or empty.
+    """
+
+    file: str
+    reason: str
+    subject: str = ""
+    age: float = math.nan
+    sex: str = ""
+
+
+def rejected_row(row: Mapping[Any, Any], reason: str) -> Rejected:
+    """The rejection of one row of a table, given as a dictionary of its columns."""
+    sex = row.get("sex")
+    return Rejected(
+        str(row["file_name"]), reason, str(row["subject"]), float(row["age"]), sex if isinstance(sex, str) else ""
+    )
+
+
+def read_rejected(folder: Path) -> list[Rejected]:
+    """The rows of ``folder/rejected.csv``; none when there is no such file.
+
+    Raises:
+        BadInputError: The table lacks the columns ``file`` and ``reason``, or an age is no number.
+    """
+    path = Path(folder) / REJECTED_NAME
+    if not path.is_file():
+        return []
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
+        return [
+            Rejected(
+                row["file"],
+                row["reason"],
+                row.get("subject", ""),
+                float(row.get("age") or "nan"),
+                row.get("sex", ""),
+            )
+            for row in frame.to_dict("records")
+        ]
+    except (KeyError, ValueError, csv.Error) as error:
+        raise BadInputError(f"{path} cannot be read as a table of rejected files: {error}.") from error
+
+
+def write_rejected(folder: Path, rejected: Sequence[Rejected]) -> None:
+    """Write ``rejected.csv`` in ``folder``, atomically, or remove it when nothing was rejected."""
     path = Path(folder) / REJECTED_NAME
     if not rejected:
         path.unlink(missing_ok=True)
         return
-    frame = pd.DataFrame(rejected, columns=["file", "reason"])
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    frame = pd.DataFrame([asdict(one) for one in rejected])
+    write_text(path, frame.map(_cell).to_csv(index=False, lineterminator="\n"))
 
 
 def to_csv_text(frame: pd.DataFrame) -> str:
@@ -163,7 +231,7 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             frame[column] = (
                 frame[column].astype(object).map(lambda v: "" if v is None or v != v else str(v)).astype(str)
             )
-        elif column in POINT_COLUMNS or column in ("age", "yaw", "pitch", "detector_score", "quality", "estimated_age"):
+        elif column in NUMBER_COLUMNS:
             frame[column] = _numbers(frame[column], column, where)
     ages = frame["age"].to_numpy(dtype=np.float64)
     bad = np.flatnonzero((ages < 0) | (ages > 150) | np.isinf(ages))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadImageError, UsageError
 
 Points = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
@@ -23,7 +23,7 @@ TEMPLATES = ("arcface", "ffhq")
 _SUPERSAMPLE = 2
 
 
-class DegenerateFaceError(BadInputError):
+class DegenerateFaceError(BadImageError):
     """Face points from which no transform can be computed; stages list the image as rejected."""
 
 
@@ -78,18 +78,18 @@ def similarity_transform(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
     """
     p, d = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if p.shape != d.shape or p.ndim != 2 or p.shape[1] != 2 or len(p) < 2:
-        raise DegenerateFaceError(f"A similarity needs two equal lists of points, not {p.shape} and {d.shape}.")
+        raise DegenerateFaceError(f"a similarity needs two equal lists of points, not {p.shape} and {d.shape}")
     if not (np.isfinite(p).all() and np.isfinite(d).all()):
-        raise DegenerateFaceError("A face point is not a finite number.")
+        raise DegenerateFaceError("a face point is not a finite number")
     centre, aim = p.mean(axis=0), d.mean(axis=0)
     x, u = p - centre, d - aim
     spread = float((x * x).sum())
     if spread <= 1e-12 * max(1.0, float(np.abs(p).max()) ** 2):
-        raise DegenerateFaceError("All face points coincide.")
+        raise DegenerateFaceError("all face points coincide")
     a = float((x * u).sum()) / spread
     b = float((x[:, 0] * u[:, 1] - x[:, 1] * u[:, 0]).sum()) / spread
     if a * a + b * b < 1e-16:
-        raise DegenerateFaceError("The face points do not determine a scale.")
+        raise DegenerateFaceError("the face points do not determine a scale")
     linear = np.array([[a, -b], [b, a]])
     return np.hstack([linear, (aim - linear @ centre)[:, None]])
 
@@ -135,13 +135,13 @@ def ffhq_square(points: npt.ArrayLike) -> tuple[Points, Points]:
     """
     p = np.asarray(points, dtype=np.float64)
     if p.shape != (5, 2) or not np.isfinite(p).all():
-        raise DegenerateFaceError("The FFHQ crop needs five finite face points.")
+        raise DegenerateFaceError("the FFHQ crop needs five finite face points")
     eyes, mouth = (p[0] + p[1]) / 2, (p[3] + p[4]) / 2
     across, down = p[1] - p[0], mouth - eyes
     axis = across - np.array([-down[1], down[0]])
     length = float(np.hypot(*axis))
     if length < 1e-6:
-        raise DegenerateFaceError("All face points coincide.")
+        raise DegenerateFaceError("all face points coincide")
     half = max(2.0 * float(np.hypot(*across)), 1.8 * float(np.hypot(*down)))
     return eyes + 0.1 * down, axis / length * half
 

@@ -72,6 +72,15 @@ def choose_device(name: str) -> "torch.device":
     return torch.device("cuda", number)
 
 
+def describe_device(device: "torch.device") -> str:
+    """A device in words: ``CPU (no CUDA device)``, ``CPU (as asked)``, or ``cuda:0 (NVIDIA A100)``."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return "CPU (as asked)" if torch.cuda.is_available() else "CPU (no CUDA device)"
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch (all devices) with one number."""
     import torch

@@ -5,6 +5,8 @@ prints the sentence (and the hint) and exits with ``exit_code``; a traceback is 
 with ``--debug``.
 """
 
+from pathlib import Path
+
 
 class FrbiasError(Exception):
     """Base of all errors with a message meant for the user.
@@ -38,7 +40,21 @@ class BadInputError(FrbiasError):
 
 
 class BadImageError(BadInputError):
-    """One image cannot be decoded or is out of bounds; stages catch it, list the file and go on."""
+    """One image cannot be decoded, is out of bounds or cannot be used; stages catch it, list the file and go on.
+
+    Args:
+        reason: A clause without the file's name: ``is empty (0 bytes)``.
+        path: The file, where there is one.
+
+    Attributes:
+        reason: The clause, as ``rejected.csv`` lists it.
+        path: The file, or None.
+    """
+
+    def __init__(self, reason: str, *, path: Path | None = None) -> None:
+        self.reason = reason.rstrip(".")
+        self.path = path
+        super().__init__(f"{self.reason[:1].upper()}{self.reason[1:]}." if path is None else f"{path} {self.reason}.")
 
 
 class AssetMissingError(FrbiasError):

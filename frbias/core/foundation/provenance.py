@@ -24,7 +24,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from frbias import __version__
 from frbias.core.foundation.devices import World
@@ -48,8 +48,46 @@ def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What is to be done: two works are the same when their keys are equal.
+
+    Attributes:
+        stage: Name of the stage.
+        version: Version of the stage.
+        arguments: JSON values the result depends on (not the device, the batch size or the number of workers).
+        inputs: Content hashes of everything that is read, and what else is read from outside.
+    """
+
+    stage: str
+    version: int
+    arguments: dict[str, Any]
+    inputs: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all of it."""
+        return sha256_json([SCHEMA, self.stage, self.version, self.arguments, self.inputs])
+
+    def record(self) -> dict[str, Any]:
+        """The provenance of work that has begun."""
+        return {
+            "schema_version": SCHEMA,
+            "stage": self.stage,
+            "stage_version": self.version,
+            "complete": False,
+            "arguments": self.arguments,
+            "inputs": self.inputs,
+            "key": self.key,
+            "versions": library_versions(),
+        }
+
+
+State = Literal["new", "unfinished", "finished", "other"]
+
+
+@dataclass(frozen=True)
 class StageFolder:
-    """An output folder claimed by one stage; make one with :func:`claim_folder`.
+    """An output folder claimed by one stage; make one with :func:`claim_work`.
 
     Attributes:
         path: The folder.
@@ -65,29 +103,36 @@ class StageFolder:
         """Mark the folder complete and record ``results`` (JSON values: counts, hashes)."""
         write_json(self.path / PROVENANCE_NAME, {**self.record, "complete": True, "results": results})
 
+    def abandon(self) -> None:
+        """Give the folder back when nothing was put into it, so that other work can have it."""
+        if not self.finished and [p.name for p in self.path.iterdir()] == [PROVENANCE_NAME]:
+            (self.path / PROVENANCE_NAME).unlink()
+            self.path.rmdir()
+
     def results(self) -> dict[str, Any]:
         """The results recorded when the work was finished."""
         return dict(read_json(self.path / PROVENANCE_NAME).get("results", {}))
 
 
-def claim_folder(
-    path: Path,
-    *,
-    stage: str,
-    version: int = 1,
-    arguments: dict[str, Any],
-    inputs: dict[str, Any] | None = None,
-    force: bool = False,
-    leader: bool = True,
-) -> StageFolder:
-    """Claim ``path`` for a stage: a new or empty folder, or one holding the same work, finished or not.
+def state_of(path: Path, work: Work) -> State:
+    """What ``path`` holds, seen by ``work``: nothing yet, this work (unfinished or finished), or something else."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        return "other"
+    found = read_provenance(path)
+    if found is None:
+        return "other" if path.is_dir() and any(path.iterdir()) else "new"
+    if found.get("key") != work.key:
+        return "other"
+    return "finished" if found.get("complete") else "unfinished"
+
+
+def claim_work(path: Path, work: Work, *, force: bool = False, leader: bool = True) -> StageFolder:
+    """Claim ``path`` for some work: a new or empty folder, or one holding the same work, finished or not.
 
     Args:
         path: Output folder.
-        stage: Name of the stage.
-        version: Version of the stage; part of the key.
-        arguments: JSON values the result depends on (not the device, the batch size or the number of workers).
-        inputs: Hashes of what is read; part of the key.
+        work: What is to be done.
         force: Delete what an earlier frbias stage left there. A folder that frbias did not make is never deleted.
         leader: Only the leader of a distributed run writes; the others read the state alone.
 
@@ -95,16 +140,7 @@ def claim_folder(
         UsageError: The folder holds something else, or other work of this stage.
     """
     path = Path(path)
-    record: dict[str, Any] = {
-        "schema_version": SCHEMA,
-        "stage": stage,
-        "stage_version": version,
-        "complete": False,
-        "arguments": arguments,
-        "inputs": inputs or {},
-        "key": sha256_json([SCHEMA, stage, version, arguments, inputs or {}]),
-        "versions": library_versions(),
-    }
+    record = work.record()
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; choose a folder with --out.")
     found = read_provenance(path)
@@ -112,7 +148,7 @@ def claim_folder(
     if occupied and found is None:
         raise UsageError(f"{path} holds something that frbias did not make; choose another folder with --out.")
     if found is not None and force and leader:
-        if found.get("stage") != stage:
+        if found.get("stage") != work.stage:
             raise UsageError(f"{path} holds the result of '{found.get('stage')}'; choose another folder with --out.")
         shutil.rmtree(path)
         found = None
@@ -130,21 +166,38 @@ def claim_folder(
     return StageFolder(path, record, finished=False)
 
 
-def claim_together(path: Path, world: World, barrier: Callable[[], None], **claim: Any) -> StageFolder:
+def claim_folder(
+    path: Path,
+    *,
+    stage: str,
+    version: int = 1,
+    arguments: dict[str, Any],
+    inputs: dict[str, Any] | None = None,
+    force: bool = False,
+    leader: bool = True,
+) -> StageFolder:
+    """:func:`claim_work` of the :class:`Work` made of these parts."""
+    return claim_work(path, Work(stage, version, arguments, inputs or {}), force=force, leader=leader)
+
+
+def claim_together(
+    path: Path, work: Work, world: World, barrier: Callable[[], None], *, force: bool = False
+) -> StageFolder:
     """Claim a folder for all processes of ``world``: the leader first, the others once it is theirs to read.
 
     Args:
         path: Output folder.
+        work: What is to be done.
         world: Place of this process.
         barrier: As yielded by :func:`frbias.core.foundation.devices.process_group`.
-        claim: Other arguments of :func:`claim_folder`.
+        force: Replace an earlier result.
 
     Raises:
-        UsageError: As :func:`claim_folder`.
+        UsageError: As :func:`claim_work`.
     """
-    folder = claim_folder(path, leader=True, **claim) if world.leader else None
+    folder = claim_work(path, work, force=force) if world.leader else None
     barrier()
-    folder = folder or claim_folder(path, leader=False, **claim)
+    folder = folder or claim_work(path, work, leader=False)
     barrier()
     return folder
 

@@ -41,7 +41,8 @@ class Option:
         decides: False for what cannot change the result (a device, a number of workers), and for names of things
             whose contents are hashed.
         positional: True for the argument of a command.
-        many: The option (or argument) may be given several times; for tuples of text.
+        many: The option (or argument) may be given several times; for tuples of text or paths.
+        negative: Name of the flag that says no, where it is not ``no-`` and the option's name.
         completes: Names that complete it: ``data``, ``weights``, ``protocol``, ``backend``.
     """
 
@@ -57,6 +58,7 @@ class Option:
     decides: bool = True
     positional: bool = False
     many: bool = False
+    negative: str = ""
     completes: str = ""
 
 
@@ -188,10 +190,10 @@ def refuse(problems: Iterable[str], title: str = "") -> None:
         raise UsageError(f"{len(listed)} things are wrong with {title or 'the request'}:\n  " + "\n  ".join(listed))
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'epochs'?`` for a misspelt name, or nothing."""
+def suggestion(name: str, known: Iterable[str], *, end: str = "") -> str:
+    """``; did you mean 'epochs'?`` for a misspelt name, or ``end``."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else end
 
 
 def _read(kind: type[Request], given: Field[Any], value: object) -> Any:

@@ -71,6 +71,35 @@ def numbers(value: object) -> tuple[float, ...]:
     return tuple(found)
 
 
+def share(value: object) -> float:
+    """A share: ``0.01`` or ``1%``.
+
+    Raises:
+        Unusable: It is no number.
+    """
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return number(value.strip()[:-1]) / 100
+    return number(value)
+
+
+def shares(value: object) -> tuple[float, ...]:
+    """``0.1,1%`` or a list of shares.
+
+    Raises:
+        Unusable: Something is no number, or the list is empty.
+    """
+    parts = value if isinstance(value, list | tuple) else [p.strip() for p in str(value).split(",")]
+    found = tuple(share(part) for part in parts if part != "")
+    if not found:
+        raise Unusable("is empty; write shares such as 0.01 or 1%.")
+    return found
+
+
+def shown_shares(values: tuple[float, ...]) -> str:
+    """Shares as people write them: ``10%,1%,0.1%``."""
+    return ",".join(f"{100 * value:g}%" for value in values)
+
+
 def out_of_place(value: Any, kind: Any, low: float | None, high: float | None) -> str:
     """What is wrong with a value of a request, as the rest of a sentence, or an empty text."""
     origin = get_origin(kind)

@@ -1,17 +1,18 @@
 """From a name or a path to a recogniser that is ready to embed or to be trained."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
+from frbias.core.recognisers.base import Description, Pixels, Recogniser
 from frbias.core.recognisers.onnx_check import check_onnx
-from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
+from frbias.core.recognisers.trainable.base import StateDict, parameter_count
 from frbias.core.recognisers.trainable.onnx_import import read_iresnet_onnx
+from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
 from frbias.core.recognisers.trainable.sface import read_sface_onnx
 from frbias.core.recognisers.trainable.weights import TORCH_SUFFIXES, from_state, read_state, state_sha256
 
@@ -21,24 +22,7 @@ _INSIGHTFACE = "insightface:"
 _RECOGNISERS = ("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100", "recognition")
 
 
-@dataclass(frozen=True)
-class LoadedBackbone:
-    """A recogniser with its weights.
-
-    Attributes:
-        model: The network, in eval mode on the chosen device.
-        name: Short name for tables and files: ``sface``, the name of the run or of the file.
-        weights_sha256: Hash of the weights themselves, equal for equal weights in any file format.
-        description: JSON values for provenance: architecture, parameters, preprocessing, source, licence.
-    """
-
-    model: Backbone
-    name: str
-    weights_sha256: str
-    description: dict[str, Any]
-
-
-def load_backbone(spec: str, *, device: str | torch.device = "cpu") -> LoadedBackbone:
+def load_recogniser(spec: str, *, device: str | torch.device = "cpu") -> Recogniser:
     """Load a recogniser.
 
     Args:
@@ -52,8 +36,8 @@ def load_backbone(spec: str, *, device: str | torch.device = "cpu") -> LoadedBac
         BadInputError: The file holds no recogniser that frbias knows.
     """
     if spec == EMBEDDED:
-        state, source = _embedded(), {"source": "embedded", "licence": EMBEDDED_MODELS[EMBEDDED].licence}
-        return _loaded(state, EMBEDDED, source, device)
+        found = _loaded(_embedded(), EMBEDDED, "embedded", device)
+        return replace(found, description=replace(found.description, licence=EMBEDDED_MODELS[EMBEDDED].licence))
     if spec.startswith(_INSIGHTFACE):
         path = _insightface_recogniser(spec.removeprefix(_INSIGHTFACE))
         return _from_file(path, spec.replace(":", "-"), device)
@@ -64,6 +48,16 @@ def load_backbone(spec: str, *, device: str | torch.device = "cpu") -> LoadedBac
         path = resolve_weights(spec, "recogniser")
         return _from_file(weight_file(path), Path(spec).name, device)
     return _from_file(weight_file(path), path.resolve().name if path.is_dir() else path.stem, device)
+
+
+def load_trainable(spec: str, command: str, *, device: str | torch.device = "cpu") -> Trainable:
+    """Load a recogniser for ``command``, which trains or exports it.
+
+    Raises:
+        AssetMissingError: Nothing of that name is installed.
+        BadInputError: The file holds no recogniser, or one that can only be run.
+    """
+    return require_trainable(load_recogniser(spec, device=device), command)
 
 
 def weight_file(path: Path) -> Path:
@@ -93,28 +87,28 @@ def _embedded() -> StateDict:
     return read_sface_onnx(embedded_model(EMBEDDED))
 
 
-def _from_file(path: Path, name: str, device: str | torch.device) -> LoadedBackbone:
-    source: dict[str, Any] = {"source": path.name}
+def _from_file(path: Path, name: str, device: str | torch.device) -> Recogniser:
     if path.suffix == ".onnx":
-        source["batch_norm"] = "folded"
-        loaded = _loaded(read_iresnet_onnx(path), name, source, "cpu")
+        loaded = _loaded(read_iresnet_onnx(path), name, path.name, "cpu")
         check_onnx(loaded.model, path)
         loaded.model.to(device)
-        return loaded
-    return _loaded(read_state(path), name, source, device)
+        return replace(loaded, description=replace(loaded.description, batch_norm="folded"))
+    return _loaded(read_state(path), name, path.name, device)
 
 
-def _loaded(state: StateDict, name: str, source: dict[str, Any], device: str | torch.device) -> LoadedBackbone:
-    model = from_state(state, source["source"] if source["source"] != "embedded" else name)
-    description = {
-        "architecture": model.architecture,
-        "embedding_dim": model.embedding_dim,
-        "input_size": model.input_size,
-        "parameters": parameter_count(model),
-        "preprocessing": {"colour": "RGB", "mean": model.pixel_mean, "scale": model.pixel_scale},
-        **source,
-    }
-    return LoadedBackbone(model.to(device), name, state_sha256(model.state_dict()), description)
+def _loaded(state: StateDict, name: str, source: str, device: str | torch.device) -> Trainable:
+    model = from_state(state, source if source != "embedded" else name)
+    mean, scale = model.pixel_mean, model.pixel_scale
+    description = Description(
+        architecture=model.architecture,
+        embedding_length=model.embedding_dim,
+        input_size=(model.input_size, model.input_size),
+        trainable=True,
+        source=source,
+        pixels=Pixels("RGB", (mean, mean, mean), (scale, scale, scale)),
+        parameters=parameter_count(model),
+    )
+    return Trainable(model.to(device), name, state_sha256(model.state_dict()), description)
 
 
 def insightface_pack(name: str) -> Path:

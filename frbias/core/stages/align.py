@@ -15,31 +15,38 @@ from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import ImageSetResult, produce
-from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, SampleTable
+from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
 from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.core.faces.align import (
     AlignedFace,
-    DegenerateFaceError,
     align_arcface,
     align_ffhq,
 )
-from frbias.core.faces.detect import choose_face, describe_detector, load_detector
+from frbias.core.faces.detect import describe_detector, find_face, load_detector
+from frbias.core.faces.point_errors import point_error
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.provenance import Work
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
-STAGE, VERSION = "align", 1
+STAGE, VERSION = "align", 2
 _UNIT_IMAGES = 8
-_DERIVED = ("detector_score", "source_file", *POINT_COLUMNS)
+_DERIVED = ("detector_score", "point_agreement", "transform_residual", "point_error", "source_file", *POINT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class _Source:
     path: Path
     points: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class _Found:
+    points: npt.NDArray[np.float64]
+    columns: Mapping[str, Column]
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,7 @@ class AlignProducer:
             columns = {str(k): _plain(v) for k, v in rows[index].items()}
             columns["source_file"] = str(self.table.frame["file_name"].iloc[index])
             tasks.append(Task(names[index], subject, float(age), columns))
-            points = self.table.points(index) if self.options.detector == "points" else None
-            sources.append(_Source(path, points))
+            sources.append(_Source(path, self.table.points(index)))
         steps = range(0, len(tasks), _UNIT_IMAGES)
         return [
             WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
@@ -92,35 +98,34 @@ class AlignProducer:
     def _align(self, source: _Source) -> Made:
         try:
             image = read_image(source.path)
-            points, score = self._points(image, source)
-            face = self._crop(image, points)
-        except (BadImageError, DegenerateFaceError, _NoFaceError) as error:
-            return Made(None, reason=str(error).removeprefix(f"{source.path} ").rstrip("."))
+            found = self._find(image, source)
+            face = self._crop(image, found.points)
+        except BadImageError as error:
+            return Made(None, reason=error.reason)
         limit = self.options.max_residual * self.options.side
         if limit and face.residual > limit:
             return Made(None, reason=f"the face points do not look like a face ({face.residual:.1f} pixels off)")
         places = zip(POINT_COLUMNS, (round(float(v), 3) for v in face.points.ravel()), strict=True)
-        columns: Mapping[str, Column] = {"detector_score": score, **dict(places)}
+        residual = _rounded(face.residual / self.options.side)
+        columns: Mapping[str, Column] = {**found.columns, "transform_residual": residual, **dict(places)}
         return Made(face.image, columns)
 
-    def _points(self, image: npt.NDArray[np.uint8], source: _Source) -> tuple[npt.NDArray[np.float64], float | None]:
+    def _find(self, image: npt.NDArray[np.uint8], source: _Source) -> _Found:
         if self.options.detector == "points":
             if source.points is None:
-                raise _NoFaceError("the table has no face points for it")
-            return source.points, None
-        faces = load_detector(self.options.detector).detect(image)
-        face = choose_face(faces, self.options.faces, image.shape)
+                raise BadImageError("the table has no face points for it")
+            return _Found(source.points, {"detector_score": None, "point_agreement": None})
+        face, count = find_face(load_detector(self.options.detector), image, self.options.faces)
         if face is None:
-            raise _NoFaceError(f"{len(faces)} faces found" if faces else "no face found")
-        return face.points, round(face.score, 6)
+            raise BadImageError(f"{count} faces found" if count else "no face found")
+        columns = {"detector_score": _rounded(face.score), "point_agreement": _rounded(face.agreement)}
+        if source.points is not None:
+            columns["point_error"] = _rounded(point_error(face.points, source.points))
+        return _Found(face.points, columns)
 
     def _crop(self, image: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> AlignedFace:
         cut = align_arcface if self.options.template == "arcface" else align_ffhq
         return cut(image, points, self.options.side)
-
-
-class _NoFaceError(BadInputError):
-    """No face to crop."""
 
 
 def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> ImageSetResult:
@@ -151,6 +156,7 @@ def align_table(
     machine: Machine = LOCAL,
     force: bool = False,
     world: World | None = None,
+    work: Work | None = None,
 ) -> ImageSetResult:
     """Align every image of ``table`` into the image set ``out``.
 
@@ -164,6 +170,7 @@ def align_table(
         machine: What may be used.
         force: Replace an earlier result in ``out``.
         world: Place among torchrun's processes.
+        work: What :func:`align_work` says of the same table and options, when it is known already.
 
     Raises:
         UsageError: ``out`` holds something else.
@@ -171,19 +178,33 @@ def align_table(
         AssetMissingError: The detector is not on this machine.
     """
     chosen = options or AlignOptions()
+    work = work or align_work(table, chosen, refused)
     return produce(
         AlignProducer(table, chosen),
         out,
-        stage=STAGE,
-        version=VERSION,
+        stage=work.stage,
+        version=work.version,
         label="aligning",
-        inputs={**hash_of_images(table), "detector": describe_detector(chosen.detector)},
-        rejected=refused,
+        arguments=work.arguments,
+        inputs=work.inputs,
+        rejected=[Rejected(*pair) for pair in refused],
         workers=machine.resources.workers,
         force=force,
         world=world,
         progress=machine.progress,
     )
+
+
+def align_work(table: SampleTable, options: AlignOptions, refused: Sequence[tuple[str, str]] = ()) -> Work:
+    """What aligning ``table`` depends on; every image is read for its hash.
+
+    Raises:
+        AssetMissingError: The detector is not on this machine.
+    """
+    inputs = {**hash_of_images(table), "detector": describe_detector(options.detector)}
+    if refused:
+        inputs["refused"] = sha256_json([list(pair) for pair in refused])
+    return Work(STAGE, VERSION, options.identity(), inputs)
 
 
 def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable, list[tuple[str, str]]]:
@@ -230,6 +251,10 @@ def crop_names(names: Sequence[str]) -> list[str]:
         taken.add(unique.lower())
         result.append(unique + ".png")
     return result
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 6) if np.isfinite(value) else None
 
 
 def _plain(value: Any) -> Column:

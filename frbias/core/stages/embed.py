@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,24 +17,25 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.data.datasets.loading import synthetic_origin
-from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, read_embeddings, write_embeddings
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_embeddings
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import JOURNAL
-from frbias.core.data.samples import POINT_COLUMNS, SampleTable, write_rejected
-from frbias.core.foundation.devices import World, process_group, world_from_environment
-from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
-from frbias.core.foundation.files import atomic_path
-from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.foundation.provenance import claim_together, library_versions, read_provenance
+from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
+from frbias.core.foundation.devices import World, choose_device, describe_device, process_group, world_from_environment
+from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.files import atomic_path, sha256_json
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.provenance import Work, claim_together, library_versions, read_provenance
+from frbias.core.foundation.words import counted
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.stages.align import hash_of_images
+from frbias.core.stages.requests.embed import EmbedOptions, EmbedRequest
 
 if TYPE_CHECKING:
-    import torch
+    from frbias.core.recognisers.base import Recogniser
 
-    from frbias.core.recognisers.loading import LoadedBackbone
-
-STAGE = "embed"
-FLIPS = ("none", "add", "concat")
+STAGE, VERSION = "embed", 2
 TILE = 16
 PART = 32 * TILE
 
@@ -58,50 +59,65 @@ class EmbeddingResult:
     reused: bool
 
 
-def embed(
+def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> EmbeddingResult:
+    """Embed a data set with a recogniser into the folder ``out``; the call behind ``frbias embed``.
+
+    Args:
+        request: What to embed, and how.
+        out: Output folder.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else, or the device is not there.
+        BadInputError: The set is empty, is not aligned, or no image could be embedded.
+        AssetMissingError: The data set or the weights are not on this machine.
+    """
+    choose_device(machine.resources.device)
+    table = resolve_data(request.data)
+    recogniser = load_recogniser(request.weights)
+    return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
+
+
+def embed_table(
     table: SampleTable,
-    backbone: "LoadedBackbone",
+    recogniser: "Recogniser",
     out: Path,
     *,
-    flip: str = "none",
-    device: str = "auto",
-    batch_size: int = 128,
+    options: EmbedOptions | None = None,
+    machine: Machine = LOCAL,
     force: bool = False,
     world: World | None = None,
-    progress: Progress = SILENT,
+    work: Work | None = None,
 ) -> EmbeddingResult:
     """Embed every image of an aligned set into the folder ``out``.
 
     Args:
-        table: Aligned faces (the backbone's input size).
-        backbone: The recogniser.
+        table: Aligned faces (the recogniser's input size).
+        recogniser: The recogniser.
         out: Output folder.
-        flip: ``none``; ``add`` the embedding of the mirrored face; or ``concat`` it.
-        device: ``auto``, ``cpu`` or ``cuda[:i]``.
-        batch_size: Images per step on CUDA; on the CPU tiles of ``TILE`` images are used.
+        options: How; default: the face alone, without its mirror image.
+        machine: What may be used; on the CPU tiles of ``TILE`` images are used, whatever the batch size.
         force: Replace an earlier result in ``out``.
         world: Place among torchrun's processes.
-        progress: Where to report.
+        work: What :func:`embed_work` says of the same set, recogniser and options, when it is known already.
 
     Raises:
-        UsageError: ``out`` holds something else; ``flip`` is unknown.
+        UsageError: ``out`` holds something else.
         BadInputError: The set is empty, is not aligned, or no image could be embedded.
     """
-    if flip not in FLIPS:
-        raise UsageError(f"--flip {flip!r} is unknown; use {', '.join(FLIPS)}.")
     if not len(table):
         raise BadInputError(f"{table.root} has no images to embed.")
-    world = world or world_from_environment()
-    arguments = {"backbone": backbone.description, "weights_sha256": backbone.weights_sha256, "flip": flip}
+    chosen, world = options or EmbedOptions(), world or world_from_environment()
+    work = work or embed_work(table, recogniser, chosen)
     with process_group(world) as barrier:
-        inputs = hash_of_images(table)
-        folder = claim_together(out, world, barrier, stage=STAGE, arguments=arguments, inputs=inputs, force=force)
+        folder = claim_together(out, work, world, barrier, force=force)
         if not folder.finished:
-            _embed_parts(table, backbone, out, flip, device, batch_size, world, progress)
+            _embed_parts(table, recogniser, out, chosen, machine, world)
             barrier()
             if world.leader:
-                merged, rejected = _merge(table, out, {**arguments, "name": backbone.name, "inputs": inputs})
-                write_rejected(out, rejected)
+                merged, rejected = _merge(table, out, work)
+                write_rejected(out, [*rejected, *_earlier_rejected(table)])
                 write_embeddings(out / FILE_NAME, merged)
                 dimension = int(merged.matrix.shape[1])
                 folder.finish({"images": len(merged), "rejected": len(rejected), "dimension": dimension})
@@ -113,20 +129,34 @@ def embed(
 
 def embed_images(
     table: SampleTable,
-    backbone: "LoadedBackbone",
+    recogniser: "Recogniser",
     *,
-    flip: str = "none",
-    device: str = "auto",
-    batch_size: int = 128,
-    progress: Progress = SILENT,
+    options: EmbedOptions | None = None,
+    machine: Machine = LOCAL,
 ) -> Embeddings:
-    """Embed an aligned set in memory, without a folder; see :func:`embed`."""
-    network = _Network(backbone, flip, device, batch_size)
-    with progress.task("embedding", len(table)) as advance:
+    """Embed an aligned set in memory, without a folder; see :func:`embed_table`."""
+    chosen = options or EmbedOptions()
+    network = _Network(recogniser, chosen, machine)
+    with machine.progress.task("embedding", len(table)) as advance:
         parts = [network.part(table, start, advance) for start in range(0, len(table), PART)]
-    arguments = {"backbone": backbone.description, "weights_sha256": backbone.weights_sha256, "flip": flip}
-    merged, _ = _assemble(table, parts, {**arguments, "name": backbone.name, "inputs": hash_of_images(table)})
-    return merged
+    return _assemble(table, parts, embed_work(table, recogniser, chosen))[0]
+
+
+def embed_work(table: SampleTable, recogniser: "Recogniser", options: EmbedOptions) -> Work:
+    """What the embeddings of ``table`` depend on, what is reported along with them included."""
+    arguments = {
+        "name": recogniser.name,
+        "backbone": recogniser.description.to_json(),
+        "weights_sha256": recogniser.sha256,
+        "flip": options.flip,
+    }
+    inputs: dict[str, Any] = hash_of_images(table)
+    if before := _earlier_failures(table):
+        listed = [[str(value) for value in astuple(row)] for row in _earlier_rejected(table)]
+        inputs["rejected_before"] = {"count": before, "listed": sha256_json(listed)}
+    if (origin := synthetic_origin(table)) is not None:
+        inputs["synthetic"] = origin
+    return Work(STAGE, VERSION, arguments, inputs)
 
 
 @dataclass(frozen=True)
@@ -136,26 +166,21 @@ class _Part:
 
 
 class _Network:
-    """A backbone on its device, fed with tiles."""
+    """A recogniser on its device, fed with tiles."""
 
-    def __init__(self, backbone: "LoadedBackbone", flip: str, device: str, batch_size: int) -> None:
-        import torch
-
-        from frbias.core.foundation.devices import choose_device
-
-        self.device = choose_device(device)
-        # Channels last is the faster layout on CPU and CUDA, above all for depthwise convolutions.
-        self.model = backbone.model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.size = int(backbone.model.input_size)
-        self.flip = flip
-        self.tile = TILE if self.device.type == "cpu" else batch_size
+    def __init__(self, recogniser: "Recogniser", options: EmbedOptions, machine: Machine) -> None:
+        target = choose_device(machine.resources.device)
+        self.recogniser = recogniser.on(str(target))
+        self.size = recogniser.input_size
+        self.flip = options.flip
+        self.tile = TILE if target.type == "cpu" else machine.resources.batch_size
 
     def part(self, table: SampleTable, start: int, advance: Callable[[int], None]) -> _Part:
         """Vectors of the rows ``start`` to ``start + PART``; zeros where an image cannot be embedded."""
         paths = table.paths[start : start + PART]
         with ThreadPoolExecutor(max_workers=4) as pool:
             loaded = list(pool.map(self._load, paths))
-        pixels = np.zeros((len(paths), self.size, self.size, 3), np.uint8)
+        pixels = np.zeros((len(paths), *self.size, 3), np.uint8)
         for index, (image, _) in enumerate(loaded):
             if image is not None:
                 pixels[index] = image
@@ -169,49 +194,39 @@ class _Network:
         try:
             image = read_image(path)
         except BadImageError as error:
-            return None, str(error).removeprefix(f"{path} ").rstrip(".")
-        if image.shape[:2] != (self.size, self.size):
+            return None, error.reason
+        if image.shape[:2] != self.size:
             height, width = image.shape[:2]
-            return None, f"is {width}x{height}, not {self.size}x{self.size}"
+            return None, f"is {width}x{height}, not {self.size[1]}x{self.size[0]}"
         return image, ""
 
     def _forward(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        import torch
-
         count = len(pixels)
         if count < self.tile:
             pixels = np.concatenate([pixels, np.zeros((self.tile - count, *pixels.shape[1:]), np.uint8)])
-        with torch.inference_mode():
-            batch = self.model.preprocess(torch.from_numpy(pixels).to(self.device))
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            straight = self.model(batch)
-            result = self._with_mirror(straight, batch)
-        return np.asarray(result.float().cpu().numpy()[:count], dtype=np.float32)
-
-    def _with_mirror(self, straight: "torch.Tensor", batch: "torch.Tensor") -> "torch.Tensor":
-        import torch
-
+        straight = self.recogniser.embed(pixels)
         if self.flip == "none":
-            return straight
-        mirrored = self.model(batch.flip(3))
-        return straight + mirrored if self.flip == "add" else torch.cat([straight, mirrored], dim=1)
+            return straight[:count]
+        mirrored = self.recogniser.embed(np.ascontiguousarray(pixels[:, :, ::-1]))
+        both = straight + mirrored if self.flip == "add" else np.concatenate([straight, mirrored], axis=1)
+        return both[:count]
 
 
 def _embed_parts(
     table: SampleTable,
-    backbone: "LoadedBackbone",
+    recogniser: "Recogniser",
     out: Path,
-    flip: str,
-    device: str,
-    batch_size: int,
+    options: EmbedOptions,
+    machine: Machine,
     world: World,
-    progress: Progress,
 ) -> None:
     mine = [s for s in world.shard(range(0, len(table), PART)) if not _part_path(out, s).is_file()]
     if not mine:
         return
-    network = _Network(backbone, flip, device, batch_size)
-    with progress.task("embedding", sum(min(PART, len(table) - s) for s in mine)) as advance:
+    where = describe_device(choose_device(machine.resources.device))
+    machine.tell(f"embedding {counted(len(table), 'face')} with {recogniser.name} on {where}")
+    network = _Network(recogniser, options, machine)
+    with machine.progress.task("embedding", sum(min(PART, len(table) - s) for s in mine)) as advance:
         for start in mine:
             _write_part(_part_path(out, start), network.part(table, start, advance))
 
@@ -231,18 +246,19 @@ def _read_part(path: Path) -> _Part:
         return _Part(saved["vectors"], json.loads(saved["reasons"].tobytes()))
 
 
-def _merge(table: SampleTable, out: Path, made: dict[str, Any]) -> tuple[Embeddings, list[tuple[str, str]]]:
-    return _assemble(table, [_read_part(_part_path(out, s)) for s in range(0, len(table), PART)], made)
+def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[Rejected]]:
+    return _assemble(table, [_read_part(_part_path(out, s)) for s in range(0, len(table), PART)], work)
 
 
-def _assemble(table: SampleTable, parts: list[_Part], made: dict[str, Any]) -> tuple[Embeddings, list[tuple[str, str]]]:
+def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embeddings, list[Rejected]]:
     reasons = [reason for part in parts for reason in part.reasons]
     kept = np.array([not reason for reason in reasons])
     names = [str(name) for name in table.frame["file_name"]]
-    rejected = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason]
+    rows = table.frame.to_dict("records")
+    rejected = [rejected_row(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
     if not kept.any():
         raise BadInputError(
-            f"Not one image of {table.root} could be embedded; {rejected[0][0]} {rejected[0][1]}.",
+            f"Not one image of {table.root} could be embedded; {rejected[0].file} {rejected[0].reason}.",
             hint="Align the set first: frbias align SET --out ALIGNED",
         )
     frame = table.frame.drop(columns=[c for c in POINT_COLUMNS if c in table.frame.columns])
@@ -252,7 +268,8 @@ def _assemble(table: SampleTable, parts: list[_Part], made: dict[str, Any]) -> t
     failures = len(rejected) + _earlier_failures(table)
     attempts = len(names) + _earlier_failures(table)
     provenance = {
-        **made,
+        **work.arguments,
+        "inputs": work.inputs,
         "failure_to_acquire": {"failures": failures, "attempts": attempts},
         "synthetic": synthetic_origin(table),
         "versions": library_versions(),
@@ -265,4 +282,5 @@ def _earlier_failures(table: SampleTable) -> int:
     return int(record.get("results", {}).get("rejected", 0)) if record.get("stage") == "align" else 0
 
 
-__all__ = ["EmbeddingResult", "Embeddings", "embed", "embed_images", "read_embeddings", "write_embeddings"]
+def _earlier_rejected(table: SampleTable) -> list[Rejected]:
+    return read_rejected(table.root) if _earlier_failures(table) else []

@@ -17,9 +17,10 @@ import torch
 from frbias.core.foundation.errors import FrbiasError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, write_json, write_text
 from frbias.core.foundation.provenance import claim_folder
-from frbias.core.recognisers.loading import BACKBONE_FILE, LoadedBackbone
+from frbias.core.recognisers.loading import BACKBONE_FILE
 from frbias.core.recognisers.onnx_check import MEAN, SCALE, check_onnx
 from frbias.core.recognisers.trainable.base import Backbone
+from frbias.core.recognisers.trainable.recogniser import Trainable
 
 STAGE = "export"
 ONNX_FILE, MANIFEST_FILE, LICENCE_FILE = "recognition.onnx", "manifest.json", "MODEL.LICENSE"
@@ -44,7 +45,7 @@ class Exported:
 
 
 def export(
-    backbone: LoadedBackbone,
+    backbone: Trainable,
     out: Path,
     *,
     onnx: bool = True,
@@ -66,7 +67,7 @@ def export(
         FrbiasError: The ONNX file does not compute what the module computes.
         UsageError: ``out`` holds something else.
     """
-    inputs: dict[str, Any] = {"weights_sha256": backbone.weights_sha256}
+    inputs: dict[str, Any] = {"weights_sha256": backbone.sha256}
     if detector is not None:
         if not (onnx and pack):
             raise UsageError("--detector belongs into a pack; leave out --no-onnx and --no-pack.")
@@ -124,10 +125,10 @@ def _for_insightface(model: Backbone) -> Backbone:
     return twin
 
 
-def _write_pack(out: Path, backbone: LoadedBackbone, detector: Path | None) -> None:
+def _write_pack(out: Path, backbone: Trainable, detector: Path | None) -> None:
     """Write manifest, licence and detector: what insightface needs beside the recogniser."""
     model = backbone.model
-    licence = str(backbone.description.get("licence", "that of the weights the training started from"))
+    licence = backbone.description.licence or "that of the weights the training started from"
     tasks: dict[str, Any] = {}
     if detector is not None:
         write_bytes(out / DETECTOR_FILE, detector.read_bytes())

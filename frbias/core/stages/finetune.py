@@ -15,7 +15,7 @@ from frbias.core.foundation.errors import FrbiasError
 from frbias.core.foundation.files import write_json
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, claim_folder
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.recognisers.loading import load_trainable
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.plan import TrainingPlan, make_plan
 from frbias.core.training.runfiles import read_metrics, sole_writer, write_config, write_split
@@ -33,9 +33,9 @@ class FinetuneResult:
     """What came of a fine-tuning.
 
     Attributes:
-        out: The run folder; give it to ``load_backbone``.
+        out: The run folder; give it to ``load_recogniser``.
         epochs: Epochs trained.
-        best_epoch: Epoch whose weights ``load_backbone`` takes.
+        best_epoch: Epoch whose weights ``load_recogniser`` takes.
         start: Validation measures of the start model, or None without validation.
         best: Validation measures of the best epoch, or None.
         weights_sha256: Hash of the best weights.
@@ -74,7 +74,7 @@ def finetune(
         options: What to do.
         table: Aligned 112x112 faces with subjects.
         out: Run folder.
-        weights: As for :func:`frbias.core.recognisers.loading.load_backbone`.
+        weights: As for :func:`frbias.core.recognisers.loading.load_recogniser`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
         evaluation: Aligned faces of other people, measured every ``eval_every`` epochs.
         names_unrelated: Equal subject names in ``table`` and ``evaluation`` mean different people.
@@ -95,7 +95,7 @@ def finetune(
     world, target = world_from_environment(), choose_device(device)
     with process_group(world, backend="nccl" if target.type == "cuda" else "gloo") as barrier:
         seed_everything(options.seed)
-        backbone = load_backbone(weights, device=target)
+        backbone = load_trainable(weights, STAGE, device=target)
         sets = {"evaluation": evaluation, "names_unrelated": names_unrelated}
         plan = make_plan(options, backbone, table, **sets, world=world, progress=progress)  # type: ignore[arg-type]
         folder = _claim(plan, out, force=force, leader=world.leader, barrier=barrier)
@@ -119,7 +119,7 @@ def _claim(plan: TrainingPlan, out: Path, *, force: bool, leader: bool, barrier:
     arguments = {k: v for k, v in plan.options.to_json().items() if k not in _NOT_DECISIVE}
     arguments["weights"] = plan.backbone.name
     inputs = {
-        "weights_sha256": plan.backbone.weights_sha256,
+        "weights_sha256": plan.backbone.sha256,
         "pixels_sha256": plan.faces.sha256,
         "table_sha256": plan.faces.table.content_hash(),
     }
@@ -165,7 +165,7 @@ def _results(out: Path, trainer: Trainer) -> dict[str, Any]:
         "best_epoch": trainer.best_epoch,
         "start": records[0]["validation"],
         "best": best["validation"],
-        "weights_sha256": load_backbone(str(out)).weights_sha256,
+        "weights_sha256": load_trainable(str(out), STAGE).sha256,
         "images": len(trainer.plan.split.train),
         "subjects": len(trainer.plan.split.classes),
         "rejected": len(trainer.plan.faces.rejected),

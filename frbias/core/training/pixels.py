@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.data.images import read_image
-from frbias.core.data.samples import SampleTable
+from frbias.core.data.samples import Rejected, SampleTable, rejected_row
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.progress import SILENT, Progress
 
@@ -27,13 +27,13 @@ class FaceSet:
     Attributes:
         table: The rows whose image could be used, in their order.
         pixels: uint8 RGB (n, 112, 112, 3), one per row.
-        rejected: (file, reason) of the images that could not be used.
+        rejected: The images that could not be used.
         sha256: Hash of the pixels.
     """
 
     table: SampleTable
     pixels: npt.NDArray[np.uint8]
-    rejected: list[tuple[str, str]]
+    rejected: list[Rejected]
     sha256: str
 
 
@@ -44,13 +44,13 @@ def read_faces(table: SampleTable, *, progress: Progress = SILENT) -> FaceSet:
         BadInputError: No image is left, or the set is not aligned to 112x112.
     """
     pixels = _room(len(table))
-    rejected: list[tuple[str, str]] = []
+    rejected: list[Rejected] = []
     kept: list[int] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task("reading faces", len(table)) as advance:
         for row, found in enumerate(pool.map(_read, table.paths)):
             advance(1)
             if isinstance(found, str):
-                rejected.append((str(table.frame["file_name"].iloc[row]), found))
+                rejected.append(rejected_row(table.frame.iloc[row].to_dict(), found))
                 continue
             pixels[len(kept)] = found
             kept.append(row)
@@ -63,7 +63,7 @@ def _read(path: Path) -> npt.NDArray[np.uint8] | str:
     try:
         image = read_image(path)
     except BadImageError as error:
-        return error.message
+        return error.reason
     if image.shape != (_SIZE, _SIZE, 3):
         return f"{image.shape[1]}x{image.shape[0]} pixels, not {_SIZE}x{_SIZE}"
     return image
@@ -78,16 +78,16 @@ def _room(count: int) -> npt.NDArray[np.uint8]:
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
-def _check(kept: int, rejected: list[tuple[str, str]], root: Path) -> None:
+def _check(kept: int, rejected: list[Rejected], root: Path) -> None:
     if kept:
         return
     if not rejected:
         raise BadInputError(f"{root} lists no images.")
-    if all("pixels, not" in reason for _, reason in rejected):
+    if all("pixels, not" in one.reason for one in rejected):
         raise BadInputError(
-            f"{root} is not aligned ({rejected[0][1]}).", hint=f"frbias align {root} --out {root}-aligned"
+            f"{root} is not aligned ({rejected[0].reason}).", hint=f"frbias align {root} --out {root}-aligned"
         )
-    raise BadInputError(f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0][1]}")
+    raise BadInputError(f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0].file} {rejected[0].reason}.")
 
 
 def _hash(pixels: Iterable[npt.NDArray[np.uint8]]) -> str:

@@ -10,8 +10,8 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.recognisers.loading import LoadedBackbone
 from frbias.core.recognisers.trainable.base import Backbone, parameter_count
+from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.training.augment import view_numbers
 from frbias.core.training.batches import Sampler
 from frbias.core.training.cache import CacheDecision, Prefix, decide, prefix_dtype
@@ -42,7 +42,7 @@ class TrainingPlan:
     """
 
     options: FinetuneOptions
-    backbone: LoadedBackbone
+    backbone: Trainable
     freezing: Freezing
     faces: FaceSet
     split: Split
@@ -100,7 +100,7 @@ class TrainingPlan:
 
 def make_plan(
     options: FinetuneOptions,
-    backbone: LoadedBackbone,
+    backbone: Trainable,
     table: SampleTable,
     *,
     evaluation: SampleTable | None = None,
@@ -155,10 +155,10 @@ def make_plan(
     return TrainingPlan(options, backbone, ways, faces, split, sampler, other, prefix, cache, views, seconds)
 
 
-def _check_model(options: FinetuneOptions, backbone: LoadedBackbone, device: torch.device, world: World) -> None:
+def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.device, world: World) -> None:
     if options.amp == "fp16" and device.type == "cpu":
         raise UsageError("--amp fp16 needs a CUDA device; on a CPU use --amp bf16 or leave it off.")
-    if options.trained_bn == "train" and backbone.description.get("batch_norm") == "folded":
+    if options.trained_bn == "train" and backbone.description.batch_norm == "folded":
         raise UsageError(
             f"--trained-bn train cannot start from {backbone.name}: its BatchNorms were folded away when it was exported, so "
             "there are no statistics to go on from; use --trained-bn eval."

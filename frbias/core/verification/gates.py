@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.requests import suggestion
+from frbias.core.foundation.values import share
+from frbias.core.verification.measures.fairness import DEFINITIONS
 
 _PATTERN = re.compile(
-    r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+)\s*"
+    r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+%?))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+%?)\s*"
 )
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -25,6 +28,8 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
 }
 _OVERALL = ("eer", "d_prime")
+_AT_TARGET = ("fmr", "fnmr", "tar", "tau", "achieved_fmr", "far", "frr")
+QUANTITIES = (*DEFINITIONS, *_AT_TARGET, *_OVERALL)
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,32 @@ def parse_gate(text: str) -> Gate:
         if match is None:
             raise ValueError
         quantity, group, bound, target, sign, limit = match.groups()
-        return Gate(text.strip(), quantity, group, bound, None if target is None else float(target), sign, float(limit))
-    except ValueError:
+        return Gate(text.strip(), quantity, group, bound, None if target is None else share(target), sign, share(limit))
+    except ValueError:  # share() raises Unusable, which is one
         raise UsageError(
             f"--fail-if {text!r} cannot be read; write e.g. 'garbe@1e-2 > 0.3', 'fnmr[0-12] >= 0.1' or 'eer > 0.02'."
         ) from None
+
+
+def check_gate(gate: Gate, targets: Sequence[float], groups: Sequence[str] | None) -> None:
+    """Refuse a condition that no evaluation at these targets can answer.
+
+    Args:
+        gate: The condition.
+        targets: Target FMRs that will be evaluated.
+        groups: Names of the groups; None when they are not known yet.
+
+    Raises:
+        UsageError: Its quantity is unknown, its group or its target will not be evaluated.
+    """
+    if gate.quantity not in QUANTITIES:
+        known = suggestion(gate.quantity, QUANTITIES, end=f"; there are {', '.join(QUANTITIES)}.")
+        raise UsageError(f"--fail-if {gate.text!r}: {gate.quantity!r} is not a quantity of an evaluation{known}")
+    if gate.target is not None and not any(_same(gate.target, target) for target in targets):
+        listed = ", ".join(f"{target:g}" for target in targets)
+        raise UsageError(f"--fail-if {gate.text!r}: FMR {gate.target:g} is not among --at-fmr {listed}.")
+    if gate.group is not None and groups is not None and gate.group not in groups:
+        raise UsageError(f"--fail-if {gate.text!r}: {gate.group!r} is none of the groups {', '.join(groups)}.")
 
 
 def failures(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.requests import suggestion
 
 Codes = npt.NDArray[np.int64]
 
@@ -194,6 +195,34 @@ def cross(first: Grouping, second: Grouping) -> Grouping:
     return Grouping(names, codes, f"{first.by} x {second.by}", rule, (*first.gaps, *second.gaps), first.protocol)
 
 
+def age_groups_of(text: str) -> list[tuple[AgeGroup, ...] | None]:
+    """The parts of ``--groups``: age groups, or None for a column.
+
+    Raises:
+        UsageError: Age groups cannot be read.
+
+    Example:
+        >>> age_groups_of("0-19,20+ x sex")
+        [(AgeGroup(low=0, high=19), AgeGroup(low=20, high=None)), None]
+    """
+    named = [DEFAULT_GROUPS if part == "age" else part for part in _parts(text)]
+    return [parse_age_groups(part) if part[:1].isdigit() else None for part in named]
+
+
+def columns_of(text: str) -> tuple[str, ...]:
+    """Columns beside ``age`` that ``--groups`` asks for.
+
+    Example:
+        >>> columns_of("age x sex")
+        ('sex',)
+    """
+    return tuple(part for part in _parts(text) if part != "age" and not part[:1].isdigit())
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"\s+x\s+", text.strip())]
+
+
 def grouping_named(text: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> Grouping:
     """Groups as given to ``--groups``: age groups, a column, or crossings joined by `` x ``.
 
@@ -209,7 +238,7 @@ def grouping_named(text: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[
         ('0-19 x f', '20+ x m')
     """
     found: Grouping | None = None
-    for part in (p.strip() for p in re.split(r"\s+x\s+", text.strip())):
+    for part in _parts(text):
         if part == "age" or part[:1].isdigit():
             ages = np.asarray(columns.get("age", ()), dtype=np.float64)
             if not ages.size:
@@ -234,7 +263,8 @@ def protocol_named(name: str) -> Protocol:
         UsageError: There is none of that name.
     """
     if name not in PROTOCOLS:
-        raise UsageError(f"--protocol {name!r} is unknown; use {', '.join(PROTOCOLS)}.")
+        listed = ", ".join(PROTOCOLS)
+        raise UsageError(f"--protocol {name!r} is unknown; use {listed}{suggestion(name, PROTOCOLS, end='.')}")
     return PROTOCOLS[name]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from frbias.core.faces.align import DegenerateFaceError
 from frbias.core.faces.detect import describe_detector
 from frbias.core.foundation.devices import choose_device
 from frbias.core.foundation.errors import BadImageError, UsageError
@@ -155,8 +154,8 @@ class CuspBackend:
             source, targets = unit.payload
             try:
                 face = self._prepared(source, editor.config.resolution)
-            except (BadImageError, DegenerateFaceError) as error:
-                yield [Made(None, reason=_reason(error, source))] * len(unit.tasks)
+            except BadImageError as error:
+                yield [Made(None, reason=error.reason)] * len(unit.tasks)
                 continue
             seeds = [int(cast(int, task.columns["seed"])) for task in unit.tasks]
             mode = cast(NoiseMode, self.options.noise)
@@ -249,9 +248,3 @@ def _editor(options: CuspOptions, device: str) -> CuspEditor:
         precision=cast(Precision, options.precision),
         compiled=options.compiled,
     )
-
-
-def _reason(error: Exception, source: Source) -> str:
-    text = str(error)
-    path = str(getattr(source, "path", ""))
-    return (text.removeprefix(f"{path} ").replace(path, source.name) if path else text).rstrip(".")

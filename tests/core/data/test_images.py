@@ -1,10 +1,12 @@
 """Decoding of every kind of image, and refusal of what is none."""
 
+import copy
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from frbias.core.data import images
 from frbias.core.foundation.errors import BadImageError
@@ -50,6 +52,60 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     rgb = images.read_image(tmp_path / "turned.jpg")
     assert rgb.shape == (20, 10, 3)
     assert rgb[1, 5, 0] > 200 > 100 > rgb[18, 5, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(tmp_path: Path, orientation: int) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    for name in ("a.png", "a.tif"):
+        picture.save(tmp_path / name, exif=exif)
+        with Image.open(tmp_path / name) as saved:
+            saved.load()
+            expected = np.asarray(ImageOps.exif_transpose(saved))
+        np.testing.assert_array_equal(images.read_image(tmp_path / name), expected)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 6, 7, 8, 9, 11])
+def test_broken_exif_does_not_lose_the_picture(tmp_path: Path, kind: int) -> None:
+    """An image width of a wrong type: Pillow's own exif_transpose ends in struct.error when it rewrites it."""
+    entries = struct.pack("<HHII", 0x0112, 3, 1, 6) + struct.pack("<HHI", 0x0100, kind, 1) + b"\xff" * 4
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + b"\0" * 4 + b"\x01" * 40
+    plain = _jpeg_bytes(tmp_path)
+    (tmp_path / "x.jpg").write_bytes(plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:])
+    with Image.open(tmp_path / "x.jpg") as picture:
+        picture.load()
+        with pytest.raises(struct.error):
+            ImageOps.exif_transpose(picture)
+    turned = images.read_image(tmp_path / "x.jpg")
+    (tmp_path / "plain.jpg").write_bytes(plain)
+    np.testing.assert_array_equal(turned, np.rot90(images.read_image(tmp_path / "plain.jpg"), -1))
+
+
+@pytest.mark.parametrize("error", [struct.error("bad"), KeyError("tag"), RecursionError("deep"), OSError("cut off")])
+def test_whatever_a_decoder_raises_rejects_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(self: Image.Image) -> None:
+        raise error
+
+    (tmp_path / "x.jpg").write_bytes(_jpeg_bytes(tmp_path))
+    monkeypatch.setattr(Image.Image, "getexif", broken)
+    with pytest.raises(BadImageError, match="cannot be decoded") as caught:
+        images.read_image(tmp_path / "x.jpg")
+    assert caught.value.path == tmp_path / "x.jpg"
+    assert caught.value.reason.startswith("cannot be decoded: ")
+    assert str(tmp_path) not in caught.value.reason
+
+
+def test_a_file_that_cannot_be_opened_says_why_without_its_place(tmp_path: Path) -> None:
+    with pytest.raises(BadImageError) as caught:
+        images.read_image(tmp_path / "gone.png")
+    assert caught.value.reason == "cannot be read: No such file or directory"
+    assert str(caught.value) == f"{tmp_path / 'gone.png'} cannot be read: No such file or directory."
+    again = copy.copy(caught.value)
+    assert (again.reason, again.path, str(again)) == (caught.value.reason, caught.value.path, str(caught.value))
 
 
 def test_what_is_no_image_is_refused_with_its_name(tmp_path: Path) -> None:

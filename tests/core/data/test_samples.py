@@ -1,5 +1,6 @@
 """The sample table: schema, round trip, refusals."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frbias.core.data.samples import make_table, read_samples, to_csv_text, write_rejected, write_samples
+from frbias.core.data.samples import (
+    Rejected,
+    make_table,
+    read_rejected,
+    read_samples,
+    to_csv_text,
+    write_rejected,
+    write_samples,
+)
 from frbias.core.foundation.errors import BadInputError
 
 
@@ -84,7 +93,18 @@ def test_points_and_selection(tmp_path: Path) -> None:
 
 
 def test_rejected_list_appears_and_goes(tmp_path: Path) -> None:
-    write_rejected(tmp_path, [("x.png", "no face, sadly")])
-    assert (tmp_path / "rejected.csv").read_text() == 'file,reason\nx.png,"no face, sadly"\n'
+    rejected = [Rejected("x.png", "no face, sadly"), Rejected("y.png", "is empty", "007", 4.5, "f")]
+    write_rejected(tmp_path, rejected)
+    text = (tmp_path / "rejected.csv").read_text()
+    assert text == 'file,reason,subject,age,sex\nx.png,"no face, sadly",,,\ny.png,is empty,007,4.5,f\n'
+    read = read_rejected(tmp_path)
+    assert read[1] == rejected[1]
+    assert (read[0].subject, read[0].sex, math.isnan(read[0].age)) == ("", "", True)
+    (tmp_path / "rejected.csv").write_text("file,reason\nx.png,old\n")
+    assert read_rejected(tmp_path)[0].reason == "old"
+    (tmp_path / "rejected.csv").write_text("file\nx.png\n")
+    with pytest.raises(BadInputError, match=r"rejected\.csv cannot be read"):
+        read_rejected(tmp_path)
     write_rejected(tmp_path, [])
+    assert read_rejected(tmp_path) == []
     assert not (tmp_path / "rejected.csv").exists()

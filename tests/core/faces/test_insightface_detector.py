@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from frbias.core.faces.detect import describe_detector, load_detector
+from frbias.core.faces.detect import DETECTION_VERSION, describe_detector, load_detector
+from frbias.core.faces.networks import InsightFaceNetwork, insightface_detector_file
 from frbias.core.foundation.errors import AssetMissingError, UsageError
 
 STRIDES, SIDE = (8, 16, 32), 640
@@ -46,6 +47,47 @@ def scrfd_with_one_face(path: Path) -> None:
     onnx.save(model, str(path))
 
 
+def scrfd_of_bright_places(path: Path) -> None:
+    """A file with the outputs of SCRFD whose score at stride 32 is the mean brightness of the anchor's cell."""
+    nodes = [helper.make_node("ReduceMean", ["input"], ["grey"], axes=[1], keepdims=1)]
+    constants = [
+        numpy_helper.from_array(np.zeros((), np.float32), "zero"),
+        numpy_helper.from_array(np.array([-1, 1], np.int64), "column"),
+        numpy_helper.from_array(np.array([[2.5, 3.0, 2.5, 3.0]], np.float32), "bbox"),
+        numpy_helper.from_array(0.8 * OFFSETS.ravel()[None].astype(np.float32), "kps"),
+    ]
+    for stride in STRIDES:
+        shape = {"kernel_shape": [stride] * 2, "strides": [stride] * 2}
+        nodes += [
+            helper.make_node("AveragePool", ["grey"], [f"pool_{stride}"], **shape),
+            helper.make_node("Relu", [f"pool_{stride}"], [f"bright_{stride}"]),
+            helper.make_node("Reshape", [f"bright_{stride}", "column"], [f"one_{stride}"]),
+            helper.make_node("Concat", [f"one_{stride}"] * 2, [f"two_{stride}"], axis=1),
+            helper.make_node("Reshape", [f"two_{stride}", "column"], [f"all_{stride}"]),
+            helper.make_node("Mul", [f"all_{stride}", "zero"], [f"nothing_{stride}"]),
+            helper.make_node("Add", ["bbox", f"nothing_{stride}"], [f"bbox_{stride}"]),
+            helper.make_node("Add", ["kps", f"nothing_{stride}"], [f"kps_{stride}"]),
+            helper.make_node(
+                "Identity", [f"all_{stride}" if stride == 32 else f"nothing_{stride}"], [f"score_{stride}"]
+            ),
+        ]
+    widths = {"score": 1, "bbox": 4, "kps": 10}
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, "height", "width"])],
+        [
+            helper.make_tensor_value_info(f"{kind}_{stride}", TensorProto.FLOAT, ["anchors", width])
+            for kind, width in widths.items()
+            for stride in STRIDES
+        ],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.parent.mkdir(parents=True)
+    onnx.save(model, str(path))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
@@ -54,14 +96,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     load_detector.cache_clear()
 
 
-def test_faces_of_a_pack_come_back_in_pixels_of_the_image(home: Path) -> None:
+def test_candidates_of_a_pack_are_in_pixels_of_the_view(home: Path) -> None:
     scrfd_with_one_face(home / ".insightface/models/mine/det_test.onnx")
-    (face,) = load_detector("insightface:mine").detect(np.zeros((320, 320, 3), np.uint8))
-    x, y = 32 * ANCHOR[1] / 2, 32 * ANCHOR[0] / 2  # the image is seen at twice its size
-    left, top, right, bottom = (16 * d for d in DISTANCES)
-    np.testing.assert_allclose(face.box, (x - left, y - top, left + right, top + bottom), atol=1e-3)
-    np.testing.assert_allclose(face.points, OFFSETS * 16 + [x, y], atol=1e-3)
-    assert face.score == pytest.approx(0.875)
+    network = InsightFaceNetwork(insightface_detector_file("mine"))
+    for shape, scale in (((320, 320, 3), 1.0), ((640, 200, 3), 1.0), ((1280, 700, 3), 2.0)):
+        seen = network.look(np.zeros(shape, np.uint8))
+        x, y = 32 * ANCHOR[1], 32 * ANCHOR[0]
+        left, top, right, bottom = (32 * d for d in DISTANCES)
+        np.testing.assert_allclose(seen.boxes / scale, [(x - left, y - top, left + right, top + bottom)], atol=1e-3)
+        np.testing.assert_allclose(seen.points[0] / scale, OFFSETS * 32 + [x, y], atol=1e-3)
+        assert seen.scores.tolist() == pytest.approx([0.875])
+
+
+def test_a_pack_is_asked_over_several_scales(home: Path) -> None:
+    """A graph of any size whose faces are where it is bright, seen from several anchors."""
+    scrfd_of_bright_places(home / ".insightface/models/bright/scrfd_bright.onnx")
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[150:300, 320:440] = 255
+    (face,) = load_detector("insightface:bright").detect(image)
+    assert face.views >= 3
+    assert face.score > 0.8
+    np.testing.assert_allclose(face.points.mean(axis=0), [380, 225], atol=45)  # anchors are corners of cells
+    assert face.points[0, 0] < face.points[1, 0]
+    assert load_detector("insightface:bright").detect(np.zeros((480, 640, 3), np.uint8)) == []
 
 
 def test_provenance_names_the_pack_and_the_hash(home: Path) -> None:
@@ -69,6 +126,7 @@ def test_provenance_names_the_pack_and_the_hash(home: Path) -> None:
     record = describe_detector("insightface:mine")
     assert record["name"] == "insightface:mine"
     assert len(record["sha256"]) == 64
+    assert record["version"] == DETECTION_VERSION
 
 
 def test_a_missing_pack_says_where_it_would_be(home: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.base import STAGES, stage_of_entries
 from frbias.core.recognisers.trainable.weights import (
     ARCHITECTURES,
@@ -94,11 +94,11 @@ def wrapped(small: dict[str, torch.Tensor], how: str) -> object:
 @pytest.mark.parametrize("how", ["plain", "module", "wrapped"])
 def test_released_files(small: dict[str, torch.Tensor], how: str, tmp_path: Path) -> None:
     torch.save(wrapped(small, how), tmp_path / "backbone.pth")
-    loaded = load_backbone(str(tmp_path / "backbone.pth"))
+    loaded = load_recogniser(str(tmp_path / "backbone.pth"))
     assert loaded.name == "backbone"
-    assert loaded.weights_sha256 == state_sha256(small)
+    assert loaded.sha256 == state_sha256(small)
     assert not loaded.model.training
-    assert load_backbone(str(tmp_path)).weights_sha256 == loaded.weights_sha256
+    assert load_recogniser(str(tmp_path)).sha256 == loaded.sha256
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
     torch.save({"conv1.weight": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(BadInputError, match=r"evil\.pth"):
-        load_backbone(str(tmp_path / "evil.pth"))
+        load_recogniser(str(tmp_path / "evil.pth"))
     assert not (tmp_path / "ran").exists()
 
 
@@ -144,24 +144,24 @@ def test_hash_is_of_the_weights_and_not_of_the_file(small: dict[str, torch.Tenso
 
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(AssetMissingError):
-        load_backbone("no-such-recogniser")
+        load_recogniser("no-such-recogniser")
     with pytest.raises(AssetMissingError, match="non-commercial"):
-        load_backbone("insightface:no_such_pack")
+        load_recogniser("insightface:no_such_pack")
     with pytest.raises(BadInputError, match="names no pack"):
-        load_backbone("insightface:../etc")
+        load_recogniser("insightface:../etc")
     with pytest.raises(BadInputError, match="no weights"):
-        load_backbone(str(tmp_path))
+        load_recogniser(str(tmp_path))
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(BadInputError, match="no weight file"):
-        load_backbone(str(tmp_path / "notes.txt"))
+        load_recogniser(str(tmp_path / "notes.txt"))
     np.save(tmp_path / "a.npy", np.zeros(3))
     (tmp_path / "b.pth").write_bytes(b"garbage")
     with pytest.raises(BadInputError, match=r"b\.pth"):
-        load_backbone(str(tmp_path / "b.pth"))
+        load_recogniser(str(tmp_path / "b.pth"))
 
 
 def test_embedded_recogniser() -> None:
-    loaded = load_backbone("sface")
+    loaded = load_recogniser("sface")
     assert (loaded.name, loaded.model.embedding_dim) == ("sface", 128)
-    assert loaded.description["licence"] == "Apache-2.0"
-    assert loaded.description["preprocessing"]["scale"] == 128.0
+    assert loaded.description.licence == "Apache-2.0"
+    assert loaded.description.to_json()["preprocessing"]["scale"] == 128.0

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from frbias.core.data.images import read_image
-from frbias.core.data.samples import POINT_COLUMNS, make_table, read_samples
+from frbias.core.data.samples import POINT_COLUMNS, make_table, read_rejected, read_samples
 from frbias.core.faces.align import ARCFACE_112
-from frbias.core.faces.detect import Face, choose_face, load_detector
+from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.align import align_table, crop_names
@@ -53,8 +53,12 @@ def test_points_of_the_table(photos: Path, tmp_path: Path) -> None:
     source = np.array(Image.open(photos / "a/2.png"))
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/a/2.png")), source[20:132, 20:132])
     listed = (tmp_path / "out/rejected.csv").read_text()
-    assert "b/3.png,the table has no face points for it" in listed
+    assert "b/3.png,the table has no face points for it,b,5,f\n" in listed
     assert "b/4.png" in listed
+    assert [(one.file, one.subject, one.age, one.sex) for one in read_rejected(tmp_path / "out")] == [
+        ("b/3.png", "b", 5.0, "f"),
+        ("b/4.png", "b", 5.0, "f"),
+    ]
 
 
 def test_workers_do_not_change_the_bytes(photos: Path, tmp_path: Path) -> None:
@@ -128,47 +132,27 @@ def test_options_are_checked() -> None:
         AlignOptions(detector="mtcnn")
 
 
-def test_choice_among_faces() -> None:
-    def face(x: float, width: float) -> Face:
-        return Face((x, 0, width, width), np.zeros((5, 2)), 0.9)
+def test_what_is_known_of_the_points_becomes_columns(tmp_path: Path) -> None:
+    from skimage.data import astronaut
 
-    big, middle = face(0, 50), face(90, 20)
-    assert choose_face([big, middle], "largest", (100, 200)) is big
-    assert choose_face([big, middle], "central", (20, 200)) is middle
-    assert choose_face([big, middle], "reject", (100, 200)) is None
-    assert choose_face([big], "reject", (100, 200)) is big
-    assert choose_face([], "largest", (1, 1)) is None
-
-
-def real_photograph(name: str) -> np.ndarray:
-    if name == "astronaut":
-        from skimage.data import astronaut
-
-        return np.asarray(astronaut())
-    import insightface
-
-    return np.array(Image.open(Path(insightface.__file__).parent / "data/images" / name).convert("RGB"))
-
-
-def test_yunet_finds_the_faces_of_real_photographs() -> None:
-    detector = load_detector("yunet")
-    group = detector.detect(real_photograph("t1.jpg"))
-    assert len(group) == 6
-    single = detector.detect(real_photograph("astronaut"))
-    assert len(single) == 1
-    left, right, nose, mouth, _ = single[0].points
-    assert left[0] < nose[0] < right[0]
-    assert left[1] < nose[1] < mouth[1]
-
-
-def test_yunet_finds_a_face_that_fills_the_picture_and_a_small_one() -> None:
-    photo = real_photograph("astronaut")
-    (face,) = load_detector("yunet").detect(photo)
-    x, y, w, h = (int(v) for v in face.box)
-    tight = load_detector("yunet").detect(np.ascontiguousarray(photo[y : y + h, x : x + w]))
-    assert len(tight) == 1
-    np.testing.assert_allclose(tight[0].points + np.array([x, y]), face.points, atol=0.08 * w)
-    wide = np.full((1500, 2000, 3), 128, np.uint8)
-    wide[700:828, 900:1028] = np.array(Image.fromarray(photo).resize((128, 128)))
-    assert len(load_detector("yunet").detect(wide)) == 1
-    assert load_detector("yunet").detect(np.full((64, 64, 3), 128, np.uint8)) == []
+    photo = np.asarray(astronaut())
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo).save(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").write_bytes((tmp_path / "in/a.png").read_bytes())
+    found = load_detector("yunet").detect(photo)[0]
+    eyes = float(np.hypot(*(found.points[1] - found.points[0])))
+    annotated = found.points + np.array([0.25 * eyes, 0])
+    row = {"subject": "s", "age": 30, "point_error": 9.0, "transform_residual": 9.0}
+    rows = [
+        {"file_name": "a.png", **row, **dict(zip(POINT_COLUMNS, annotated.ravel().tolist(), strict=True))},
+        {"file_name": "b.png", **row},
+    ]
+    align_table(make_table(tmp_path / "in", rows), tmp_path / "out", machine=Machine(Resources(workers=1)))
+    frame = read_samples(tmp_path / "out").frame
+    assert frame["point_error"][0] == pytest.approx(0.25, abs=1e-5)
+    assert np.isnan(frame["point_error"][1])
+    assert frame["point_agreement"].tolist() == pytest.approx([found.agreement] * 2, abs=1e-6)
+    assert frame["detector_score"].tolist() == pytest.approx([found.score] * 2, abs=1e-6)
+    crop = frame[list(POINT_COLUMNS)].to_numpy()[0].reshape(5, 2)
+    residual = np.sqrt(((crop - ARCFACE_112) ** 2).sum(axis=1).mean()) / 112
+    assert frame["transform_residual"].tolist() == pytest.approx([residual] * 2, abs=1e-4)

@@ -13,17 +13,29 @@ import pytest
 import torch
 from PIL import Image
 
-from frbias.core.stages import embed as stage
-from frbias.core.data.samples import SampleTable, make_table, read_samples, write_samples
+import frbias.core.stages.embed as stage
+from frbias.core.data.embeddings import Embeddings, read_embeddings, write_embeddings
+from frbias.core.data.samples import (
+    Rejected,
+    SampleTable,
+    make_table,
+    read_rejected,
+    read_samples,
+    write_rejected,
+    write_samples,
+)
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.provenance import claim_folder
-from frbias.core.recognisers.loading import LoadedBackbone, load_backbone
+from frbias.core.recognisers.base import Description, Recogniser
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.stages.align import align_table
-from frbias.core.stages.embed import Embeddings, embed, embed_images, read_embeddings, write_embeddings
+from frbias.core.stages.embed import embed_images, embed_table
 from frbias.core.stages.requests.align import AlignOptions
+from frbias.core.stages.requests.embed import EmbedOptions
 
 
 class Quadrants(torch.nn.Module):
@@ -40,13 +52,18 @@ class Quadrants(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(x, 2).flatten(1)
 
 
-def stand_in() -> LoadedBackbone:
-    return LoadedBackbone(Quadrants(), "quadrants", "0" * 64, {"architecture": "quadrants"})  # type: ignore[arg-type]
+def stand_in() -> Trainable:
+    about = Description("quadrants", 12, (112, 112), True, "test")
+    return Trainable(Quadrants(), "quadrants", "0" * 64, about)  # type: ignore[arg-type]
+
+
+def on_cpu(batch_size: int = 128) -> Machine:
+    return Machine(Resources(device="cpu", batch_size=batch_size))
 
 
 @pytest.fixture(scope="module")
-def sface() -> LoadedBackbone:
-    return load_backbone("sface")
+def sface() -> Recogniser:
+    return load_recogniser("sface")
 
 
 def image_set(folder: Path, count: int, seed: int = 0) -> SampleTable:
@@ -63,25 +80,25 @@ def image_set(folder: Path, count: int, seed: int = 0) -> SampleTable:
     return table
 
 
-def test_an_embedding_does_not_depend_on_its_neighbours(tmp_path: Path, sface: LoadedBackbone) -> None:
+def test_an_embedding_does_not_depend_on_its_neighbours(tmp_path: Path, sface: Recogniser) -> None:
     table = image_set(tmp_path / "set", 19)
-    whole = embed_images(table, sface, device="cpu", batch_size=4)
-    other = embed_images(table, sface, device="cpu", batch_size=32)
+    whole = embed_images(table, sface, machine=on_cpu(4))
+    other = embed_images(table, sface, machine=on_cpu(32))
     assert whole.matrix.shape == (19, 128)
     assert whole.matrix.tobytes() == other.matrix.tobytes()
-    alone = embed_images(table.select([17]), sface, device="cpu")
+    alone = embed_images(table.select([17]), sface, machine=on_cpu())
     np.testing.assert_allclose(alone.matrix[0], whole.matrix[17], atol=2e-5)
 
 
 def test_the_network_always_sees_full_tiles(tmp_path: Path) -> None:
     backbone = stand_in()
-    embed_images(image_set(tmp_path / "set", 19), backbone, device="cpu", batch_size=3)
+    embed_images(image_set(tmp_path / "set", 19), backbone, machine=on_cpu(3))
     assert backbone.model.shapes == {(stage.TILE, 3, 112, 112)}
 
 
 def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     table = image_set(tmp_path / "set", 5)
-    result = embed(table, stand_in(), tmp_path / "out", device="cpu")
+    result = embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu())
     assert (result.images, result.rejected, result.dimension, result.reused) == (5, 0, 12, False)
     read = read_embeddings(tmp_path / "out")
     assert list(read.frame.columns[:4]) == ["file_name", "subject", "age", "sex"]
@@ -97,34 +114,40 @@ def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     assert read.provenance["versions"]["torch"]
     plain = pd.read_parquet(tmp_path / "out/embeddings.parquet")
     np.testing.assert_array_equal(np.stack(plain["embedding"].tolist()), read.matrix)
-    assert embed(table, stand_in(), tmp_path / "out", device="cpu").reused
+    assert embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu()).reused
 
 
 def test_mirrored_faces(tmp_path: Path) -> None:
     table = image_set(tmp_path / "set", 3)
-    plain, added, both = (embed_images(table, stand_in(), flip=f, device="cpu").matrix for f in stage.FLIPS)
+    plain, added, both = (
+        embed_images(table, stand_in(), options=EmbedOptions(flip=f), machine=on_cpu()).matrix
+        for f in ("none", "add", "concat")
+    )
     mirrored = plain.reshape(3, 3, 2, 2)[..., ::-1].reshape(3, 12)
     np.testing.assert_allclose(added, plain + mirrored, atol=1e-6)
     np.testing.assert_allclose(both, np.hstack([plain, mirrored]), atol=1e-6)
-    with pytest.raises(UsageError, match="none, add, concat"):
-        embed(table, stand_in(), tmp_path / "out", flip="twice")
+    with pytest.raises(UsageError, match="none, add or concat"):
+        EmbedOptions(flip="twice")  # type: ignore[arg-type]
 
 
 def test_failures_to_acquire_are_counted_from_detection_on(tmp_path: Path) -> None:
     claimed = claim_folder(tmp_path / "set", stage="align", arguments={})
     table = image_set(tmp_path / "set", 6)
+    earlier = [Rejected("e.jpg", "no face found", "s7", 0.5, "f"), Rejected("f.jpg", "is empty (0 bytes)", "s8", 81.0)]
+    write_rejected(tmp_path / "set", earlier)
     claimed.finish({"images": 6, "rejected": 2})
     (tmp_path / "set/002.png").write_bytes(b"broken")
     Image.new("RGB", (64, 64)).save(tmp_path / "set/004.png")
-    result = embed(table, stand_in(), tmp_path / "out", device="cpu")
+    result = embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu())
     assert (result.images, result.rejected) == (4, 2)
     read = read_embeddings(tmp_path / "out")
     assert list(read.frame["file_name"]) == ["000.png", "001.png", "003.png", "005.png"]
     assert read.provenance["failure_to_acquire"] == {"failures": 4, "attempts": 8}
-    listed = (tmp_path / "out/rejected.csv").read_text().splitlines()
-    assert listed[0] == "file,reason"
-    assert listed[1] == '002.png,"is not an image (PNG, JPEG, BMP, WebP or TIFF)"'
-    assert listed[2] == '004.png,"is 64x64, not 112x112"'
+    assert read_rejected(tmp_path / "out") == [
+        Rejected("002.png", "is not an image (PNG, JPEG, BMP, WebP or TIFF)", "s1", 2.0),
+        Rejected("004.png", "is 64x64, not 112x112", "s2", 4.0),
+        *earlier,
+    ]
 
 
 def test_a_set_that_is_not_aligned_is_refused(tmp_path: Path) -> None:
@@ -132,7 +155,7 @@ def test_a_set_that_is_not_aligned_is_refused(tmp_path: Path) -> None:
     for name in table.frame["file_name"]:
         Image.new("RGB", (256, 256)).save(tmp_path / "set" / name)
     with pytest.raises(BadInputError, match="256x256, not 112x112") as caught:
-        embed(table, stand_in(), tmp_path / "out", device="cpu")
+        embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu())
     assert "frbias align" in str(caught.value)
 
 
@@ -150,16 +173,16 @@ def broken_after(parts: int) -> Callable[..., None]:
 def test_ranks_and_interrupts_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "PART", 16)
     table = image_set(tmp_path / "set", 50)
-    embed(table, stand_in(), tmp_path / "once", device="cpu")
+    embed_table(table, stand_in(), tmp_path / "once", machine=on_cpu())
     with monkeypatch.context() as context:
         context.setattr(stage, "_write_part", broken_after(2))
         with pytest.raises(KeyboardInterrupt):
-            embed(table, stand_in(), tmp_path / "twice", device="cpu")
+            embed_table(table, stand_in(), tmp_path / "twice", machine=on_cpu())
     assert not (tmp_path / "twice/embeddings.parquet").exists()
-    arguments = (table, stand_in(), tmp_path / "twice", "none", "cpu", 8)
-    stage._embed_parts(*arguments, World(1, 2), stage.SILENT)  # the second of two ranks, alone
+    second_of_two = World(1, 2)
+    stage._embed_parts(table, stand_in(), tmp_path / "twice", EmbedOptions(), on_cpu(8), second_of_two)
     assert len(list((tmp_path / "twice" / stage.JOURNAL).glob("part-*"))) == 3
-    embed(table, stand_in(), tmp_path / "twice", device="cpu")
+    embed_table(table, stand_in(), tmp_path / "twice", machine=on_cpu())
     for name in ("embeddings.parquet", "provenance.json"):
         assert (tmp_path / "twice" / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
     assert not (tmp_path / "twice" / stage.JOURNAL).exists()
@@ -202,12 +225,12 @@ def photographs(folder: Path) -> tuple[SampleTable, list[str]]:
     return make_table(folder, rows), [str(row["subject"]) for row in rows]
 
 
-def test_real_photographs_go_through_align_and_embed(tmp_path: Path, sface: LoadedBackbone) -> None:
+def test_real_photographs_go_through_align_and_embed(tmp_path: Path, sface: Recogniser) -> None:
     table, subjects = photographs(tmp_path / "photos")
     assert len(set(subjects)) == 7
     result = align_table(table, tmp_path / "aligned", options=AlignOptions(), machine=Machine(Resources(workers=1)))
     assert (result.images, result.rejected) == (21, 0)
-    embed(read_samples(tmp_path / "aligned"), sface, tmp_path / "out", device="cpu")
+    embed_table(read_samples(tmp_path / "aligned"), sface, tmp_path / "out", machine=on_cpu())
     found = read_embeddings(tmp_path / "out")
     assert found.subjects == subjects
     unit = found.matrix / np.linalg.norm(found.matrix, axis=1, keepdims=True)
@@ -237,7 +260,7 @@ def parquet_with(path: Path, vectors: list[Any], kind: pa.DataType) -> Path:
 def test_vectors_in_lists_of_any_kind_are_read(
     tmp_path: Path, kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.data.embeddings._ROWS", 2)  # more than one batch
+    monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)  # more than one batch
     read = read_embeddings(parquet_with(tmp_path / "e.parquet", [[1, 2], [3, 4], [5, 6]], kind))
     assert read.matrix.dtype == np.float32
     assert read.matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
@@ -257,6 +280,6 @@ def test_vectors_in_lists_of_any_kind_are_read(
 def test_what_is_no_matrix_is_refused(
     tmp_path: Path, vectors: list[Any], kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.data.embeddings._ROWS", 2)
+    monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)
     with pytest.raises(BadInputError, match="vectors of one length"):
         read_embeddings(parquet_with(tmp_path / "e.parquet", vectors, kind))

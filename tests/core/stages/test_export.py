@@ -12,15 +12,17 @@ from onnx import numpy_helper
 
 from frbias.core.assets.embedded import embedded_model
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.recognisers.loading import LoadedBackbone, load_backbone
+from frbias.core.recognisers.base import Description
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.onnx_check import check_onnx, fixed_images
 from frbias.core.recognisers.trainable.onnx_import import read_iresnet_onnx
+from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.recognisers.trainable.weights import build, from_state
 from frbias.core.stages.export import ONNX_FILE, export, write_onnx
 
 
 @pytest.fixture(scope="module")
-def resnet() -> LoadedBackbone:
+def resnet() -> Trainable:
     """An iresnet18 with random weights and statistics, 32 numbers per face."""
     torch.manual_seed(3)
     model = build("iresnet18", 32)
@@ -34,11 +36,13 @@ def resnet() -> LoadedBackbone:
                 value.mul_(torch.empty_like(value).uniform_(0.8, 1.2)) if name.endswith("weight") else None
             elif name.endswith("conv1.weight") or name.endswith("conv2.weight"):
                 value.mul_(0.5)
-    return LoadedBackbone(model.eval(), "small", "0" * 64, {"licence": "none"})
+    return Trainable(
+        model.eval(), "small", "0" * 64, Description("iresnet18", 32, (112, 112), True, "test", licence="none")
+    )
 
 
 @pytest.fixture(scope="module")
-def pack(resnet: LoadedBackbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pack(resnet: Trainable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("export") / "pack"
     done = export(resnet, out, detector=embedded_model("yunet"))
     assert done.largest_difference is not None
@@ -51,7 +55,7 @@ def embeddings(model: torch.nn.Module, images: np.ndarray) -> np.ndarray:
         return model(model.preprocess(torch.from_numpy(images))).numpy()
 
 
-def test_insightface_loads_the_file_and_the_pack(resnet: LoadedBackbone, pack: Path) -> None:
+def test_insightface_loads_the_file_and_the_pack(resnet: Trainable, pack: Path) -> None:
     from insightface.app import FaceAnalysis
     from insightface.model_zoo import get_model
 
@@ -83,7 +87,7 @@ def test_one_file_one_output_open_batch(pack: Path) -> None:
     }
 
 
-def test_onnx_becomes_a_network_again(resnet: LoadedBackbone, pack: Path) -> None:
+def test_onnx_becomes_a_network_again(resnet: Trainable, pack: Path) -> None:
     assert not any(
         n.op_type == "BatchNormalization" and "conv" in n.input[0] for n in onnx.load(str(pack / ONNX_FILE)).graph.node
     )
@@ -92,26 +96,26 @@ def test_onnx_becomes_a_network_again(resnet: LoadedBackbone, pack: Path) -> Non
     images = fixed_images(4, 112)
     wanted = embeddings(resnet.model, images)
     assert np.abs(embeddings(again, images) - wanted).max() <= 1e-5 * np.abs(wanted).max()
-    loaded = load_backbone(str(pack / ONNX_FILE))
-    assert loaded.description["batch_norm"] == "folded"
+    loaded = load_recogniser(str(pack / ONNX_FILE))
+    assert loaded.description.batch_norm == "folded"
     assert loaded.model.fc.weight.requires_grad
 
 
-def test_pack_folders_load_by_their_weights(resnet: LoadedBackbone, pack: Path, tmp_path: Path) -> None:
-    assert torch.equal(load_backbone(str(pack)).model.fc.weight, resnet.model.fc.weight)
+def test_pack_folders_load_by_their_weights(resnet: Trainable, pack: Path, tmp_path: Path) -> None:
+    assert torch.equal(load_recogniser(str(pack)).model.fc.weight, resnet.model.fc.weight)
     bare = tmp_path / "bare"
     shutil.copytree(pack, bare)
     (bare / "backbone.safetensors").unlink()
-    assert load_backbone(str(bare)).description["source"] == ONNX_FILE
+    assert load_recogniser(str(bare)).description.source == ONNX_FILE
     (bare / "manifest.json").write_text('{"tasks": {"recognition": {"file": "../../secret.onnx"}}}')
     with pytest.raises(BadInputError, match="not in the folder"):
-        load_backbone(str(bare))
+        load_recogniser(str(bare))
 
 
 def test_sface_is_rescaled_for_insightface(tmp_path: Path) -> None:
     from insightface.model_zoo import get_model
 
-    sface = load_backbone("sface")
+    sface = load_recogniser("sface")
     write_onnx(sface.model, tmp_path / "sface.onnx")
     assert check_onnx(sface.model, tmp_path / "sface.onnx") < 1e-5
     images = fixed_images(2, 112)
@@ -121,7 +125,7 @@ def test_sface_is_rescaled_for_insightface(tmp_path: Path) -> None:
         read_iresnet_onnx(tmp_path / "sface.onnx")
 
 
-def test_a_wrong_graph_is_not_written(resnet: LoadedBackbone, tmp_path: Path) -> None:
+def test_a_wrong_graph_is_not_written(resnet: Trainable, tmp_path: Path) -> None:
     write_onnx(resnet.model, tmp_path / "a.onnx")
     graph = onnx.load(str(tmp_path / "a.onnx"))
     weight = next(i for i in graph.graph.initializer if len(i.dims) == 2)
@@ -131,6 +135,6 @@ def test_a_wrong_graph_is_not_written(resnet: LoadedBackbone, tmp_path: Path) ->
         check_onnx(resnet.model, tmp_path / "b.onnx")
 
 
-def test_a_detector_without_a_pack_has_no_place(resnet: LoadedBackbone, tmp_path: Path) -> None:
+def test_a_detector_without_a_pack_has_no_place(resnet: Trainable, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--detector"):
         export(resnet, tmp_path / "out", pack=False, detector=embedded_model("yunet"))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from frbias.core.data.images import write_png
 from frbias.core.data.samples import SampleTable, make_table
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
-from frbias.core.recognisers.loading import load_backbone
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.base import stage_of_entries
 from frbias.core.recognisers.trainable.weights import from_state
 from frbias.core.stages.finetune import FinetuneResult, finetune
@@ -73,8 +73,8 @@ def test_a_run_explains_itself(people: SampleTable, weights: str, tmp_path: Path
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert names == {"checkpoints", "config.toml", "metrics.jsonl", "provenance.json", "split.csv"}
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"last", "previous", "best"}
-    loaded = load_backbone(str(tmp_path / "run"))
-    assert loaded.weights_sha256 == result.weights_sha256
+    loaded = load_recogniser(str(tmp_path / "run"))
+    assert loaded.sha256 == result.weights_sha256
     assert loaded.name == "run"
     assert same(loaded.model.state_dict(), state(tmp_path / "run", "best"))
     again = train(people, tmp_path / "run", weights)

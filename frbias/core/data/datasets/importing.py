@@ -14,7 +14,7 @@ from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import Layout
 from frbias.core.data.datasets.loading import CSV, IMAGE_SET, load_with_rejected, synthetic_origin
 from frbias.core.data.images import MAX_FILE_BYTES, read_image
-from frbias.core.data.samples import SampleTable, make_table, write_rejected, write_samples
+from frbias.core.data.samples import Rejected, SampleTable, make_table, rejected_row, write_rejected, write_samples
 from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, sha256_json
 from frbias.core.foundation.progress import SILENT, Progress
@@ -151,12 +151,13 @@ def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progr
         place = out / _UNPACKED
         unpack(source, place, progress=progress)
         place = _single_root(place)
-    table, rejected, layout = load_with_rejected(place, wanted)
+    table, refused, layout = load_with_rejected(place, wanted)
+    rejected = [Rejected(*pair) for pair in refused]
     rows, digests = _copy_all(table, out, rejected, progress)
     if not rows:
-        raise BadInputError(f"{source} holds no image that can be decoded; {rejected[0][0]}: {rejected[0][1]}")
+        raise BadInputError(f"{source} holds no image that can be decoded; {rejected[0].file}: {rejected[0].reason}")
     _copy_points(layout, place, out)
-    write_rejected(out, sorted(rejected))
+    write_rejected(out, sorted(rejected, key=lambda r: (r.file, r.reason)))
     result = make_table(out, rows)
     write_samples(result)
     shutil.rmtree(out / _UNPACKED, ignore_errors=True)
@@ -174,7 +175,7 @@ def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progr
 
 
 def _copy_all(
-    table: SampleTable, out: Path, rejected: list[tuple[str, str]], progress: Progress
+    table: SampleTable, out: Path, rejected: list[Rejected], progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     rows: list[dict[str, Any]] = []
     digests: dict[str, str] = {}
@@ -185,9 +186,9 @@ def _copy_all(
                 digests[name] = _copy_image(table.root / name, out / name)
                 rows.append({str(key): value for key, value in row.items()})
             except BadImageError as error:
-                rejected.append((name, error.message.replace(f"{table.root}/", "").replace(f"{out}/", "")))
+                rejected.append(rejected_row(row, error.reason))
             except OSError as error:
-                rejected.append((name, f"cannot be read: {error.strerror}"))
+                rejected.append(rejected_row(row, f"cannot be read: {error.strerror}"))
             advance(1)
     return rows, digests
 

@@ -95,7 +95,7 @@ def _undecodable(table: SampleTable, progress: Progress) -> list[tuple[str, str]
             try:
                 read_image(path)
             except BadImageError as error:
-                broken.append((str(name), error.message))
+                broken.append((str(name), error.reason))
             advance(1)
     return broken
 

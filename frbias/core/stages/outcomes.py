@@ -1,0 +1,223 @@
+"""Claim, measure, write: what evaluating and comparing have in common, once.
+
+An outcome's folder holds ``evaluation.json`` (of the other model, when two were compared), ``comparison.json`` (when
+two were), ``rates.csv``, ``scores.parquet`` when asked for, and figures.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from frbias.core.foundation.devices import World, process_group, world_from_environment
+from frbias.core.foundation.errors import FrbiasError, UsageError
+from frbias.core.foundation.files import atomic_path, read_json, write_json, write_text
+from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.provenance import Work, claim_together
+from frbias.core.verification.results import Evaluation
+
+if TYPE_CHECKING:
+    from frbias.core.verification.paired import Comparison
+
+EVALUATION_NAME = "evaluation.json"
+COMPARISON_NAME = "comparison.json"
+RATES_NAME = "rates.csv"
+SCORES_NAME = "scores.parquet"
+RATE_COLUMNS = (
+    "target", "tau", "achieved_fmr", "group", "non_mated", "false_matches", "fmr", "fmr_low", "fmr_high",
+    "mated", "false_non_matches", "fnmr", "fnmr_low", "fnmr_high", "interval", "flags",
+)  # fmt: skip
+_KEY_LETTERS = 8
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an evaluation or a comparison left.
+
+    Attributes:
+        out: The folder.
+        documents: Its documents: the evaluation, or one comparison for every model beside the baseline. Empty on the
+            ranks of a torchrun launch beside the leader.
+        broken_gates: One sentence for every condition that is not met.
+        reused: True when the same work had been finished before.
+    """
+
+    out: Path
+    documents: tuple[dict[str, Any], ...]
+    broken_gates: tuple[str, ...]
+    reused: bool
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document, when there is one."""
+        return self.documents[0]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is written of an outcome.
+
+    Attributes:
+        paired: Comparisons rather than an evaluation.
+        count: How many outcomes there are.
+        figures: Draw figures.
+        scores: Write every score.
+        gates: Conditions judged on every outcome.
+    """
+
+    paired: bool
+    count: int = 1
+    figures: bool = True
+    scores: bool = False
+    gates: tuple[str, ...] = ()
+
+    @property
+    def document(self) -> str:
+        """Name of the document."""
+        return COMPARISON_NAME if self.paired else EVALUATION_NAME
+
+
+def settle(
+    work: Work,
+    out: Path | None,
+    make: "Callable[[World], Sequence[Evaluation | Comparison]]",
+    writing: Writing,
+    *,
+    name: str,
+    machine: Machine,
+    force: bool = False,
+) -> Measured:
+    """Claim the folder of some work, measure unless it is finished there, write, and judge the gates.
+
+    Args:
+        work: What the outcome depends on.
+        out: The folder; None for ``<name>-<first letters of the key>``, which no other work has.
+        make: Measures; called on every rank of a torchrun launch.
+        writing: What is written.
+        name: Path of the folder without ``out``, to which letters of the key are added.
+        machine: What may be used.
+        force: Replace an earlier result.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+    """
+    world, place = world_from_environment(), out if out is not None else Path(f"{name}-{work.key[:_KEY_LETTERS]}")
+    with process_group(world) as barrier:
+        folder = claim_together(place, work, world, barrier, force=force)
+        places = [place] if writing.count == 1 else [place / f"{k + 1:02d}" for k in range(writing.count)]
+        if not folder.finished:
+            try:
+                outcomes = make(world)
+            except FrbiasError:
+                if world.leader:
+                    folder.abandon()
+                raise
+            if world.leader:
+                drawn = [
+                    write_outcome(where, outcome, writing, tell=machine.tell)
+                    for where, outcome in zip(places, outcomes, strict=True)
+                ]
+                folder.finish(drawn[0] if writing.count == 1 else {"comparisons": drawn})
+            barrier()
+    documents = tuple(read_json(where / writing.document) for where in places) if world.leader else ()
+    return Measured(place, documents, _broken(writing, documents), folder.finished)
+
+
+def _broken(writing: Writing, documents: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    from frbias.core.verification.gates import failures, parse_gate
+
+    gates = [parse_gate(text) for text in writing.gates]
+    judged = [document["other"] if writing.paired else document for document in documents]
+    if len(judged) == 1:
+        return tuple(failures(gates, judged[0]))
+    return tuple(f"{document['name']}: {text}" for document in judged for text in failures(gates, document))
+
+
+def write_outcome(
+    folder: Path,
+    outcome: "Evaluation | Comparison",
+    writing: Writing,
+    *,
+    tell: Callable[[str], None] = lambda message: None,
+) -> dict[str, Any]:
+    """Write the documents, ``rates.csv`` and the figures of an outcome; returns the results for provenance."""
+    folder, document = Path(folder), outcome.to_json()
+    judged = document["other"] if writing.paired else document
+    write_json(folder / EVALUATION_NAME, judged)
+    write_text(folder / RATES_NAME, rates_csv(judged))
+    if writing.paired:
+        write_json(folder / COMPARISON_NAME, document)
+    if writing.scores:
+        tell("writing scores")
+        write_scores(folder / SCORES_NAME, outcome)
+    drawn: list[str] = []
+    if writing.figures:
+        from frbias.core.reporting.figures.every import draw_all
+
+        tell("drawing figures")
+        sources = [document["other"], document] if writing.paired else [document]
+        drawn = [figure.name for source in sources for figure in draw_all(source, folder / "figures")]
+    return {"figures": drawn}
+
+
+def write_scores(path: Path, outcome: "Evaluation | Comparison") -> None:
+    """Write every comparison score as Parquet, with bob's column names; mated comparisons first.
+
+    Columns: ``bio_ref_sample``, ``probe_sample`` (row of the evaluated embeddings), ``bio_ref_subject_id``,
+    ``probe_subject_id``, ``group`` (empty across groups), ``mated``, ``score``. The file can be given to ``--scores``.
+
+    Raises:
+        UsageError: The comparisons do not come from embeddings, or are too many to be held.
+    """
+    import pandas as pd
+
+    evaluation = outcome if isinstance(outcome, Evaluation) else outcome.other
+    source = evaluation.source
+    if source is None or source.weights is None:
+        raise UsageError("--save-scores needs embeddings; a file of scores is saved already.")
+    if not source.tally.complete(np.arange(source.classes.count)):
+        raise UsageError("--save-scores: there are too many comparisons to write them all; evaluate fewer images.")
+    tally, mated = source.tally, source.mated
+    names, groups = np.array(source.subject_names), np.array([*source.groups, ""])
+    first, second = np.r_[mated.first, tally.first], np.r_[mated.second, tally.second]
+    frame = pd.DataFrame(
+        {
+            "bio_ref_sample": first,
+            "probe_sample": second,
+            "bio_ref_subject_id": names[source.subject_of[first]],
+            "probe_subject_id": names[source.subject_of[second]],
+            "group": groups[np.r_[mated.group, np.minimum(tally.kind, len(groups) - 1)]],
+            "mated": np.r_[np.ones(len(mated.score), bool), np.zeros(len(tally.score), bool)],
+            "score": np.r_[mated.score, tally.score],
+        }
+    )
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def rates_csv(document: dict[str, Any]) -> str:
+    """One line per target and group: counts, rates and intervals of an evaluation's document."""
+    from frbias.core.reporting.figures.drawing import Points
+
+    rows: list[tuple[Any, ...]] = []
+    for record in document["targets"]:
+        for group in record["groups"]:
+            booted = group["fnmr_bootstrap"] is not None
+            fmr, fnmr = (_bounds(group, rate) for rate in ("fmr", "fnmr"))
+            flags = [f"fmr:{f}" for f in group["fmr_flags"]] + [f"fnmr:{f}" for f in group["fnmr_flags"]]
+            rows.append(
+                (
+                    record["target"], record["tau"], record["achieved_fmr"], group["name"],
+                    group["non_mated"], group["false_matches"], group["fmr"], *fmr,
+                    group["mated"], group["false_non_matches"], group["fnmr"], *fnmr,
+                    "subject bootstrap" if booted else "wilson", " ".join(flags),
+                )
+            )  # fmt: skip
+    return Points(RATE_COLUMNS, rows).to_csv()
+
+
+def _bounds(group: dict[str, Any], rate: str) -> tuple[float | None, float | None]:
+    found = group[f"{rate}_bootstrap"]
+    return (found["low"], found["high"]) if found is not None else tuple(group[f"{rate}_wilson"])

@@ -1,0 +1,54 @@
+"""The page about an evaluation or a comparison."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.reporting.documents import read_document
+from frbias.core.reporting.html import write_report
+from frbias.core.stages.requests.report import ReportRequest
+
+PAGE_NAME = "report.html"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A page.
+
+    Attributes:
+        page: The file.
+        source: The document it was made from.
+    """
+
+    page: Path
+    source: Path
+
+
+def report(request: ReportRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Reported:
+    """Write the page about an evaluation; the call behind ``frbias report``. An earlier page is replaced.
+
+    Args:
+        request: What it is about, and what it shows.
+        out: The file; default: ``report.html`` beside the document.
+        machine: Where to report.
+
+    Raises:
+        BadInputError: There is no document, or a stage's folder has no provenance.
+        AssetMissingError: The set of people is not installed.
+    """
+    document, found = read_document(request.evaluation)
+    page = out if out is not None else found.parent / PAGE_NAME
+    write_report(
+        page,
+        document,
+        source=Path(os.path.relpath(found.resolve(), page.resolve().parent)).as_posix(),
+        people=None if request.people is None else resolve_data(request.people),
+        stages=request.stage,
+        held_out=request.held_out,
+        title=request.heading,
+        target=request.at_fmr,
+        progress=machine.progress,
+    )
+    return Reported(page, found)
