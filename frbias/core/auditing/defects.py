@@ -8,12 +8,11 @@ import numpy.typing as npt
 from frbias.core.auditing.vectors import Codes, Faces, Float, means_of_people, normalised
 
 # An image is a copy of another when the recogniser hardly tells them apart and their small grey pictures correlate.
-COPY_COSINE = 0.9
-COPY_CORRELATION = 0.985
+COPY_COSINE = 0.945
+COPY_CORRELATION = 0.85
 _THUMBNAIL = 24
 _BLOCK = 1024
-# Strangers: how many robust standard deviations the margin of an image has to lie on the wrong side.
-STRANGER_Z = 2.5
+_NEAREST = 3
 AGE_Z = 3.2
 AGE_YEARS = 8.0
 _LEARN = 3000
@@ -37,8 +36,8 @@ class Belonging:
     """How well every image fits the person it is said to show.
 
     Attributes:
-        own: Cosine with the mean of the person's other images, ages evened out; NaN without others, (n,).
-        best_other: Largest cosine with another person's mean, (n,).
+        own: Likeness to the person's other images, ages evened out; NaN without others, (n,).
+        best_other: Largest likeness to another person, (n,).
         other: Code of that person, (n,).
         stranger: True where the image shows somebody else, (n,).
     """
@@ -87,27 +86,41 @@ def copies_of(unit: Float, small: Float, other_unit: Float, other_small: Float) 
 def belonging(faces: Faces) -> Belonging:
     """Whether every image shows the person it is said to show.
 
-    The set's mean, its ageing and the directions in which its people vary most are taken out first (shrunk
-    within-person covariance). An image is a stranger when it is nearer to another person's mean than to its own by
-    more than the margins of the set allow.
+    The set's mean, its ageing and what varies within its people are evened out first (shrunk within-person
+    covariance). The likeness of an image to a person is the mean cosine with the three most alike of the person's
+    (other) images; an image is a stranger when another person is more like it than its own.
     """
     z = _evened(faces)
-    sums = np.zeros((faces.people, z.shape[1]))
-    np.add.at(sums, faces.person, z)
-    count = np.bincount(faces.person, minlength=faces.people).astype(np.float64)
-    means = normalised(sums / np.maximum(count, 1)[:, None])
-    cosines = z @ means.T
+    likeness = _likeness(z, faces)
     rows = np.arange(len(z))
-    alone = count[faces.person] < 2
-    own = np.einsum("ij,ij->i", z, normalised(sums[faces.person] - z))
-    own[alone] = np.nan
-    cosines[rows, faces.person] = -np.inf
-    other = cosines.argmax(axis=1)
-    best = cosines[rows, other]
-    margin = np.where(alone, 1.0, own - best)
-    typical, spread = _robust(margin[~alone]) if (~alone).any() else (1.0, 1.0)
-    stranger = (margin < 0) & (margin < typical - STRANGER_Z * spread) & (best > np.nanquantile(own, 0.02))
-    return Belonging(own, best, other, stranger & ~alone)
+    own = likeness[rows, faces.person].copy()
+    own[np.bincount(faces.person, minlength=faces.people)[faces.person] < 2] = np.nan
+    likeness[rows, faces.person] = -np.inf
+    other = likeness.argmax(axis=1)
+    best = likeness[rows, other]
+    return Belonging(own, best, other, np.nan_to_num(own, nan=np.inf) < best)
+
+
+def _likeness(z: Float, faces: Faces) -> Float:
+    """Mean cosine of every image with the three most alike other images of every person, (n, people)."""
+    order = np.argsort(faces.person, kind="stable")
+    count = np.bincount(faces.person, minlength=faces.people)
+    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
+    place = np.empty(len(z), dtype=np.intp)
+    place[order] = np.arange(len(z))
+    sorted_z, found = z[order], np.zeros((len(z), faces.people))
+    for start in range(0, len(z), _BLOCK):
+        near = z[start : start + _BLOCK] @ sorted_z.T
+        near[np.arange(len(near)), place[start : start + _BLOCK]] = -np.inf
+        total, terms = np.zeros((len(near), faces.people)), np.zeros((len(near), faces.people))
+        for _ in range(_NEAREST):
+            top = np.maximum.reduceat(near, starts, axis=1)
+            there = np.isfinite(top)
+            total += np.where(there, top, 0.0)
+            terms += there
+            near[near == np.repeat(top, count, axis=1)] = -np.inf
+        found[start : start + _BLOCK] = total / np.maximum(terms, 1)
+    return found
 
 
 def age_fit(faces: Faces, apparent: Float | None = None, *, folds: int = 5, seed: int = 0) -> AgeFit:
@@ -168,7 +181,7 @@ def _copies(unit: Float, small: Float, other_unit: Float, other_small: Float, *,
     return Copies(of, cosine)
 
 
-def _evened(faces: Faces, shrinkage: float = 0.3) -> Float:
+def _evened(faces: Faces, shrinkage: float = 0.6) -> Float:
     """Unit embeddings with the common mean and ageing removed, whitened by the shrunk within-person covariance."""
     x = faces.unit - faces.unit.mean(axis=0)
     known = np.isfinite(faces.ages)
