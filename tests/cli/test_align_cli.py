@@ -33,6 +33,7 @@ def test_good_and_bad_images_together(tmp_path: Path, call: Call) -> None:
         "subjects": 1,
         "rejected": 4,
         "reused": 0,
+        "doubtful": [],
     }
     rows = (tmp_path / "out/metadata.csv").read_text().splitlines()
     assert rows[1].startswith("eve/eve_38_0.png,eve,38,")
@@ -144,3 +145,46 @@ def test_a_path_that_does_not_exist(tmp_path: Path, call: Call) -> None:
     code, _, err = call("align", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert code == 2
     assert str(tmp_path / "nowhere") in err
+
+
+def annotated_set(folder: Path, shift: float) -> None:
+    """The astronaut twice, at 8 and 44 years, with points as detected, in the second shifted by eye distances."""
+    from frbias.core.faces.detect import load_detector
+
+    rows = ["file_name,subject,age,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5"]
+    for name, age, off in (("a.png", 8, 0.0), ("b.png", 44, shift)):
+        portrait(folder / name)
+        (face,) = load_detector("yunet").detect(np.asarray(Image.open(folder / name)))
+        eyes = np.hypot(*(face.points[1] - face.points[0]))
+        values = (face.points + np.array([off * eyes, 0])).ravel()
+        rows.append(f"{name},eve,{age}," + ",".join(repr(float(v)) for v in values))
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_points_are_reported_against_annotations(tmp_path: Path, call: Call) -> None:
+    annotated_set(tmp_path / "set", 0.25)
+    work = ("align", tmp_path / "set", "--out", tmp_path / "out", "--workers", 1, "--against-points")
+    code, out, _ = call(*work, "--json")
+    assert code == 0
+    report = json.loads(out)["point_errors"]
+    assert (report["faces"], report["above"], report["bounds"]) == (2, [1, 1, 0], [0.1, 0.2, 0.3])
+    assert report["mean"] == pytest.approx(0.125, abs=1e-4)
+    assert list(report["groups"]) == ["0-12", "40-59"]
+    assert report["groups"]["40-59"]["shares"] == [1.0, 1.0, 0.0]
+    code, out, _ = call(*work)  # the finished set is read again
+    lines = [line.split() for line in out.splitlines()]
+    assert ["all", "2", "0.125", "0.125", "50.0%", "50.0%", "0.0%"] in lines
+    assert ["0-12", "1", "0.000", "0.000", "0.0%", "0.0%", "0.0%"] in lines
+
+
+def test_points_cannot_be_compared_without_annotations_or_detection(tmp_path: Path, call: Call) -> None:
+    portrait(tmp_path / "set/eve/eve_38_0.png")
+    code, _, err = call("align", tmp_path / "set", "--out", tmp_path / "out", "--against-points")
+    assert code == 2
+    assert "no annotated face points" in err
+    code, _, err = call(
+        "align", tmp_path / "set", "--out", tmp_path / "out", "--against-points", "--detector", "points"
+    )
+    assert code == 2
+    assert "needs a detector" in err
+    assert not (tmp_path / "out").exists()

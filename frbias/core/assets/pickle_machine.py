@@ -95,8 +95,17 @@ class _Run:
         return self.stack[-1]
 
 
-def run_pickle(data: Buffer, policy: Policy, start: int = 0, max_opcodes: int = MAX_OPCODES) -> tuple[Any, int]:
+def run_pickle(
+    data: Buffer, policy: Policy, start: int = 0, max_opcodes: int = MAX_OPCODES, *, old_strings: bool = False
+) -> tuple[Any, int]:
     """Interpret one pickle that begins at ``start``.
+
+    Args:
+        data: The file, or a view of it.
+        policy: What answers globals, calls and states.
+        start: Where the pickle begins.
+        max_opcodes: More are refused.
+        old_strings: Take the byte strings of Python 2 (BINSTRING, SHORT_BINSTRING) as bytes.
 
     Returns:
         Its value and the position after its last byte.
@@ -106,6 +115,7 @@ def run_pickle(data: Buffer, policy: Policy, start: int = 0, max_opcodes: int = 
             names it. Nothing has been imported or called.
     """
     run = _Run(data, policy, start, [], {})
+    steps = {**_STEPS, **_OLD_STRINGS} if old_strings else _STEPS
     while True:
         run.opcodes += 1
         if run.opcodes > max_opcodes:
@@ -116,10 +126,10 @@ def run_pickle(data: Buffer, policy: Policy, start: int = 0, max_opcodes: int = 
             if run.stack:
                 raise malformed("it ends with more than one value")
             return value, run.position
-        step = _STEPS.get(code)
+        step = steps.get(code)
         if step is None:
             named = next((known.name for known in pickletools.opcodes if known.code == chr(code)), f"0x{code:02x}")
-            raise UnsafePickleError(f"The pickle uses the opcode {named}, which weight files do not need.", name=named)
+            raise UnsafePickleError(f"The pickle uses the opcode {named}, which data does not need.", name=named)
         step(run)
 
 
@@ -373,3 +383,4 @@ _STEPS: dict[int, Callable[[_Run], None]] = {
         "Q": lambda run: run.stack.append(run.policy.persistent(run.pop())),
     }.items()
 }
+_OLD_STRINGS: dict[int, Callable[[_Run], None]] = {ord("U"): _bytes("<B"), ord("T"): _bytes("<i")}

@@ -1,6 +1,10 @@
 """Reading and writing images safely: bounded, orientation applied, always RGB uint8."""
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -42,8 +46,29 @@ def read_image(path: Path) -> RgbImage:
             is larger than ``MAX_FILE_BYTES`` or would decode to more than ``MAX_PIXELS`` pixels.
     """
     path = Path(path)
+    with _reasons(path):
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            return _decode(stream, size, path)
+
+
+def decode_image(data: bytes, name: Path) -> RgbImage:
+    """:func:`read_image` for the bytes of an image file; ``name`` is what errors call it."""
+    with _reasons(name):
+        return _decode(io.BytesIO(data), len(data), name)
+
+
+def image_suffix(data: bytes) -> str | None:
+    """``.jpg`` or ``.png`` by the first bytes of an image file; None for anything else."""
+    if data[:3] == b"\xff\xd8\xff":
+        return ".jpg"
+    return ".png" if data[:8] == b"\x89PNG\r\n\x1a\n" else None
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
     try:
-        return _decode(path)
+        yield
     except BadImageError:
         raise
     except UnidentifiedImageError as error:
@@ -55,13 +80,12 @@ def read_image(path: Path) -> RgbImage:
         raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error
 
 
-def _decode(path: Path) -> RgbImage:
-    size = path.stat().st_size
+def _decode(stream: IO[bytes], size: int, path: Path) -> RgbImage:
     if size == 0:
         raise BadImageError("is empty (0 bytes)", path=path)
     if size > MAX_FILE_BYTES:
         raise BadImageError(f"has {size} bytes; at most {MAX_FILE_BYTES} are read", path=path)
-    with Image.open(path, formats=_FORMATS) as picture:
+    with Image.open(stream, formats=_FORMATS) as picture:
         width, height = picture.size
         if width * height > MAX_PIXELS:
             raise BadImageError(f"is {width}x{height}; at most {MAX_PIXELS} pixels are decoded", path=path)

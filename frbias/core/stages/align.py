@@ -14,7 +14,7 @@ import numpy.typing as npt
 from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.data.images import read_image
-from frbias.core.data.imagesets import ImageSetResult, produce
+from frbias.core.data.imagesets import produce
 from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
 from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.core.faces.align import (
@@ -28,8 +28,11 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import Work
+from frbias.core.foundation.words import counted
+from frbias.core.stages.align_result import AlignResult, align_result
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
 STAGE, VERSION = "align", 2
@@ -68,7 +71,8 @@ class AlignProducer:
 
     def plan(self) -> list[WorkUnit]:
         """Units of a few images each, in the order of the table."""
-        names = crop_names([str(name) for name in self.table.frame["file_name"]])
+        files = [str(name) for name in self.table.frame["file_name"]]
+        names, points = crop_names(files), self.table.every_point()
         keep = [c for c in self.table.frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
         rows = self.table.frame[keep].to_dict("records")
         tasks, sources = [], []
@@ -76,14 +80,17 @@ class AlignProducer:
             zip(self.table.paths, self.table.subjects, self.table.ages, strict=True)
         ):
             columns = {str(k): _plain(v) for k, v in rows[index].items()}
-            columns["source_file"] = str(self.table.frame["file_name"].iloc[index])
+            columns["source_file"] = files[index]
             tasks.append(Task(names[index], subject, float(age), columns))
-            sources.append(_Source(path, self.table.points(index)))
+            sources.append(_Source(path, points[index]))
         steps = range(0, len(tasks), _UNIT_IMAGES)
         return [
             WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
             for s in steps
         ]
+
+    def prepare(self) -> None:
+        """Nothing: the detector is embedded, or on this machine."""
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Align the images of each unit."""
@@ -128,7 +135,7 @@ class AlignProducer:
         return cut(image, points, self.options.side)
 
 
-def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> ImageSetResult:
+def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> AlignResult:
     """Align the images of a data set into the image set ``out``; the call behind ``frbias align``.
 
     Args:
@@ -139,12 +146,27 @@ def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: 
 
     Raises:
         UsageError: ``out`` holds something else.
-        BadInputError: The set is empty, or no face was found in any image.
+        BadInputError: The set is empty, no face was found in any image, or points that are to be compared with are
+            not there.
         AssetMissingError: The data set or the detector is not on this machine.
     """
     describe_detector(request.detector)
     table, refused = photographs_of(request.data, machine.progress)
+    if request.against_points and all(points is None for points in table.every_point()):
+        raise BadInputError(f"{request.data} has no annotated face points (columns x1 .. y5) to compare with.")
     return align_table(table, out, options=request, refused=refused, machine=machine, force=force)
+
+
+def plan_align(request: AlignRequest, out: Path) -> Plan:
+    """What :func:`align` would do.
+
+    Raises:
+        BadInputError: The set is empty.
+        AssetMissingError: The data set or the detector is not on this machine.
+    """
+    table, refused = photographs_of(request.data)
+    what = f"Align {counted(len(table), 'image')} with {request.detector}, template {request.template} ({request.side})"
+    return Plan((step_of(what, align_work(table, request, refused), out),))
 
 
 def align_table(
@@ -157,7 +179,7 @@ def align_table(
     force: bool = False,
     world: World | None = None,
     work: Work | None = None,
-) -> ImageSetResult:
+) -> AlignResult:
     """Align every image of ``table`` into the image set ``out``.
 
     Images without a usable face are counted and listed in ``rejected.csv``.
@@ -179,7 +201,7 @@ def align_table(
     """
     chosen = options or AlignOptions()
     work = work or align_work(table, chosen, refused)
-    return produce(
+    made = produce(
         AlignProducer(table, chosen),
         out,
         stage=work.stage,
@@ -193,6 +215,7 @@ def align_table(
         world=world,
         progress=machine.progress,
     )
+    return align_result(made)
 
 
 def align_work(table: SampleTable, options: AlignOptions, refused: Sequence[tuple[str, str]] = ()) -> Work:

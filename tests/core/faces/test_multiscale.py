@@ -12,7 +12,16 @@ from photographs import photograph
 
 from frbias.core.faces.candidates import Candidates, candidates, distinct, overlaps
 from frbias.core.faces.detect import find_face, load_detector
-from frbias.core.faces.multiscale import FEWEST_VIEWS, LADDER, Face, MultiScaleDetector, agreement
+from frbias.core.faces.multiscale import (
+    FEWEST_VIEWS,
+    LADDER,
+    SMALL,
+    SMALL_LADDER,
+    Face,
+    MultiScaleDetector,
+    agreement,
+    belonging,
+)
 from frbias.core.faces.views import around, whole
 
 # Where the five points lie in the red square that the made-up network takes for a face; not symmetric.
@@ -24,13 +33,13 @@ class RedSquares:
     """A network that takes red squares for faces; marks of other colours tell it where its points are.
 
     Attributes:
-        largest: Beyond this side in the view the points are off by ``error`` of it.
+        good: (smallest, largest) side in the view of the squares whose points are right.
         blind: (smallest, largest) side in the view of the squares that it sees.
-        error: Of the points of squares that are too large.
+        error: How far other points are off, as a fraction of the side.
         seen: Sides of the views, (height, width).
     """
 
-    largest: float = 1e9
+    good: tuple[float, float] = (0.0, 1e9)
     blind: tuple[float, float] = (0.0, 1e9)
     error: float = 0.2
     seen: list[tuple[int, int]] = field(default_factory=list)
@@ -45,7 +54,7 @@ class RedSquares:
             if area < 30 or not self.blind[0] <= w <= self.blind[1]:
                 continue
             found = self._points(pixels, np.array([x, y]), np.array([w, h]))
-            off = self.error * w if w > self.largest else 0.0
+            off = 0.0 if self.good[0] <= w <= self.good[1] else self.error * w
             for wobble in (-0.04, -0.02, 0.0, 0.02, 0.04):  # several candidates for each, as real networks have
                 boxes.append([x + wobble * w, y, w, h])
                 points.append(found + off + wobble * w)
@@ -76,7 +85,7 @@ def expected(x: int, y: int, side: int) -> np.ndarray:
 
 
 def test_points_are_right_though_the_search_saw_the_face_too_large() -> None:
-    network = RedSquares(largest=280, blind=(120, 1e9))
+    network = RedSquares(good=(0, 280), blind=(120, 1e9))
     image = picture((60, 40, 500))
     detector = MultiScaleDetector(network)
     (searched,) = detector.search(picture((60, 40, 500)))
@@ -88,9 +97,43 @@ def test_points_are_right_though_the_search_saw_the_face_too_large() -> None:
     assert np.isnan(searched.agreement)
 
 
+def test_the_view_that_is_wrong_is_outvoted() -> None:
+    """The points of the first view are off; those of the next three are not."""
+    image = picture((60, 40, 500))
+    for good in ((200.0, 1e9), (0.0, 300.0)):
+        (face,) = MultiScaleDetector(RedSquares(good=good)).detect(image)
+        np.testing.assert_allclose(face.points, expected(60, 40, 500), atol=0.02 * 500)
+        assert face.agreement < 0.9
+
+
+def test_a_face_that_is_too_large_has_no_second_one_in_its_eye() -> None:
+    class SeesEyes(RedSquares):
+        def look(self, pixels: np.ndarray) -> Candidates:
+            faces = super().look(pixels)
+            large = faces.chosen(faces.boxes[:, 2] > 400)
+            eyes = large.boxes * [1, 1, 0.25, 0.25] + large.boxes[:, [2, 3, 2, 3]] * [0.2, 0.25, 0, 0]
+            return candidates(
+                np.vstack([faces.boxes, eyes]),
+                np.vstack([faces.points, np.repeat(eyes[:, None, :2], 5, axis=1) + 20 * PLACES]),
+                np.hstack([faces.scores, large.scores - 0.1]),
+            )
+
+    (face,) = MultiScaleDetector(SeesEyes()).search(picture((60, 40, 520)))
+    assert face.box[2] > 450
+
+
+def test_a_candidate_belongs_to_the_face_it_overlaps_most_with() -> None:
+    one, other = np.array([0.0, 0, 100, 100]), np.array([56.0, 0, 100, 100])
+    boxes = np.array([[2.0, 0, 100, 100], [35, 0, 100, 100], [60, 0, 100, 100], [0, 0, 30, 30]])
+    seen = candidates(boxes, np.zeros((4, 5, 2)), [0.9, 0.8, 0.7, 0.6])
+    assert belonging(seen, one, other[None]).scores.tolist() == [0.9]
+    assert belonging(seen, other, one[None]).scores.tolist() == [0.8, 0.7]
+    assert belonging(seen, one, np.zeros((0, 4))).scores.tolist() == [0.9, 0.8]
+
+
 def test_several_faces_keep_their_own_points() -> None:
     squares = [(20, 50, 420), (445, 60, 60), (445, 140, 25), (520, 300, 200)]
-    found = MultiScaleDetector(RedSquares(largest=330)).detect(picture(*squares))
+    found = MultiScaleDetector(RedSquares(good=(0, 330))).detect(picture(*squares))
     assert len(found) == len(squares)
     for square in squares:
         nearest = min(found, key=lambda f: abs(f.box[0] - square[0]) + abs(f.box[1] - square[1]))
@@ -98,7 +141,7 @@ def test_several_faces_keep_their_own_points() -> None:
 
 
 def test_it_stops_early_when_the_scales_agree() -> None:
-    agreeing, other = RedSquares(), RedSquares(largest=200, error=0.2)
+    agreeing, other = RedSquares(), RedSquares(good=(0, 200))
     (face,) = MultiScaleDetector(agreeing).detect(picture((100, 100, 300)))
     assert len(agreeing.seen) == 2 + FEWEST_VIEWS
     assert face.agreement > 0.98
@@ -141,6 +184,16 @@ class _SeenOnceOnly(RedSquares):
         if max(pixels.shape[:2]) in (320, 640):
             return everything
         return everything.chosen(everything.boxes[:, 2] > 165)
+
+
+def test_small_faces_are_not_enlarged_as_far_as_large_ones() -> None:
+    for side in (40, 100):
+        network = RedSquares()
+        (face,) = MultiScaleDetector(network).detect(picture((300, 200, side)))
+        ladder = SMALL_LADDER if side < SMALL else LADDER
+        views = [max(size) for size in network.seen[2:]]
+        np.testing.assert_allclose(views, [1.8 * target for target, _ in ladder[: len(views)]], rtol=0.06)
+        np.testing.assert_allclose(face.points, expected(300, 200, side), atol=0.05 * side)
 
 
 def test_only_the_face_that_is_taken_is_looked_at_again() -> None:

@@ -1,12 +1,13 @@
 """Atomic files and claimed folders."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import atomic_path, remove_temporaries, sha256_file, sha256_json, write_bytes
-from frbias.core.foundation.provenance import claim_folder, read_provenance
+from frbias.core.foundation.provenance import Work, claim_folder, claim_work, read_provenance, state_of
 
 
 def test_a_failing_writer_leaves_the_old_file(tmp_path: Path) -> None:
@@ -79,3 +80,29 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     with pytest.raises(UsageError, match="is a file"):
         claim_folder(tmp_path / "f", stage="embed", arguments={})
+
+
+def test_everything_in_the_work_makes_its_key() -> None:
+    work = Work("embed", 1, {"size": 112}, {"set": "abc"})
+    others = [
+        replace(work, stage="align"),
+        replace(work, version=2),
+        replace(work, arguments={"size": 128}),
+        replace(work, inputs={"set": "abd"}),
+    ]
+    assert len({work.key, *(other.key for other in others)}) == 5
+    assert Work("embed", 1, {"size": 112}, {"set": "abc"}).key == work.key
+
+
+def test_a_claim_that_came_to_nothing_is_given_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    claim_work(out, Work("embed", 1, {"a": 1}, {})).abandon()
+    assert not out.exists()
+    claimed = claim_work(out, Work("embed", 1, {"a": 1}, {}))
+    (out / "part").write_text("x")
+    claimed.abandon()
+    assert state_of(out, Work("embed", 1, {"a": 1}, {})) == "unfinished"
+    assert state_of(out, Work("embed", 1, {"a": 2}, {})) == "other"
+    claimed.finish({})
+    assert state_of(out, Work("embed", 1, {"a": 1}, {})) == "finished"
+    assert state_of(tmp_path / "none", Work("embed", 1, {}, {})) == "new"

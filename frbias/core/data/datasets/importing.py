@@ -13,6 +13,7 @@ from frbias.core.assets.records import put_record, stored_path
 from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import Layout
 from frbias.core.data.datasets.loading import CSV, IMAGE_SET, load_with_rejected, synthetic_origin
+from frbias.core.data.datasets.packed import BIN, RECORDIO, packed_identity, packed_layout, unpack_pictures
 from frbias.core.data.images import MAX_FILE_BYTES, read_image
 from frbias.core.data.samples import Rejected, SampleTable, make_table, rejected_row, write_rejected, write_samples
 from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
@@ -21,7 +22,7 @@ from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, claim_folder, read_provenance
 
 _UNPACKED = ".unpacked"
-_MISSING_LAYOUTS = frozenset({IMAGE_SET.name, CSV.name})
+_MISSING_LAYOUTS = frozenset({IMAGE_SET.name, CSV.name, RECORDIO.name, BIN.name})
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def import_dataset(
     force: bool = False,
     progress: Progress = SILENT,
 ) -> Imported:
-    """Copy the data set at ``source`` (folder, CSV file, zip or tar archive) and register it as ``name``.
+    """Copy the data set at ``source`` (folder, CSV file, zip or tar archive, RecordIO or ``.bin`` set) and register it as ``name``.
 
     Every image is decoded once; one that cannot be is left out and listed in ``rejected.csv``. Names and
     bytes of the images stay as they are. An interrupted import goes on when it is run again.
@@ -85,7 +86,10 @@ def import_dataset(
         find_layout(wanted)
     out = Path(out) if out is not None else data_home() / "datasets" / name
     _refuse_overlap(source, out)
-    identity = sha256_file(source) if source.is_file() else _listing_hash(source)
+    if packed_layout(source) is not None:
+        identity = packed_identity(source)
+    else:
+        identity = sha256_file(source) if source.is_file() else _listing_hash(source)
     if asset is not None and asset.sha256 and source.is_file() and identity != asset.sha256:
         progress.note(
             f"{source.name} is not byte for byte the archive frbias knows; 'frbias data verify {name}' compares the counts."
@@ -146,6 +150,9 @@ def register_dataset(name: str, path: Path, *, layout: str | None = None) -> Sam
 
 def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progress) -> None:
     out = folder.path
+    if packed_layout(source) is not None:
+        _fill_packed(folder, source, progress)
+        return
     place = source
     if is_archive(source):
         place = out / _UNPACKED
@@ -157,6 +164,25 @@ def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progr
     if not rows:
         raise BadInputError(f"{source} holds no image that can be decoded; {rejected[0].file}: {rejected[0].reason}")
     _copy_points(layout, place, out)
+    origin = {"synthetic": synthetic_origin(table), "source_provenance": read_provenance(table.root)}
+    _finish(folder, layout, rows, digests, rejected, origin)
+
+
+def _fill_packed(folder: StageFolder, source: Path, progress: Progress) -> None:
+    found = unpack_pictures(source, folder.path, progress=progress)
+    origin = {"synthetic": None, "source_provenance": None}
+    _finish(folder, found.layout, found.rows, found.digests, found.rejected, origin)
+
+
+def _finish(
+    folder: StageFolder,
+    layout: Layout,
+    rows: list[dict[str, Any]],
+    digests: dict[str, str],
+    rejected: list[Rejected],
+    origin: dict[str, Any],
+) -> None:
+    out = folder.path
     write_rejected(out, sorted(rejected, key=lambda r: (r.file, r.reason)))
     result = make_table(out, rows)
     write_samples(result)
@@ -168,8 +194,7 @@ def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progr
             "subjects": len(set(result.subjects) - {""}),
             "rejected": len(rejected),
             "sha256": sha256_json(digests),
-            "synthetic": synthetic_origin(table),
-            "source_provenance": read_provenance(table.root),
+            **origin,
         }
     )
 

@@ -7,6 +7,7 @@ from frbias.core.assets.archives import is_archive
 from frbias.core.data.datasets.csv_table import read_csv_table
 from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import FaceName, Layout
+from frbias.core.data.datasets.packed import packed_layout
 from frbias.core.data.datasets.scan import scan_folder
 from frbias.core.data.samples import METADATA_NAME, SampleTable, read_samples
 from frbias.core.foundation.errors import BadInputError
@@ -35,6 +36,9 @@ def load_with_rejected(path: Path, layout: str | None = None) -> tuple[SampleTab
     path = Path(path)
     if is_archive(path):
         raise BadInputError(f"{path} is an archive; unpack it with:  frbias data import NAME {path}")
+    packed = packed_layout(path)
+    if packed is not None:
+        raise BadInputError(f"{path} is a {packed.title}; unpack it with:  frbias data import NAME {path}")
     if path.is_file():
         if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
             raise BadInputError(f"{path} is no folder of images and no CSV file.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frbias.core.data.datasets.layouts import fgnet, folder
+from frbias.core.data.datasets.layouts import fgnet, folder, lag
 from frbias.core.data.datasets.layouts.known import LAYOUTS
 from frbias.core.data.datasets.layouts.layout import FaceName, Layout
 from frbias.core.data.images import IMAGE_SUFFIXES
@@ -16,6 +16,7 @@ from frbias.core.foundation.errors import BadInputError
 
 MAX_FILES = 2_000_000
 _SAMPLE = 2000
+_FOLDERS = ("folder", "lag")  # any name fits them: folders decide
 _IGNORED = ("__MACOSX", "Thumbs.db", "metadata.csv", "rejected.csv", "provenance.json")
 
 
@@ -24,7 +25,7 @@ class Scan:
     """What a folder holds.
 
     Attributes:
-        table: One row per image whose name fits, in path order; columns ``sex``, ``ethnicity`` and the five
+        table: One row per image whose name fits, in path order; the columns its layout names and the five
             points appear when the layout has them.
         rejected: (path relative to the folder, reason) of every image or point file that cannot be used as it is.
         layout: The layout it was read with.
@@ -79,10 +80,7 @@ def scan_folder(root: Path, layout: Layout | None = None) -> Scan:
 
 def _row(root: Path, path: PurePosixPath, name: FaceName, layout: Layout, files: _Files) -> dict[str, Any]:
     row: dict[str, Any] = {"file_name": str(path), "subject": name.subject, "age": name.age}
-    if layout.name in ("morph", "agedb", "itwcc", "utkface"):
-        row["sex"] = name.sex
-    if layout.name == "utkface":
-        row["ethnicity"] = name.ethnicity
+    row |= {column: getattr(name, column) for column in layout.columns}
     if layout.points and files.points:
         row |= dict.fromkeys(POINT_COLUMNS, None)
         annotated = files.points.get(path.stem.lower()) or files.points.get(name.key)
@@ -99,16 +97,22 @@ def _guess(root: Path, images: list[PurePosixPath]) -> Layout:
     step = max(1, len(images) // _SAMPLE)
     sample = images[::step]
     counts = Counter(
-        {name: sum(layout.parse(p) is not None for p in sample) for name, layout in LAYOUTS.items() if name != "folder"}
+        {
+            name: sum(layout.parse(p) is not None for p in sample)
+            for name, layout in LAYOUTS.items()
+            if name not in _FOLDERS
+        }
     )
     best = max(counts, key=lambda name: counts[name])
     if sample and counts[best] * 2 > len(sample):
         return LAYOUTS[best]
+    if sum(len(p.parts) > 2 and p.parts[-2] == lag.YOUNG_FOLDER for p in sample) * 5 > len(sample):
+        return lag.LAYOUT
     if sample and sum(folder.parse(p) is not None for p in sample) * 2 > len(sample):
         return folder.LAYOUT
     raise BadInputError(
         f"{root} is in no known layout: {len(images)} images, and they are neither in a folder per subject nor named like "
-        + ", ".join(layout.example for name, layout in LAYOUTS.items() if name != "folder")
+        + ", ".join(layout.example for name, layout in LAYOUTS.items() if name not in _FOLDERS)
         + ". A CSV file with the columns file_name, subject, age can say who is who."
     )
 

@@ -65,6 +65,7 @@ class AlignRequest(AlignOptions):
 
     Attributes:
         data: Image set, folder of photographs, or the name of a registered data set.
+        against_points: The set has annotated points, and the errors of the detected ones are wanted.
     """
 
     data: str = option(
@@ -73,3 +74,14 @@ class AlignRequest(AlignOptions):
         completes="data",
         decides=False,
     )
+    against_points: bool = option(
+        False,
+        help="Report how far the detected points are from the annotated ones (columns x1..y5), in eye distances.",
+        decides=False,
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        """Also: points that are not detected cannot be compared with annotated ones."""
+        yield from super().conflicts()
+        if self.against_points and self.detector == "points":
+            yield "--against-points compares detected points with annotated ones; it needs a detector, not points."

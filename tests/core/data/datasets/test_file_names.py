@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frbias.core.data.datasets.layouts import agedb, cacd, fgnet, folder, itwcc, morph, utkface
+from frbias.core.data.datasets.layouts import agedb, cacd, cacdvs, fgnet, folder, itwcc, lag, morph, utkface
 from frbias.core.data.datasets.layouts.known import LAYOUTS
 from frbias.core.data.datasets.layouts.layout import FaceName
 
@@ -141,6 +141,20 @@ def test_folder_per_subject(path: str, subject: str, age: float | None) -> None:
 
 def test_a_file_outside_of_any_folder_has_no_subject() -> None:
     assert folder.parse(PurePosixPath("ada_23.png")) is None
+    assert lag.parse(PurePosixPath("ada.png")) is None
+    assert lag.parse(PurePosixPath("y/ada.png")) is None
+
+
+def test_lag() -> None:
+    assert lag.parse(PurePosixPath("LAG/jane_roe/y/a b.png")) == FaceName("jane_roe", None, age_group="young")
+    assert lag.parse(PurePosixPath("jane_roe/a_23.png")) == FaceName("jane_roe", None, age_group="old")
+
+
+@pytest.mark.parametrize(
+    "name", ["0000_2.jpg", "000_0.jpg", "00000_0.jpg", "x0000_0.jpg", "٠٠٠٠_0.jpg", "0000_0_0.jpg"]
+)
+def test_no_cacdvs_names(name: str) -> None:
+    assert cacdvs.parse(PurePosixPath(name)) is None
 
 
 @given(st.text(max_size=60))
@@ -151,9 +165,13 @@ def test_no_name_makes_a_grammar_fail(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "layout", [layout for name, layout in LAYOUTS.items() if name != "folder"], ids=lambda layout: layout.name
+    "layout",
+    [layout for name, layout in LAYOUTS.items() if name not in ("folder", "lag")],
+    ids=lambda layout: layout.name,
 )
 def test_examples_belong_to_their_layout_alone(layout: object) -> None:
     path = PurePosixPath(layout.example)  # type: ignore[attr-defined]
-    fitting = [name for name, other in LAYOUTS.items() if name != "folder" and other.parse(path) is not None]
+    fitting = [
+        name for name, other in LAYOUTS.items() if name not in ("folder", "lag") and other.parse(path) is not None
+    ]
     assert fitting == [layout.name]  # type: ignore[attr-defined]

@@ -75,6 +75,8 @@ def test_fgnet_points_are_joined_whatever_the_case(fgnet_folder: Path) -> None:
         (("boys/CS1492_000m12_1.62.jpg", "girls/CS0001_001f09_0.jpg"), "itwcc", {"CS1492", "CS0001"}),
         (("26_1_2_20170116184024662.jpg.chip.jpg", "3_0_4_20161219140627985.jpg"), "utkface", {""}),
         (("ada/1.jpg", "ada/2.png", "bob/ada_23.jpeg"), "folder", {"ada", "bob"}),
+        (("LAG/ada/1.jpg", "LAG/ada/y/2.png", "LAG/bob/y/a.jpeg"), "lag", {"ada", "bob"}),
+        (("cacd/0000_0.jpg", "cacd/0000_1.jpg", "cacd/3999_1.jpg"), "cacdvs", {""}),
     ],
 )
 def test_every_layout_is_found_out(plant: Plant, names: tuple[str, ...], layout: str, subjects: set[str]) -> None:
@@ -86,7 +88,14 @@ def test_every_layout_is_found_out(plant: Plant, names: tuple[str, ...], layout:
     assert scan.rejected == []
 
 
-@pytest.mark.parametrize("layout", ["fgnet", "morph", "agedb", "cacd", "itwcc", "utkface", "folder"])
+def test_lag_says_who_is_young(plant: Plant) -> None:
+    scan = scan_folder(plant("ada/1.jpg", "ada/y/2.png", "bob/y/a.jpg", "bob/b.jpg", "bob/c.jpg", "stray.jpg"))
+    assert scan.table.frame["age_group"].tolist() == ["old", "young", "old", "old", "young"]
+    assert np.isnan(scan.table.ages).all()
+    assert [name for name, _ in scan.rejected] == ["stray.jpg"]
+
+
+@pytest.mark.parametrize("layout", ["fgnet", "morph", "agedb", "cacd", "cacdvs", "itwcc", "utkface", "lag", "folder"])
 def test_hostile_names_in_every_layout(plant: Plant, layout: str) -> None:
     example = find_layout(layout).example
     root = plant(

@@ -21,4 +21,4 @@ def parse(path: PurePosixPath) -> FaceName | None:
     return FaceName(subject, float(age), sex=sex.lower(), key=image) if subject else None
 
 
-LAYOUT = Layout("agedb", "AgeDB", "10001_GoldieHawn_23_f.jpg", parse)
+LAYOUT = Layout("agedb", "AgeDB", "10001_GoldieHawn_23_f.jpg", parse, columns=("sex",))

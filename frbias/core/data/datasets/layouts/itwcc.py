@@ -17,4 +17,4 @@ def parse(path: PurePosixPath) -> FaceName | None:
     return FaceName(subject.upper(), float(age), sex=sex.lower(), key=f"{subject}_{image}".lower())
 
 
-LAYOUT = Layout("itwcc", "ITWCC", "CS1492_000m12_1.62.jpg", parse)
+LAYOUT = Layout("itwcc", "ITWCC", "CS1492_000m12_1.62.jpg", parse, columns=("sex",))

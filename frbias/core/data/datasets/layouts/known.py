@@ -1,10 +1,10 @@
 """Every layout by name."""
 
-from frbias.core.data.datasets.layouts import agedb, cacd, fgnet, folder, itwcc, morph, utkface
+from frbias.core.data.datasets.layouts import agedb, cacd, cacdvs, fgnet, folder, itwcc, lag, morph, utkface
 from frbias.core.data.datasets.layouts.layout import Layout
 from frbias.core.foundation.errors import BadInputError
 
-LAYOUTS = {m.LAYOUT.name: m.LAYOUT for m in (fgnet, morph, agedb, cacd, itwcc, utkface, folder)}
+LAYOUTS = {m.LAYOUT.name: m.LAYOUT for m in (fgnet, morph, agedb, cacd, cacdvs, itwcc, utkface, lag, folder)}
 
 
 def find_layout(name: str) -> Layout:

@@ -14,6 +14,7 @@ class FaceName:
         age: Years; None when unknown.
         sex: ``m``, ``f`` or empty.
         ethnicity: Free text or empty.
+        age_group: ``young`` or ``old`` where the set says only that, or empty.
         key: What makes the image unique in its set (lower case); empty when its path does.
     """
 
@@ -21,6 +22,7 @@ class FaceName:
     age: float | None
     sex: str = ""
     ethnicity: str = ""
+    age_group: str = ""
     key: str = ""
 
 
@@ -35,6 +37,7 @@ class Layout:
         parse: Path relative to the data set -> what it says; None when the name does not fit.
         identities: False when the names do not say who is who.
         points: True when annotated points lie beside the images (``.pts``).
+        columns: What else names say, as attributes of :class:`FaceName`: columns of the table.
     """
 
     name: str
@@ -43,3 +46,4 @@ class Layout:
     parse: Callable[[PurePosixPath], FaceName | None]
     identities: bool = True
     points: bool = False
+    columns: tuple[str, ...] = ()

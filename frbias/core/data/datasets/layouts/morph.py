@@ -18,4 +18,4 @@ def parse(path: PurePosixPath) -> FaceName | None:
     return FaceName(subject, float(age), sex=sex.lower(), key=f"{subject}_{picture}")
 
 
-LAYOUT = Layout("morph", "MORPH-II", "009055_1M54.JPG", parse)
+LAYOUT = Layout("morph", "MORPH-II", "009055_1M54.JPG", parse, columns=("sex",))

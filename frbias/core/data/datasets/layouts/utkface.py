@@ -19,4 +19,6 @@ def parse(path: PurePosixPath) -> FaceName | None:
     return FaceName("", float(age), sex="mf"[int(sex)], ethnicity=ETHNICITIES[int(ethnicity)], key=key)
 
 
-LAYOUT = Layout("utkface", "UTKFace", "26_1_2_20170116184024662.jpg", parse, identities=False)
+LAYOUT = Layout(
+    "utkface", "UTKFace", "26_1_2_20170116184024662.jpg", parse, identities=False, columns=("sex", "ethnicity")
+)

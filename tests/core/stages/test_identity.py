@@ -1,0 +1,360 @@
+"""Identity of work: for every stage and every field of its request, a change makes other work, no change reuses."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from stage_cases import MACHINE, Case, snapshot
+
+from frbias.core.data.embeddings import Embeddings, write_embeddings
+from frbias.core.data.samples import make_table, write_samples
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.requests import Request, facts_of, option_fields
+from frbias.core.stages.requests.align import AlignRequest
+from frbias.core.stages.requests.compare import CompareRequest
+from frbias.core.stages.requests.embed import EmbedRequest
+from frbias.core.stages.requests.evaluate import EvaluateRequest
+
+
+def photographs(folder: Path, brightness: int = 0) -> Path:
+    """Two photographs with annotated points."""
+    from skimage.data import astronaut
+
+    photo = np.asarray(astronaut())[0:260, 90:370].astype(int) + brightness
+    points = {f"{axis}{k}": 60.0 + 20 * k + (axis == "y") * 15 * (k % 2) for k in range(1, 6) for axis in "xy"}
+    folder.mkdir(parents=True)
+    rows = []
+    for name in ("a", "b"):
+        Image.fromarray(photo.clip(0, 255).astype(np.uint8)).save(folder / f"{name}.png")
+        rows.append({"file_name": f"{name}.png", "subject": name, "age": 30.0, **points})
+    write_samples(make_table(folder, rows))
+    return folder
+
+
+def faces(folder: Path, seed: int = 0) -> Path:
+    """Twelve 112 x 112 pictures of four subjects, young and old."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    rows = []
+    for k in range(12):
+        Image.fromarray(rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)).save(folder / f"{k}.png")
+        sex = "f" if k % 2 else "m"
+        rows.append({"file_name": f"{k}.png", "subject": f"s{k % 4}", "age": 10.0 + 30 * (k // 6), "sex": sex})
+    write_samples(make_table(folder, rows))
+    return folder
+
+
+def embeddings(path: Path, seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    who = np.arange(60) % 10
+    frame = pd.DataFrame(
+        {
+            "file_name": [f"{k}.png" for k in range(60)],
+            "subject": [f"s{w}" for w in who],
+            "age": 10.0 + 30 * (np.arange(60) // 30),
+            "sex": np.where(who % 2, "f", "m"),
+        }
+    )
+    matrix = rng.normal(size=(10, 8))[who] + rng.normal(size=(60, 8))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_embeddings(path, Embeddings(frame, matrix.astype(np.float32), {"name": "m"}))
+    return path
+
+
+def weights(path: Path, nudge: float = 0.0) -> Path:
+    """SFace as a weight file, one weight nudged."""
+    from safetensors.torch import save_file
+
+    from frbias.core.recognisers.loading import load_trainable
+
+    state = {k: v.detach().clone().contiguous() for k, v in load_trainable("sface", "test").model.state_dict().items()}
+    first = next(k for k, v in state.items() if v.is_floating_point() and v.ndim == 4)
+    state[first].view(-1)[0] += nudge
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path)
+    return path
+
+
+def copied(source: Path, target: Path) -> str:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy(source, target)
+    return str(target)
+
+
+def finished(case: Case) -> Case:
+    assert not case.run(case.request, case.out)
+    return case
+
+
+def align_case(root: Path) -> Case:
+    from frbias.core.stages.align import align, plan_align
+
+    data = photographs(root / "set")
+    return finished(
+        Case(
+            AlignRequest(data=str(data)),
+            root / "out",
+            lambda request, out: bool(align(request, out, machine=MACHINE).reused),
+            plan=plan_align,
+            other={
+                "data": {"data": str(photographs(root / "brighter" / "set", 9))},
+                "template": {"template": "ffhq"},
+                "size": {"size": 224},
+                "detector": {"detector": "points"},
+                "faces": {"faces": "central"},
+                "max_residual": {"max_residual": 0.5},
+            },
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "size": {"size": 112},
+                "against_points": {"against_points": True},
+            },
+        )
+    )
+
+
+def embed_case(root: Path) -> Case:
+    from frbias.core.stages.embed import embed, plan_embed
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    return finished(
+        Case(
+            EmbedRequest(data=str(data), weights=str(model)),
+            root / "out",
+            lambda request, out: embed(request, out, machine=MACHINE).reused,
+            plan=plan_embed,
+            other={
+                "data": {"data": str(faces(root / "others" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "flip": {"flip": "add"},
+            },
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+MEASURES: dict[str, dict[str, Any]] = {
+    "groups": {"groups": "0-29,30+"},
+    "protocol": {"protocol": "decades"},
+    "at_fmr": {"at_fmr": (0.1,)},
+    "alpha": {"alpha": 0.4},
+    "bootstrap": {"bootstrap": 10},
+    "confidence": {"confidence": 0.9},
+    "non_mated": {"non_mated": "all"},
+    "matched_age": {"matched_age": 5.0},
+    "drop_duplicates": {"drop_duplicates": 0.9},
+    "seed": {"seed": 1},
+    "figures": {"figures": True},
+}
+SMALL: dict[str, Any] = {"at_fmr": (0.1, 0.2), "bootstrap": 0, "figures": False, "groups": "0-19,20+"}
+
+
+def evaluate_case(root: Path) -> Case:
+    """Of images and a recogniser; embeddings and scores have cases of their own."""
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    scores = root / "scores.csv"
+    scores.write_text("score,mated\n" + "".join(f"{k / 10},{k % 2}\n" for k in range(80)))
+    return finished(
+        Case(
+            EvaluateRequest(data=str(data), weights=str(model), **SMALL),
+            root / "out",
+            lambda request, out: evaluate(request, out, machine=MACHINE).reused,
+            plan=plan_evaluate,
+            other={
+                **MEASURES,
+                "protocol": {"protocol": "decades", "groups": None},
+                "data": {"data": str(faces(root / "others" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "embeddings": {"data": None, "embeddings": embeddings(root / "e.parquet", 0)},
+                "scores": {"data": None, "scores": scores, "groups": None},
+                "baseline": {"baseline": "sface"},
+                "name": {"name": "mine"},
+                "save_scores": {"save_scores": True},
+            },
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+                "fail_if": {"fail_if": ("garbe > 2",)},
+            },
+        )
+    )
+
+
+def evaluate_embeddings_case(root: Path) -> Case:
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
+
+    one, two = embeddings(root / "e.parquet", 0), embeddings(root / "o.parquet", 1)
+    return finished(
+        Case(
+            EvaluateRequest(embeddings=one, baseline=str(two), **SMALL),
+            root / "out",
+            lambda request, out: evaluate(request, out, machine=MACHINE).reused,
+            plan=plan_evaluate,
+            other={
+                "embeddings": {"embeddings": embeddings(root / "others" / "e.parquet", 2)},
+                "baseline": {"baseline": str(embeddings(root / "others" / "o.parquet", 3))},
+            },
+            same={
+                "embeddings": {"embeddings": Path(copied(one, root / "copy" / "e.parquet"))},
+                "baseline": {"baseline": copied(two, root / "copy" / "o.parquet")},
+            },
+        )
+    )
+
+
+def evaluate_scores_case(root: Path) -> Case:
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
+
+    scores, others = root / "s.csv", root / "others" / "s.csv"
+    others.parent.mkdir(parents=True)
+    scores.write_text("score,mated\n" + "".join(f"{k / 10},{k % 2}\n" for k in range(80)))
+    others.write_text("score,mated\n" + "".join(f"{k / 10},{(k + 1) % 2}\n" for k in range(80)))
+    return finished(
+        Case(
+            EvaluateRequest(scores=scores, **{**SMALL, "groups": None}),
+            root / "out",
+            lambda request, out: evaluate(request, out, machine=MACHINE).reused,
+            plan=plan_evaluate,
+            other={"scores": {"scores": others}},
+            same={"scores": {"scores": Path(copied(scores, root / "copy" / "s.csv"))}},
+        )
+    )
+
+
+def compare_case(root: Path) -> Case:
+    """Of recognisers on images; embeddings have a case of their own."""
+    from frbias.core.stages.compare import compare, plan_compare
+
+    data, one = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    two = weights(root / "two" / "other.safetensors", 1e-3)
+    return finished(
+        Case(
+            CompareRequest(data=str(data), models=(str(one), str(two)), **SMALL),
+            root / "out",
+            lambda request, out: compare(request, out, machine=MACHINE).reused,
+            plan=plan_compare,
+            other={
+                **MEASURES,
+                "protocol": {"protocol": "decades", "groups": None},
+                "data": {"data": str(faces(root / "others" / "set", 1))},
+                "models": {"models": (str(one), str(weights(root / "three" / "other.safetensors", 2e-3)))},
+                "names": {"names": ("before", "after")},
+            },
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "models": {"models": (copied(one, root / "copy" / "model.safetensors"), str(two))},
+                "fail_if": {"fail_if": ("garbe > 2",)},
+            },
+        )
+    )
+
+
+def compare_embeddings_case(root: Path) -> Case:
+    from frbias.core.stages.compare import compare, plan_compare
+
+    one, two = embeddings(root / "e.parquet", 0), embeddings(root / "o.parquet", 1)
+    other = embeddings(root / "others" / "o.parquet", 2)
+    return finished(
+        Case(
+            CompareRequest(models=(str(one), str(two)), **SMALL),
+            root / "out",
+            lambda request, out: compare(request, out, machine=MACHINE).reused,
+            plan=plan_compare,
+            other={"models": {"models": (str(one), str(other))}},
+            same={"models": {"models": (str(one), copied(two, root / "copy" / "o.parquet"))}},
+        )
+    )
+
+
+CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
+    "align": (AlignRequest, align_case),
+    "embed": (EmbedRequest, embed_case),
+    "evaluate": (EvaluateRequest, evaluate_case),
+    "compare": (CompareRequest, compare_case),
+}
+FURTHER: dict[str, Callable[[Path], Case]] = {
+    "evaluate embeddings": evaluate_embeddings_case,
+    "evaluate scores": evaluate_scores_case,
+    "compare embeddings": compare_embeddings_case,
+}
+"""Cases of the same stages with other sources; their fields are those of ``other`` and ``same``."""
+
+
+@pytest.fixture(scope="module", params=[*CASES, *FURTHER])
+def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Case]:
+    name = str(request.param)
+    root = tmp_path_factory.mktemp(name.replace(" ", "-"))
+    build = CASES[name][1] if name in CASES else FURTHER[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRBIAS_HOME", str(root / "home"))
+        return name, build(root)
+
+
+@pytest.fixture(autouse=True)
+def _home(named: tuple[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRBIAS_HOME", str(named[1].out.parent / "home"))
+
+
+@pytest.mark.xdist_group("identity")
+def test_every_field_has_a_case(named: tuple[str, Case]) -> None:
+    name, case = named
+    if name in CASES:
+        fields = option_fields(CASES[name][0])
+        assert {f.name for f in fields} == {*case.other, *case.same}
+        assert {f.name for f in fields if facts_of(f).decides} <= set(case.other)
+
+
+@pytest.mark.xdist_group("identity")
+def test_nothing_changed_is_reused(named: tuple[str, Case]) -> None:
+    _, case = named
+    before = snapshot(case.out)
+    assert case.run(case.request, case.out)
+    assert snapshot(case.out) == before
+
+
+@pytest.mark.xdist_group("identity")
+def test_what_changes_the_result_is_refused(named: tuple[str, Case]) -> None:
+    _, case = named
+    before = snapshot(case.out)
+    for field, changes in case.other.items():
+        try:
+            with pytest.raises(UsageError, match="holds other work"):
+                case.run(case.changed(changes), case.out)
+        except pytest.fail.Exception as failure:
+            raise AssertionError(f"{field}: changed, and the old result was taken for it") from failure
+    assert snapshot(case.out) == before
+
+
+@pytest.mark.xdist_group("identity")
+def test_what_does_not_change_the_result_is_reused(named: tuple[str, Case]) -> None:
+    _, case = named
+    before = snapshot(case.out)
+    for field, changes in case.same.items():
+        assert case.run(case.changed(changes), case.out), field
+    assert snapshot(case.out) == before
+
+
+@pytest.mark.xdist_group("identity")
+def test_a_plan_says_what_the_stage_would_do(named: tuple[str, Case]) -> None:
+    _, case = named
+    if case.plan is None:
+        pytest.skip("the stage has no plan")
+    before = snapshot(case.out)
+    assert case.plan(case.request, case.out).steps[-1].state == "finished"
+    changes = next(iter(case.other.values()))
+    assert case.plan(case.changed(changes), case.out).steps[-1].state == "other"
+    assert case.plan(case.request, case.out.parent / "nothing").steps[-1].state == "new"
+    assert snapshot(case.out) == before
