@@ -70,7 +70,8 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
     recogniser = load_recogniser(request.weights)
     names = [request.data] if request.against is None else [request.data, request.against]
     tables = [photographs_of(name)[0] for name in names]
-    inputs = {"weights": recogniser.sha256, "sets": [hash_of_images(table) for table in tables], "names": names}
+    shown = [Path(name).name for name in names]
+    inputs = {"weights": recogniser.sha256, "sets": [hash_of_images(table) for table in tables], "names": shown}
     folder = claim_work(out, Work(STAGE, VERSION, request.identity(), inputs), force=force)
     if not folder.finished:
         machine.tell(f"looking at {request.data}")
@@ -83,9 +84,9 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         write_json(out / DOCUMENT_NAME, found.to_json())
         pictured = request.show_people or synthetic_origin(looked.table) is not None
         write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
-        kept = None if request.drop is None else _write_cleaned(looked.table, table, request.drop, force=force)
-        folder.finish({"images": found.images, "flagged": found.flagged, "kept": kept})
-    return AuditResult(Path(out), dict(read_json(out / DOCUMENT_NAME)), folder.results().get("kept"), folder.finished)
+        folder.finish({"images": found.images, "flagged": found.flagged})
+    kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
+    return AuditResult(Path(out), dict(read_json(out / DOCUMENT_NAME)), kept, folder.finished)
 
 
 def _apparent(looked: Looked, request: AuditRequest, machine: Machine) -> Float | None:
@@ -178,7 +179,7 @@ def _document(
         )
     )
     return Audit(
-        name=request.data,
+        name=Path(request.data).name,
         recogniser=name,
         weights_sha256=weights,
         images=len(table),
@@ -202,7 +203,7 @@ def _against(looked: Looked, other: Looked, request: AuditRequest) -> Against:
     except BadInputError as error:
         note = error.message
     return Against(
-        str(request.against),
+        Path(str(request.against)).name,
         appearance(other.faces, seed=request.seed),
         distance(looked.faces, other.faces, seed=request.seed),
         ageing,
@@ -260,9 +261,14 @@ def _reason(flag: str, row: "pd.Series[float]") -> str:
     return reason if isinstance(reason, str) and reason else FLAGS[flag]
 
 
-def _write_cleaned(table: SampleTable, found: pd.DataFrame, out: Path, *, force: bool) -> int:
+def _flags(out: Path) -> dict[str, str]:
+    """Flags of the flagged images, as the table of an audit has them."""
+    found = pd.read_csv(out / TABLE_NAME, dtype=str, keep_default_na=False)
+    return {name: flags for name, flags in zip(found["file_name"], found["flags"], strict=True) if flags}
+
+
+def _write_cleaned(table: SampleTable, flags: dict[str, str], out: Path, *, force: bool) -> int:
     """Copy what has no flag; the rest is listed in ``rejected.csv`` with its flags."""
-    flags = {str(row["file_name"]): str(row["flags"]) for row in found.to_dict("records") if row["flags"]}
     work = Work("audit-drop", VERSION, {}, {"set": table.content_hash(), "flags": sorted(flags.items())})
     folder = claim_work(out, work, force=force)
     names = [str(name) for name in table.frame["file_name"]]

@@ -42,7 +42,9 @@ class AuditRequest(Request):
     young_below: float = option(14.0, help="The ageing direction goes from under this age ...", low=0.5, high=120)
     old_from: float = option(18.0, help="... to this age and over.", low=0.5, high=120)
     apparent_ages: bool = option(True, help="Estimate the ages that faces look (fetches a CC0 model once).")
-    drop: Path | None = option(None, help="Also write the set without the flagged images to this folder.")
+    drop: Path | None = option(
+        None, help="Also write the set without the flagged images to this folder.", decides=False
+    )
     show_people: bool = option(False, help="Picture flagged images of a set that is not known to be synthetic.")
     replicates: int = option(1000, name="bootstrap", help="Subject bootstrap replicates.", low=100, high=1_000_000)
     confidence: float = option(0.95, help="Coverage of intervals.", low=0.5, high=0.999)
