@@ -97,7 +97,7 @@ def export_recogniser(
             difference = check_onnx(recogniser.model, temporary)
         if request.pack:
             _write_pack(out, recogniser, detector)
-    files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME)
+    files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME and not p.name.startswith("."))
     folder.finish({"files": files, "largest_difference": difference})
     return Exported(out, files, difference)
 
