@@ -14,7 +14,7 @@ from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.sources import Source, distinct, file_safe
 from frbias.core.verification.scores.scorefiles import read_scores
 
-STAGE, VERSION = "evaluate", 2
+STAGE, VERSION = "evaluate", 3
 
 
 def evaluate(
