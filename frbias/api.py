@@ -205,7 +205,8 @@ VERBS: dict[str, Verb] = {
             """Fine-tune a recogniser on aligned faces, with chosen stages frozen, into the run folder ``out``.
 
             >>> made = frbias.generate("trainees", subjects=8, ages=[5, 40], variants=1, size=112, workers=1)
-            >>> run = frbias.finetune("trainees", "runs/first", frozen="1,2,3,4", epochs=1, validation=0, device="cpu")
+            >>> options = {"frozen": "1,2,3,4", "epochs": 1, "batch_size": 6, "device": "cpu"}
+            >>> run = frbias.finetune("trainees", "runs/first", **options)
             >>> run.epochs
             1
             """,
@@ -238,8 +239,8 @@ VERBS: dict[str, Verb] = {
             >>> with open("scores.csv", "w") as file:
             ...     count = file.write("score,mated\\n" + "".join(f"{k % 7 + 5 * (k % 2)},{k % 2}\\n" for k in range(200)))
             >>> result = frbias.evaluate(scores="scores.csv", at_fmr=0.1, bootstrap=0, figures=False)
-            >>> [target["target"] for target in result.document["targets"]]
-            [0.1]
+            >>> result.evaluation.at(0.1).target
+            0.1
             """,
             first=("data",),
         ),

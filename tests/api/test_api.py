@@ -1,7 +1,9 @@
 """``import frbias``: light, complete, documented by examples that run, and the same requests as the command line."""
 
+import ast
 import doctest
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +75,7 @@ class Caught(Exception):
 
 
 def caught_request(monkeypatch: pytest.MonkeyPatch, place: str, run: Any) -> tuple[Any, Any, Any, Any]:
-    def stage(request: Any, out: Any = None, *, machine: Any = None, force: bool = False) -> None:
+    def stage(request: Any, out: Any = None, *, machine: Any = None, force: bool = False, **shown: Any) -> None:
         raise Caught(request, out, machine.resources, force)
 
     monkeypatch.setattr(place, stage)
@@ -165,3 +167,16 @@ def test_a_plain_script_runs_once(by: str, tmp_path: Path) -> None:
     done = python(SCRIPT, tmp_path, by=by)
     assert done.stderr == ""
     assert done.stdout.split() == ["begun", "12"]
+
+
+def test_the_stub_is_that_of_the_requests(tmp_path: Path) -> None:
+    """Editors and type checkers see the keywords in frbias/__init__.pyi; ``python tools/write_stub.py`` writes it."""
+    root = Path(frbias.__file__).parent.parent
+    found = subprocess.run(
+        [sys.executable, "-c", "from write_stub import stub; print(stub(), end='')"],
+        capture_output=True, text=True, check=True, cwd=root / "tools", timeout=60,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ).stdout  # fmt: skip
+    committed = (root / "frbias" / "__init__.pyi").read_text(encoding="utf-8")
+    parts = [sorted(ast.dump(node) for node in ast.parse(text).body) for text in (found, committed)]
+    assert parts[0] == parts[1], "run: python tools/write_stub.py && ruff format frbias/__init__.pyi"
