@@ -7,7 +7,7 @@
     frbias.generate("people", subjects=40, ages=[5, 15, 30, 60])
     frbias.align("people", "faces")
     result = frbias.evaluate("faces", weights="sface", at_fmr=[0.1, 0.01])
-    print(result.out, result.evaluation.at(0.1).fnmr)
+    print(result.out, result.evaluation.at(0.1).fnmr.value)
 
 The stages (``generate align finetune embed evaluate compare export report``) build the same requests as the command
 line; everything else is in :mod:`frbias.core` (data, recognisers, training, verification) and :mod:`frbias.synth`

@@ -11,7 +11,7 @@ from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.base import Description, Pixels, Recogniser
 from frbias.core.recognisers.callables import is_callable_spec, load_callable
-from frbias.core.recognisers.input_format import InputFormat, format_beside
+from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat, format_beside
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_onnx
 from frbias.core.recognisers.packs import BACKBONE_FILE, insightface_pack, pack_recogniser, weight_file
@@ -25,7 +25,6 @@ from frbias.core.recognisers.trainable.sface import read_sface_onnx
 from frbias.core.recognisers.trainable.weights import from_state, read_pixels, read_state, state_sha256
 
 EMBEDDED = "sface"
-AS_THE_MODEL_SAYS = InputFormat()
 _INSIGHTFACE = "insightface:"
 
 
