@@ -52,9 +52,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _STAGES:
-        from frbias.api import VERBS, function_of
-
-        value: Any = function_of(VERBS[name])
+        api = import_module("frbias.api")  # not an import statement: core imports this module for its version
+        value: Any = api.function_of(api.VERBS[name])
     elif name in _PLACES:
         module, _, inner = _PLACES[name].partition(":")
         value = getattr(import_module(module), inner)

@@ -131,7 +131,7 @@ class Verb:
     def _parameter(self, name: str, given: Field[Any], kind: Any) -> inspect.Parameter:
         owner = next(r for r in self.requests.values() if given in option_fields(r))
         default = inspect.Parameter.empty if given.default is MISSING else given.default
-        return inspect.Parameter(name, kind, default=default, annotation=option_types(owner)[given.name])
+        return inspect.Parameter(name, kind, default=default, annotation=option_types(owner)[given.name])  # type: ignore[arg-type]
 
 
 def function_of(verb: Verb) -> Callable[..., Any]:
