@@ -392,7 +392,7 @@ def test_every_field_has_a_case(named: tuple[str, Case]) -> None:
     if name in CASES:
         fields = option_fields(CASES[name][0])
         assert {f.name for f in fields} == {*case.other, *case.same}
-        assert {f.name for f in fields if facts_of(f).decides} <= set(case.other)
+        assert {f.name for f in fields if facts_of(f).decides} <= {*case.other}
 
 
 @pytest.mark.xdist_group("identity")
