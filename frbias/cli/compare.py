@@ -23,9 +23,12 @@ def command(request: CompareRequest, output: ResultFolder, shown: Shown, resourc
     """
     from frbias.cli.evaluation_view import show_measured
     from frbias.core.foundation.errors import GateError
-    from frbias.core.stages.compare import compare
+    from frbias.core.stages.compare import compare, plan_compare
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_compare(request, output.out, machine=machine))
+        return
     result = compare(request, output.out, machine=machine, force=output.force)
     if not result.documents:
         return

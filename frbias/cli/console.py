@@ -4,6 +4,7 @@ Modes: *human* (tables and sentences), *json* (one JSON document on stdout, no p
 stderr is a terminal) and *quiet* (errors only).
 """
 
+import errno
 import json
 import os
 import sys
@@ -11,13 +12,18 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.files import is_disk_full, os_error_sentence
+
+if TYPE_CHECKING:
+    from frbias.core.foundation.plans import Plan
 
 EXIT_UNEXPECTED = 1
+EXIT_UNUSABLE = 2
 EXIT_INTERRUPTED = 130
-_WIDTH_OF_FILES = 120
+_WIDTH_OF_FILES = 80
 _INTERRUPTED = "Interrupted. Run the same command again to go on."
 
 
@@ -56,6 +62,17 @@ def result(value: Any, human: Callable[[], None] | None = None) -> None:
         sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
     elif not _settings.quiet and human is not None:
         human()
+
+
+def plan(found: "Plan") -> None:
+    """Give the answer to ``--dry-run``."""
+
+    def human() -> None:
+        for sentence in found.sentences():
+            say(sentence)
+        say("Nothing was done (--dry-run).")
+
+    result(found.to_json(), human)
 
 
 def say(message: str) -> None:
@@ -152,7 +169,12 @@ def errors_as_sentences() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_UNEXPECTED) from None
+    except OSError as error:
+        disk = is_disk_full(error) or error.errno in (errno.EIO, errno.EDQUOT, errno.EMFILE)
+        _fail(error, os_error_sentence(error), EXIT_UNEXPECTED if disk else EXIT_UNUSABLE)
     except Exception as error:
+        if is_disk_full(error):
+            _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]
         sentence = (
             f"Unexpected {type(error).__name__}: {text}\nThis is a bug or a broken installation; --debug shows where."
@@ -167,10 +189,21 @@ def _fail(error: BaseException, sentence: str, code: int) -> None:
     raise SystemExit(code) from None
 
 
+def width() -> int:
+    """Columns of the terminal; 80 when results go to a file or a pipe (``COLUMNS`` says otherwise)."""
+    return int(_stdout().width)
+
+
+def out(renderable: Any) -> None:
+    """Print on stdout whatever the mode is (help)."""
+    _stdout().print(renderable, highlight=False, soft_wrap=True)
+
+
 def _stdout() -> Any:
     from rich.console import Console
 
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+    chosen = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=sys.stdout, width=None if chosen else _WIDTH_OF_FILES)
 
 
 def _stderr() -> Any:

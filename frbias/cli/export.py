@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from frbias.core.stages.export import Exported
 
 
-@takes(Part(ExportRequest), Part(ResultFolder, helps={"out": "Folder to write; default: exports/<name>."}))
+@takes(
+    Part(ExportRequest),
+    Part(ResultFolder, only=("out", "force"), helps={"out": "Folder to write; default: exports/<name>."}),
+)
 def command(request: ExportRequest, output: ResultFolder) -> None:
     """Export a recogniser to ONNX, safetensors and an insightface pack.
 

@@ -31,9 +31,12 @@ def command(request: FinetuneRequest, output: Output, resources: Resources) -> N
 
         frbias finetune --data aligned --weights r50 --eval-data fgnet-aligned
     """
-    from frbias.core.stages.finetune import finetune
+    from frbias.core.stages.finetune import finetune, plan_finetune
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_finetune(request, output.out, machine=machine))
+        return
     result = finetune(request, output.out, machine=machine, force=output.force, announce=_announce, observe=_observe)
     console.result(_summary(result), lambda: _tell(result))
 

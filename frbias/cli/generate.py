@@ -50,9 +50,12 @@ def command(request: GenerateRequest, output: Output, resources: Resources) -> N
 
         frbias generate --backend eg3d --subjects 100 --poses -30,0,30x0
     """
-    from frbias.synth.generate import generate
+    from frbias.synth.generate import generate, plan_generate
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_generate(request, output.out, machine=machine))
+        return
     result = generate(request, output.out, machine=machine, force=output.force)
     summary = {
         "out": str(result.out),

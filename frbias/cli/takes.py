@@ -12,7 +12,7 @@ same words as in an experiment file.
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 
 from frbias.cli import completion
+from frbias.core.foundation.files import place_problem
 from frbias.core.foundation.requests import (
     Request,
     attempt,
@@ -33,6 +34,14 @@ from frbias.core.foundation.requests import (
 )
 
 Command = Callable[..., None]
+OUTPUT_PANEL = "Output"
+DRY_RUN_HELP = "Say what would be done, and do nothing."
+
+
+def writable(out: Path | None) -> Iterator[str]:
+    """What speaks against writing to ``--out``."""
+    if out is not None and (problem := place_problem(out)):
+        yield f"--out {out} {problem}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +51,25 @@ class Output(Request):
     Attributes:
         out: Folder to write.
         force: Replace an earlier result of the same command there.
+        dry_run: Say what would be done, and do nothing.
     """
 
     title = "the output options"
     out: Path = option(
-        Path("out"), short="-o", help="Folder to write; it may hold an unfinished run of the same work.", decides=False
+        Path("out"),
+        short="-o",
+        help="Folder to write; it may hold an unfinished run of the same work.",
+        panel=OUTPUT_PANEL,
+        decides=False,
     )
-    force: bool = option(False, help="Replace an earlier result of this command in --out.", decides=False)
+    force: bool = option(
+        False, help="Replace an earlier result of this command in --out.", panel=OUTPUT_PANEL, decides=False
+    )
+    dry_run: bool = option(False, help=DRY_RUN_HELP, panel=OUTPUT_PANEL, decides=False)
+
+    def conflicts(self) -> Iterator[str]:
+        """A place where nothing can be written."""
+        yield from writable(self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +79,7 @@ class ResultFolder(Request):
     Attributes:
         out: Folder to write; None for the derived name.
         force: Replace an earlier result of the same command there.
+        dry_run: Say what would be done, and do nothing.
     """
 
     title = "the output options"
@@ -65,12 +87,17 @@ class ResultFolder(Request):
         None,
         short="-o",
         help="Folder to write.",
-        panel="Output",
+        panel=OUTPUT_PANEL,
         decides=False,
     )
     force: bool = option(
-        False, help="Replace an earlier result of this command in --out.", panel="Output", decides=False
+        False, help="Replace an earlier result of this command in --out.", panel=OUTPUT_PANEL, decides=False
     )
+    dry_run: bool = option(False, help=DRY_RUN_HELP, panel=OUTPUT_PANEL, decides=False)
+
+    def conflicts(self) -> Iterator[str]:
+        """A place where nothing can be written."""
+        yield from writable(self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +109,7 @@ class Shown(Request):
     """
 
     title = "the output options"
-    curves: bool = option(False, help="Include the points of the figures in --json.", panel="Output", decides=False)
+    curves: bool = option(False, help="Include the points of the figures in --json.", panel=OUTPUT_PANEL, decides=False)
 
 
 @dataclass(frozen=True)
@@ -113,7 +140,8 @@ class Part:
 
     def fields(self) -> list[Field[Any]]:
         """The fields that become options."""
-        return [f for f in option_fields(self.kind) if not self.only or f.name in self.only]
+        own = [f for f in option_fields(self.kind) if not self.only or f.name in self.only]
+        return sorted(own, key=lambda f: _depth(self.kind, f.name))
 
     def type_of(self, given: Field[Any]) -> Any:
         """Type of one of the fields."""
@@ -160,6 +188,11 @@ def takes(*parts: Part) -> Callable[[Command], Command]:
     return decorate
 
 
+def _depth(kind: type[Request], name: str) -> int:
+    """How far up a field was defined: what a request has of its own comes before what it inherits."""
+    return next(k for k, owner in enumerate(kind.__mro__) if name in inspect.get_annotations(owner))
+
+
 def _label(kind: type[Request]) -> Callable[[str], str]:
     arguments = {option_name(f) for f in option_fields(kind) if facts_of(f).positional}
     return lambda name: name.upper() if name in arguments else flag(name)
@@ -177,7 +210,9 @@ def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
     elif choices := _choices(kind):
         shared["autocompletion"] = completion.among(choices)
     if facts.positional:
-        info = typer.Argument(metavar=facts.metavar or option_name(given).upper(), **shared)
+        name = option_name(given).upper()
+        optional = f"[{name}]" if default is not MISSING else name
+        info = typer.Argument(metavar=facts.metavar or optional, **shared)
         wanted: Any = list[str] | None if facts.many else str | None
     else:
         name = flag(option_name(given))

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from frbias.core.data.imagesets import ImageSetResult, produce
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.devices import World, choose_device, describe_device
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import Work
+from frbias.core.foundation.words import counted
 from frbias.synth.age_synthesizer import AgeSynthesizer
 from frbias.synth.backends import make_backend
 from frbias.synth.requests import GenerateRequest, NetworkOptions
@@ -34,6 +37,21 @@ def generate(request: GenerateRequest, out: Path, *, machine: Machine = LOCAL, f
     return generate_with(backend, out, in_flight=in_flight, machine=machine, force=force)
 
 
+def generate_work(backend: AgeSynthesizer) -> Work:
+    """What the images of a generator depend on."""
+    return Work(STAGE, VERSION, {"backend": backend.name, **backend.describe()}, {})
+
+
+def plan_generate(request: GenerateRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`generate` would do; raises as it does."""
+    backend = make_backend(request, machine.resources.device)
+    tasks = [task for unit in backend.plan() for task in unit.tasks]
+    people = counted(len({task.subject for task in tasks}), "subject")
+    what = f"Generate {counted(len(tasks), 'image')} of {people} with {backend.name}"
+    device = "" if backend.parallel == "processes" else describe_device(choose_device(machine.resources.device))
+    return Plan((step_of(what, generate_work(backend), out),), device)
+
+
 def generate_with(
     backend: AgeSynthesizer,
     out: Path,
@@ -57,13 +75,15 @@ def generate_with(
         UsageError: ``out`` holds something else.
         BadInputError: The plan is empty, or not one image could be made.
     """
+    work = generate_work(backend)
     return produce(
         backend,
         out,
-        stage=STAGE,
-        version=VERSION,
+        stage=work.stage,
+        version=work.version,
         label=f"generating with {backend.name}",
-        arguments={"backend": backend.name, **backend.describe()},
+        arguments=work.arguments,
+        inputs=work.inputs,
         batch_size=in_flight,
         workers=machine.resources.workers,
         force=force,

@@ -11,11 +11,19 @@ import numpy.typing as npt
 
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.samples import SampleTable, write_rejected
-from frbias.core.foundation.devices import choose_device, process_group, seed_everything, world_from_environment
+from frbias.core.foundation.devices import (
+    choose_device,
+    describe_device,
+    process_group,
+    seed_everything,
+    world_from_environment,
+)
 from frbias.core.foundation.errors import AssetMissingError, FrbiasError
 from frbias.core.foundation.files import write_json
 from frbias.core.foundation.machine import LOCAL, Machine
-from frbias.core.foundation.provenance import StageFolder, claim_folder
+from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import StageFolder, Work, claim_folder
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_trainable
 from frbias.core.stages.requests.finetune import DEFAULT_DATA, FinetuneRequest
 from frbias.core.training.pixels import FaceSet
@@ -122,6 +130,24 @@ def finetune(
                 folder.finish(_results(out, trainer))
         barrier()
         return _result(out, folder.results(), reused=False)
+
+
+def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`finetune` would do; raises as it does before it trains."""
+    target = choose_device(machine.resources.device)
+    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
+    plan = make_plan(
+        request,
+        load_trainable(request.weights, STAGE),
+        table,
+        evaluation=evaluation or None,
+        names_unrelated=request.eval_names_unrelated,
+        progress=machine.progress,
+    )
+    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
+    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
+    work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+    return Plan((step_of(what, work, out),), describe_device(target))
 
 
 def training_set(name: str) -> SampleTable:

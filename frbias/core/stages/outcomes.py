@@ -19,7 +19,12 @@ from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.verification.results import Evaluation
 
 if TYPE_CHECKING:
+    from frbias.core.stages.sources import Source
     from frbias.core.verification.paired import Comparison
+
+    Outcomes = Sequence[Evaluation | Comparison]
+else:
+    Outcomes = Sequence
 
 EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
@@ -79,37 +84,49 @@ class Writing:
         return COMPARISON_NAME if self.paired else EVALUATION_NAME
 
 
-def settle(
-    work: Work,
-    out: Path | None,
-    make: "Callable[[World], Sequence[Evaluation | Comparison]]",
-    writing: Writing,
-    *,
-    name: str,
-    machine: Machine,
-    force: bool = False,
-) -> Measured:
-    """Claim the folder of some work, measure unless it is finished there, write, and judge the gates.
+@dataclass(frozen=True)
+class Task:
+    """An evaluation or a comparison that is ready to be made.
 
-    Args:
-        work: What the outcome depends on.
-        out: The folder; None for ``<name>-<first letters of the key>``, which no other work has.
+    Attributes:
+        work: What it depends on.
+        name: Path of its folder when none is given, without the letters of the key that are added.
         make: Measures; called on every rank of a torchrun launch.
         writing: What is written.
-        name: Path of the folder without ``out``, to which letters of the key are added.
+        sources: Where the embeddings come from.
+    """
+
+    work: Work
+    name: str
+    make: "Callable[[World], Outcomes]"
+    writing: Writing
+    sources: "tuple[Source, ...]" = ()
+
+
+def place_of(task: Task, out: Path | None) -> Path:
+    """The folder of a task: ``out``, or a name with the first letters of the key, which no other work has."""
+    return Path(out) if out is not None else Path(f"{task.name}-{task.work.key[:_KEY_LETTERS]}")
+
+
+def settle(task: Task, out: Path | None, *, machine: Machine, force: bool = False) -> Measured:
+    """Claim the folder of a task, measure unless it is finished there, write, and judge the gates.
+
+    Args:
+        task: What to do.
+        out: The folder; None for a name of its own.
         machine: What may be used.
         force: Replace an earlier result.
 
     Raises:
         UsageError: ``out`` holds something else.
     """
-    world, place = world_from_environment(), out if out is not None else Path(f"{name}-{work.key[:_KEY_LETTERS]}")
+    world, place, writing = world_from_environment(), place_of(task, out), task.writing
     with process_group(world) as barrier:
-        folder = claim_together(place, work, world, barrier, force=force)
+        folder = claim_together(place, task.work, world, barrier, force=force)
         places = [place] if writing.count == 1 else [place / f"{k + 1:02d}" for k in range(writing.count)]
         if not folder.finished:
             try:
-                outcomes = make(world)
+                outcomes = task.make(world)
             except FrbiasError:
                 if world.leader:
                     folder.abandon()

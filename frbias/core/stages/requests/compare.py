@@ -7,6 +7,8 @@ from frbias.core.foundation.requests import option
 from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.measuring import OUTPUT, MeasureOptions, gate_problems
 
+COMPARED = "What to compare"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompareRequest(MeasureOptions):
@@ -33,12 +35,18 @@ class CompareRequest(MeasureOptions):
     data: str | None = option(
         None,
         help="Image set on which the recognisers are compared.",
+        panel=COMPARED,
         metavar="DATA",
         completes="data",
         decides=False,
     )
     names: tuple[str, ...] = option(
-        (), name="name", help="Name to show for a model; once for each, in order.", metavar="NAME", many=True
+        (),
+        name="name",
+        help="Name to show for a model; once for each, in order.",
+        panel=COMPARED,
+        metavar="NAME",
+        many=True,
     )
     fail_if: tuple[str, ...] = option(
         (),
