@@ -9,6 +9,7 @@ from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import sha256_file
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.adapted import is_adapted, read_adapted
 from frbias.core.recognisers.base import Description, Recogniser
 from frbias.core.recognisers.callables import is_callable_spec, load_callable
 from frbias.core.recognisers.input_format import InputFormat
@@ -39,7 +40,7 @@ def load_recogniser(
 
     Args:
         spec: ``sface`` (embedded); a run folder of ``frbias finetune`` (its best checkpoint); a weight file
-            (``.pth``, ``.pt``, ``.safetensors``) of a known architecture; any ``.onnx`` that turns faces into vectors;
+            (``.pth``, ``.pt``, ``.safetensors``) of a known architecture; a folder of ``frbias adapt``; any ``.onnx`` that turns faces into vectors;
             a folder that holds one; ``module:function`` or ``file.py:function`` (runs the user's code); a registered
             name; or ``insightface:<pack>``, a pack that insightface has on this machine.
         device: Where the weights go.
@@ -59,6 +60,9 @@ def load_recogniser(
     path = Path(spec).expanduser()
     if path.exists():
         name = path.resolve().name if path.is_dir() else path.stem
+        if is_adapted(path):
+            record = read_adapted(path)
+            return record.over(load_recogniser(record.base, device=device, given=given, progress=progress), name)
         return _from_file(weight_file(path), name, given, device, progress)
     if is_callable_spec(spec):
         if given != AS_THE_MODEL_SAYS:

@@ -80,9 +80,7 @@ def pose_direction(found: LabelledUnits) -> Matrix:
     ages = np.minimum(np.nan_to_num(found.ages[known], nan=GROWN_UP), GROWN_UP)
     causes = within_person(np.column_stack([np.abs(found.yaw[known]), ages]), people)
     if not len(causes) or causes[:, 0].std() < _NOTHING:
-        raise BadInputError(
-            f"{found.name} has no column yaw that varies within a person; leave pose out of --remove."
-        )
+        raise BadInputError(f"{found.name} has no column yaw that varies within a person; leave pose out of --remove.")
     used = causes if causes[:, 1].std() > _NOTHING else causes[:, :1]
     return np.asarray(np.linalg.lstsq(used, within_person(units, people), rcond=None)[0][0])
 

@@ -4,18 +4,73 @@ What all damaged pictures do to an embedding has nothing to do with the person; 
 learns it from them.
 """
 
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Self
+
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Faces = npt.NDArray[np.uint8]
+from frbias.core.foundation.files import sha256_json
+from frbias.core.recognisers.base import Description, Faces, Recogniser, Vectors
+
+DAMAGE_VERSION = 1
 _STREAM = 11
 
 
-def damaged(faces: Faces, rows: npt.NDArray[np.int64], seed: int) -> Faces:
-    """Damaged copies of faces (N, h, w, 3), uint8 RGB; the same for the same seed and row number, whatever the batch."""
-    drawn = (np.random.default_rng([seed, _STREAM, int(row)]) for row in rows)
-    return np.stack([_damaged(face, rng) for face, rng in zip(faces, drawn, strict=True)])
+def damaged(faces: Faces, seed: int) -> Faces:
+    """Damaged copies of faces (N, h, w, 3), uint8 RGB; the same face and seed give the same copy in any batch."""
+    return np.stack([_damaged(face, np.random.default_rng([seed, _STREAM, _number_of(face)])) for face in faces])
+
+
+def _number_of(face: Faces) -> int:
+    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(face).tobytes(), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True, eq=False)
+class SeesDamaged:
+    """A recogniser that is shown damaged copies.
+
+    Attributes:
+        base: The recogniser.
+        seed: Of the damage.
+    """
+
+    base: Recogniser
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The recogniser's, marked."""
+        return f"{self.base.name}, damaged"
+
+    @property
+    def sha256(self) -> str:
+        """Of the recogniser and the damage."""
+        return sha256_json([self.base.sha256, "damaged", DAMAGE_VERSION, self.seed])
+
+    @property
+    def description(self) -> Description:
+        """The recogniser's."""
+        return self.base.description
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the faces it takes, in pixels."""
+        return self.base.input_size
+
+    @property
+    def embedding_length(self) -> int:
+        """Numbers in an embedding."""
+        return self.base.embedding_length
+
+    def on(self, device: str) -> Self:
+        """The same on ``cpu`` or ``cuda[:i]``."""
+        return replace(self, base=self.base.on(device))
+
+    def embed(self, faces: Faces) -> Vectors:
+        """Embeddings (N, D) of damaged copies of faces (N, height, width, 3)."""
+        return self.base.embed(damaged(faces, self.seed))
 
 
 def _damaged(face: Faces, rng: np.random.Generator) -> Faces:
@@ -52,7 +107,9 @@ def _coloured(face: Faces, rng: np.random.Generator) -> Faces:
         face = np.repeat(np.asarray(grey, np.uint8)[..., None], 3, axis=2)
     if draw < 0.3 or draw >= 0.7:
         return face
-    tint = np.array([1.08, 0.95, 0.75]) * np.exp(rng.normal(0, 0.05, 3)) if draw < 0.4 else np.exp(rng.normal(0, 0.18, 3))
+    tint = (
+        np.array([1.08, 0.95, 0.75]) * np.exp(rng.normal(0, 0.05, 3)) if draw < 0.4 else np.exp(rng.normal(0, 0.18, 3))
+    )
     return np.clip(face * tint, 0, 255).astype(np.uint8)
 
 
