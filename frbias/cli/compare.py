@@ -34,6 +34,6 @@ def command(request: CompareRequest, output: ResultFolder, shown: Shown, resourc
         return
     documents = [without_curves(document, shown.curves) for document in result.documents]
     value = documents[0] if len(documents) == 1 else {"schema": "frbias.comparisons", "comparisons": documents}
-    console.result(value, lambda: show_measured(result))
+    console.result(value, lambda: show_measured(result, brief=shown.brief))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")

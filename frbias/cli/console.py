@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.core.foundation.errors import FrbiasError
 from frbias.core.foundation.files import is_disk_full, os_error_sentence
@@ -87,18 +87,40 @@ def show(renderable: Any) -> None:
         _stdout().print(renderable)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[int] = ()) -> None:
-    """Print a table on stdout; columns whose index is in ``numeric`` are right-aligned."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    numeric: Sequence[int] = (),
+    whole: bool = False,
+) -> None:
+    """Print a table on stdout; columns whose index is in ``numeric`` are right-aligned.
+
+    With ``whole`` the columns stand closer and no cell is ever wrapped or cut: on a terminal that is too narrow the
+    lines run on.
+    """
     from rich.table import Table
 
-    grid = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    grid = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        collapse_padding=whole,
+    )
     for index, name in enumerate(columns):
-        grid.add_column(
-            name, justify="right" if index in numeric else "left", overflow="fold", no_wrap=index in numeric
-        )
+        justify: Literal["right", "left"] = "right" if index in numeric else "left"
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=whole or index in numeric)
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
-    show(grid)
+    if not whole:
+        show(grid)
+    elif not (_settings.json or _settings.quiet):
+        screen = _stdout()
+        needed = screen.measure(grid, options=screen.options.update(max_width=10_000)).maximum
+        screen.print(grid, width=max(needed, screen.width), crop=False)
 
 
 def note(message: str) -> None:

@@ -34,7 +34,7 @@ def command(request: EvaluateRequest, output: ResultFolder, shown: Shown, resour
     result = evaluate(request, output.out, machine=machine, force=output.force)
     if not result.documents:
         return
-    console.result(without_curves(result.document, shown.curves), lambda: show_measured(result))
+    console.result(without_curves(result.document, shown.curves), lambda: show_measured(result, brief=shown.brief))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")
 

@@ -106,10 +106,12 @@ class Shown(Request):
 
     Attributes:
         curves: Include the points of the figures in ``--json``.
+        brief: Print the verdict of a comparison, EER and d' only.
     """
 
     title = "the output options"
     curves: bool = option(False, help="Include the points of the figures in --json.", panel=OUTPUT_PANEL, decides=False)
+    brief: bool = option(False, help="Stop after verdict, EER and d'.", panel=OUTPUT_PANEL, decides=False)
 
 
 @dataclass(frozen=True)

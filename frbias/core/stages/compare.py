@@ -11,7 +11,7 @@ from frbias.core.stages.outcomes import Measured, Outcomes, Task, Writing, settl
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.sources import distinct, file_safe
 
-STAGE, VERSION = "compare", 2
+STAGE, VERSION = "compare", 3
 
 
 def compare(

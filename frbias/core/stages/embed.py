@@ -76,7 +76,7 @@ def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: 
     """
     choose_device(machine.resources.device)
     table = resolve_data(request.data)
-    recogniser = load_recogniser(request.weights)
+    recogniser = load_recogniser(request.weights, given=request.input_format(), progress=machine.progress)
     return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
 
 
@@ -89,7 +89,8 @@ def plan_embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL) ->
         AssetMissingError: The data set or the weights are not on this machine.
     """
     device = describe_device(choose_device(machine.resources.device))
-    table, recogniser = resolve_data(request.data), load_recogniser(request.weights)
+    table = resolve_data(request.data)
+    recogniser = load_recogniser(request.weights, given=request.input_format())
     what = f"Embed {counted(len(table), 'face')} with {recogniser.name}"
     return Plan((step_of(what, embed_work(table, recogniser, request), out),), device)
 

@@ -20,8 +20,8 @@ from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
 from frbias.core.recognisers.adapted import AdaptedRecogniser
 from frbias.core.recognisers.base import Recogniser
-from frbias.core.recognisers.input_format import InputFormat
-from frbias.core.recognisers.loading import AS_THE_MODEL_SAYS, BACKBONE_FILE, insightface_pack, load_recogniser
+from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat
+from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_recogniser
 from frbias.core.recognisers.onnx_check import MEAN, SCALE, check_onnx
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_map import append_map, load_whole, note_reading

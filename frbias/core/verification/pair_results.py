@@ -21,8 +21,9 @@ from frbias.core.verification.accuracy import (
     pooled_fold_accuracy,
     replicate_accuracies,
 )
-from frbias.core.verification.bootstrap import Interval, percentile_interval
+from frbias.core.verification.bootstrap import percentile_interval
 from frbias.core.verification.measures.fairness import accuracy_ser, accuracy_std
+from frbias.core.verification.measures.intervals import Interval
 from frbias.core.verification.measures.rates import (
     EqualErrorRate,
     check_target,

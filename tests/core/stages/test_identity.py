@@ -80,6 +80,33 @@ def weights(path: Path, nudge: float = 0.0) -> Path:
     return path
 
 
+def open_graph(path: Path) -> Path:
+    """An ONNX recogniser that takes any layout and size: the mean of every channel."""
+    import onnx
+
+    nodes = [
+        onnx.helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        onnx.helper.make_node("Flatten", ["p"], ["y"]),
+    ]
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", "c", "h", "w"])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", "d"])
+    graph = onnx.helper.make_graph(nodes, "means", [x], [y])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path
+
+
+def inputs(model: Path) -> dict[str, dict[str, Any]]:
+    """What can be said about the input: the first two of ``model``, an ONNX that leaves them open."""
+    return {
+        "input_size": {"weights": str(model), "input_size": (56,)},
+        "layout": {"weights": str(model), "layout": "NHWC"},
+        "colour": {"colour": "BGR"},
+        "mean": {"mean": (100.0,)},
+        "scale": {"scale": (100.0, 100.0, 101.0)},
+    }
+
+
 def copied(source: Path, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
@@ -135,11 +162,28 @@ def embed_case(root: Path) -> Case:
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
                 "flip": {"flip": "add"},
+                **inputs(open_graph(root / "open.onnx")),
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
             },
+        )
+    )
+
+
+def embed_onnx_case(root: Path) -> Case:
+    from frbias.core.stages.embed import embed, plan_embed
+
+    data, model = faces(root / "set"), open_graph(root / "open.onnx")
+    return finished(
+        Case(
+            EmbedRequest(data=str(data), weights=str(model)),
+            root / "out",
+            lambda request, out: embed(request, out, machine=MACHINE).reused,
+            plan=plan_embed,
+            other=inputs(model),
+            same={"weights": {"weights": copied(model, root / "copy" / "open.onnx")}},
         )
     )
 
@@ -183,6 +227,7 @@ def evaluate_case(root: Path) -> Case:
                 "baseline": {"baseline": "sface"},
                 "name": {"name": "mine"},
                 "save_scores": {"save_scores": True},
+                **inputs(open_graph(root / "open.onnx")),
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
@@ -286,6 +331,7 @@ CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "compare": (CompareRequest, compare_case),
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
+    "embed onnx": embed_onnx_case,
     "evaluate embeddings": evaluate_embeddings_case,
     "evaluate scores": evaluate_scores_case,
     "compare embeddings": compare_embeddings_case,

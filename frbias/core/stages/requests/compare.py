@@ -50,7 +50,8 @@ class CompareRequest(MeasureOptions):
     )
     fail_if: tuple[str, ...] = option(
         (),
-        help="Exit with 4 when this holds of a recogniser beside the baseline; may be repeated.",
+        help="Exit with 4 when this holds of a recogniser beside the baseline, e.g. 'verdict == levelling_down'; may be "
+        "repeated.",
         panel=OUTPUT,
         metavar="CONDITION",
         many=True,
@@ -63,7 +64,7 @@ class CompareRequest(MeasureOptions):
         found = list(super().conflicts())
         yield from found
         if not found:
-            yield from gate_problems(self.fail_if, self)
+            yield from gate_problems(self.fail_if, self, paired=True)
         if len(self.models) < 2:
             yield "Give two or more embeddings files, or two or more recognisers with --data."
         if self.names and len(self.names) != len(self.models):

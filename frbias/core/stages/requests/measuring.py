@@ -76,6 +76,7 @@ class MeasureOptions(Request):
 
     def conflicts(self) -> Iterator[str]:
         """Targets that are no rates, groups that cannot be read, protocols that nobody knows."""
+        yield from super().conflicts()
         for target in self.at_fmr:
             if not 0 < target < 1:
                 yield f"--at-fmr {target:g} is no false match rate; write one between 0 and 1, e.g. 0.01 or 1%."
@@ -111,12 +112,12 @@ class MeasureOptions(Request):
         return () if self.groups is None else columns_of(self.groups)
 
 
-def gate_problems(gates: Sequence[str], options: MeasureOptions) -> Iterator[str]:
-    """What is wrong with conditions of ``--fail-if``, as far as the request tells."""
+def gate_problems(gates: Sequence[str], options: MeasureOptions, *, paired: bool) -> Iterator[str]:
+    """What is wrong with conditions of ``--fail-if``, as far as the request tells; ``paired`` when two are compared."""
     from frbias.core.verification.gates import check_gate, parse_gate
 
     for text in gates:
         try:
-            check_gate(parse_gate(text), options.at_fmr, options.group_names())
+            check_gate(parse_gate(text), options.at_fmr, options.group_names(), paired=paired)
         except UsageError as error:
             yield error.message
