@@ -102,6 +102,7 @@ def export_recogniser(
     if folder.finished:
         results = folder.results()
         return Exported(out, results["files"], results["largest_difference"])
+    difference: float | None
     if isinstance(recogniser, AdaptedRecogniser):
         difference = _export_adapted(recogniser, out, request, detector)
     else:
