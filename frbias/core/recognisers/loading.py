@@ -51,6 +51,11 @@ def load_recogniser(
         AssetMissingError: Nothing of that name is installed; says where it comes from.
         BadInputError: The file holds no recogniser that frbias knows or can run.
         UsageError: ``given`` says what this kind of recogniser cannot be told.
+
+    Example:
+        >>> recogniser = load_recogniser("sface")
+        >>> recogniser.name, recogniser.input_size, recogniser.embedding_length
+        ('sface', (112, 112), 128)
     """
     if spec == EMBEDDED:
         return _embedded(given, device)

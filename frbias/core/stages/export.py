@@ -1,11 +1,13 @@
 """A fine-tuned recogniser in the forms that other tools load: ONNX, safetensors, an insightface pack.
 
 The ONNX file follows what insightface's model zoo expects of a recogniser: pixels are normalised outside of the
-graph, the batch axis is open, there is one output and no side file. insightface divides by 127.5 whatever a
-recogniser was trained with, so another divisor is multiplied into the first convolution of the exported graph.
+graph, the batch axis is open, there is one output and no side file. insightface subtracts 127.5 and divides by 127.5
+whatever a recogniser was trained with, so another divisor (and another order of colours) is worked into the first
+convolution of the exported graph. Another mean cannot be, because of the padding: it is stated in the manifest.
 """
 
 import copy
+import json
 import re
 import warnings
 from dataclasses import dataclass
@@ -19,10 +21,10 @@ from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, 
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
 from frbias.core.recognisers.adapted import AdaptedRecogniser
-from frbias.core.recognisers.base import Recogniser
+from frbias.core.recognisers.base import Pixels, Recogniser
 from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat
 from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_recogniser
-from frbias.core.recognisers.onnx_check import MEAN, SCALE, check_onnx
+from frbias.core.recognisers.onnx_check import MEAN, check_onnx
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_map import append_map, load_whole, note_reading
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, run_onnx
@@ -119,9 +121,9 @@ def _export_trainable(recogniser: Trainable, out: Path, request: ExportRequest, 
         return None
     with atomic_path(out / ONNX_FILE) as temporary:
         write_onnx(recogniser.model, temporary)
-        difference = check_onnx(recogniser.model, temporary)
+        difference = check_onnx(recogniser.model, temporary, exported_pixels(recogniser.model))
     if request.pack:
-        _write_pack(out, recogniser, detector)
+        _write_pack(out, recogniser, exported_pixels(recogniser.model), detector)
     return difference
 
 
@@ -134,7 +136,8 @@ def _export_adapted(recogniser: AdaptedRecogniser, out: Path, request: ExportReq
         )
     with atomic_path(out / ONNX_FILE) as temporary:
         if isinstance(base, Trainable):
-            given = InputFormat(mean=(MEAN,), scale=(SCALE,), colour="RGB")
+            pixels = exported_pixels(base.model)
+            given = InputFormat(mean=pixels.mean, scale=pixels.scale, colour=pixels.colour)
             write_onnx(base.model, temporary)
             model, output = load_whole(temporary), ONNX_OUTPUT
         elif isinstance(base, OnnxRecogniser):
@@ -153,7 +156,7 @@ def _export_adapted(recogniser: AdaptedRecogniser, out: Path, request: ExportReq
         if not difference <= TOLERANCE:
             raise FrbiasError(f"The ONNX graph differs from the recogniser by {difference:.2g} of the largest value.")
     if request.pack and isinstance(base, Trainable):
-        _write_pack(out, recogniser, detector)
+        _write_pack(out, recogniser, exported_pixels(base.model), detector)
     elif detector is not None:
         raise UsageError(f"{recogniser.name} normalises pixels in its own way, so it cannot be put into a pack.")
     return difference
@@ -181,8 +184,12 @@ def detector_file(spec: str) -> Path:
 def write_onnx(model: Backbone, path: Path) -> None:
     """Write a backbone as ONNX.
 
-    Input ``data``: RGB (N, 3, 112, 112), (pixel - 127.5) / 127.5. Output ``embedding``: (N, D), not normalised.
+    Input ``data``: RGB (N, 3, 112, 112), normalised as :func:`exported_pixels` says, which is (pixel - 127.5) / 127.5 unless
+    the weights were trained with another mean. Output ``embedding``: (N, D), not normalised. The metadata entry ``frbias``
+    says how pixels are normalised.
     """
+    import onnx
+
     size = model.input_size
     example = torch.zeros(2, 3, size, size)
     with warnings.catch_warnings():
@@ -198,22 +205,39 @@ def write_onnx(model: Backbone, path: Path) -> None:
             dynamo=False,
         )
 
+    written = onnx.load(str(path))
+    pixels = exported_pixels(model).to_json()
+    onnx.helper.set_model_props(written, {"frbias": json.dumps({"layout": "NCHW", **pixels})})
+    onnx.save(written, str(path))
+
+
+def exported_pixels(model: Backbone) -> Pixels:
+    """What has to be done to pixels before the exported file: (pixel - 127.5) / 127.5 wherever that can be.
+
+    Raises:
+        FrbiasError: Every channel has a mean or scale of its own, which insightface has no place for.
+    """
+    pixels = model.pixels
+    if pixels.mean == (MEAN,) * 3:
+        return Pixels()
+    if len(set(pixels.mean)) == len(set(pixels.scale)) == 1:
+        return Pixels("RGB", pixels.mean, pixels.scale)
+    raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
+
 
 def _for_insightface(model: Backbone) -> Backbone:
-    """A copy that takes pixels normalised as insightface does it."""
+    """A copy that takes RGB pixels normalised as :func:`exported_pixels` says."""
     twin = copy.deepcopy(model).eval()
     first = next(m for m in twin.modules() if isinstance(m, torch.nn.Conv2d))
-    pixels = twin.pixels
-    if pixels.mean != (MEAN,) * 3 or first.bias is not None:
-        raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
+    ratio = torch.tensor(exported_pixels(model).scale) / torch.tensor(twin.pixels.scale)
     with torch.no_grad():
-        first.weight.mul_((SCALE / torch.tensor(pixels.scale)).reshape(1, 3, 1, 1))
-        if pixels.colour == "BGR":
+        first.weight.mul_(ratio.reshape(1, 3, 1, 1))
+        if twin.pixels.colour == "BGR":
             first.weight.copy_(first.weight.flip(1).clone())
     return twin
 
 
-def _write_pack(out: Path, backbone: Recogniser, detector: Path | None) -> None:
+def _write_pack(out: Path, backbone: Recogniser, pixels: Pixels, detector: Path | None) -> None:
     """Write manifest, licence and detector: what insightface needs beside the recogniser."""
     licence = backbone.description.licence or "that of the weights the training started from"
     tasks: dict[str, Any] = {}
@@ -222,7 +246,7 @@ def _write_pack(out: Path, backbone: Recogniser, detector: Path | None) -> None:
         tasks["detection"] = {"file": DETECTOR_FILE, "sha256": sha256_file(out / DETECTOR_FILE)}
     tasks["recognition"] = {
         "file": ONNX_FILE,
-        "preprocessing": {"mean": MEAN, "std": SCALE},
+        "preprocessing": {"mean": pixels.mean[0], "std": pixels.scale[0]},
         "input_size": list(backbone.input_size),
         "embedding_dimension": backbone.embedding_length,
         "sha256": sha256_file(out / ONNX_FILE),
