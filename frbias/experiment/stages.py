@@ -186,7 +186,7 @@ def _faces(
         data = str(paths.images(name))
     elif is_aligned(resolve_data(data), start.input_size):
         return data
-    align(plan.align.within(AlignRequest, data=data), paths.aligned(name), machine=machine)
+    align(plan.align.extended(AlignRequest, data=data), paths.aligned(name), machine=machine)
     return str(paths.aligned(name))
 
 

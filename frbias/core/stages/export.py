@@ -16,21 +16,27 @@ from typing import Any
 
 import torch
 
-from frbias.core.foundation.errors import BadInputError, FrbiasError
+from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, write_json, write_text
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
-from frbias.core.recognisers.base import Pixels
-from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_trainable
+from frbias.core.recognisers.adapted import AdaptedRecogniser
+from frbias.core.recognisers.base import Pixels, Recogniser
+from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat
+from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_recogniser
 from frbias.core.recognisers.onnx_check import MEAN, check_onnx
+from frbias.core.recognisers.onnx_graph import read_onnx
+from frbias.core.recognisers.onnx_map import append_map, load_whole, note_reading
+from frbias.core.recognisers.onnx_running import OnnxRecogniser, run_onnx
+from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
 from frbias.core.recognisers.trainable.base import Backbone
-from frbias.core.recognisers.trainable.recogniser import Trainable
+from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
 from frbias.core.recognisers.trainable.weights import write_state
 from frbias.core.stages.requests.export import ExportRequest
 
 STAGE, VERSION = "export", 1
 ONNX_FILE, MANIFEST_FILE, LICENCE_FILE = "recognition.onnx", "manifest.json", "MODEL.LICENSE"
-DETECTOR_FILE = "detection.onnx"
+DETECTOR_FILE, ONNX_OUTPUT = "detection.onnx", "embedding"
 _OPSET = 17
 
 
@@ -68,14 +74,21 @@ def export(
         AssetMissingError: The recogniser or the detector is not installed.
     """
     detector = None if request.detector is None else detector_file(request.detector)
-    recogniser = load_trainable(request.weights, STAGE)
+    recogniser = load_recogniser(request.weights, progress=machine.progress)
+    if not isinstance(recogniser, AdaptedRecogniser):
+        recogniser = require_trainable(recogniser, STAGE)
     machine.tell(f"exporting {recogniser.name}")
     place = out if out is not None else Path("exports") / recogniser.name
     return export_recogniser(recogniser, place, request, detector=detector, force=force)
 
 
 def export_recogniser(
-    recogniser: Trainable, out: Path, request: ExportRequest, *, detector: Path | None = None, force: bool = False
+    recogniser: Trainable | AdaptedRecogniser,
+    out: Path,
+    request: ExportRequest,
+    *,
+    detector: Path | None = None,
+    force: bool = False,
 ) -> Exported:
     """Export a recogniser that is loaded; see :func:`export`.
 
@@ -91,18 +104,62 @@ def export_recogniser(
     if folder.finished:
         results = folder.results()
         return Exported(out, results["files"], results["largest_difference"])
-    with atomic_path(out / BACKBONE_FILE) as temporary:
-        write_state(temporary, recogniser.weights(), recogniser.model.pixels)
-    difference = None
-    if request.onnx:
-        with atomic_path(out / ONNX_FILE) as temporary:
-            write_onnx(recogniser.model, temporary)
-            difference = check_onnx(recogniser.model, temporary, exported_pixels(recogniser.model))
-        if request.pack:
-            _write_pack(out, recogniser, detector)
+    difference: float | None
+    if isinstance(recogniser, AdaptedRecogniser):
+        difference = _export_adapted(recogniser, out, request, detector)
+    else:
+        difference = _export_trainable(recogniser, out, request, detector)
     files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME)
     folder.finish({"files": files, "largest_difference": difference})
     return Exported(out, files, difference)
+
+
+def _export_trainable(recogniser: Trainable, out: Path, request: ExportRequest, detector: Path | None) -> float | None:
+    with atomic_path(out / BACKBONE_FILE) as temporary:
+        write_state(temporary, recogniser.weights(), recogniser.model.pixels)
+    if not request.onnx:
+        return None
+    with atomic_path(out / ONNX_FILE) as temporary:
+        write_onnx(recogniser.model, temporary)
+        difference = check_onnx(recogniser.model, temporary, exported_pixels(recogniser.model))
+    if request.pack:
+        _write_pack(out, recogniser, exported_pixels(recogniser.model), detector)
+    return difference
+
+
+def _export_adapted(recogniser: AdaptedRecogniser, out: Path, request: ExportRequest, detector: Path | None) -> float:
+    """The graph of the recogniser behind, with the map at its end; compared with the adapted recogniser on faces."""
+    base, given = recogniser.base, AS_THE_MODEL_SAYS
+    if not request.onnx:
+        raise UsageError(
+            f"{recogniser.name} has a map behind its network, which only ONNX can hold; leave out --no-onnx."
+        )
+    with atomic_path(out / ONNX_FILE) as temporary:
+        if isinstance(base, Trainable):
+            pixels = exported_pixels(base.model)
+            given = InputFormat(mean=pixels.mean, scale=pixels.scale, colour=pixels.colour)
+            write_onnx(base.model, temporary)
+            model, output = load_whole(temporary), ONNX_OUTPUT
+        elif isinstance(base, OnnxRecogniser):
+            model, output = load_whole(base.file.path), base.output
+        else:
+            raise BadInputError(
+                f"{recogniser.name} has no graph that could be written: it is {base.description.architecture}."
+            )
+        made = append_map(model, output, recogniser.map)
+        if isinstance(base, OnnxRecogniser):
+            note_reading(made, base.reading)
+        write_bytes(temporary, made.SerializeToString())
+        written = run_onnx(read_onnx(temporary), recogniser.name, given)
+        faces = fixed_images(3, recogniser.input_size)
+        difference = relative_difference(written.embed(faces), recogniser.embed(faces))
+        if not difference <= TOLERANCE:
+            raise FrbiasError(f"The ONNX graph differs from the recogniser by {difference:.2g} of the largest value.")
+    if request.pack and isinstance(base, Trainable):
+        _write_pack(out, recogniser, exported_pixels(base.model), detector)
+    elif detector is not None:
+        raise UsageError(f"{recogniser.name} normalises pixels in its own way, so it cannot be put into a pack.")
+    return difference
 
 
 def detector_file(spec: str) -> Path:
@@ -142,8 +199,8 @@ def write_onnx(model: Backbone, path: Path) -> None:
             (example,),
             str(path),
             input_names=["data"],
-            output_names=["embedding"],
-            dynamic_axes={"data": {0: "N"}, "embedding": {0: "N"}},
+            output_names=[ONNX_OUTPUT],
+            dynamic_axes={"data": {0: "N"}, ONNX_OUTPUT: {0: "N"}},
             opset_version=_OPSET,
             dynamo=False,
         )
@@ -180,10 +237,8 @@ def _for_insightface(model: Backbone) -> Backbone:
     return twin
 
 
-def _write_pack(out: Path, backbone: Trainable, detector: Path | None) -> None:
+def _write_pack(out: Path, backbone: Recogniser, pixels: Pixels, detector: Path | None) -> None:
     """Write manifest, licence and detector: what insightface needs beside the recogniser."""
-    model = backbone.model
-    pixels = exported_pixels(model)
     licence = backbone.description.licence or "that of the weights the training started from"
     tasks: dict[str, Any] = {}
     if detector is not None:
@@ -192,8 +247,8 @@ def _write_pack(out: Path, backbone: Trainable, detector: Path | None) -> None:
     tasks["recognition"] = {
         "file": ONNX_FILE,
         "preprocessing": {"mean": pixels.mean[0], "std": pixels.scale[0]},
-        "input_size": [model.input_size, model.input_size],
-        "embedding_dimension": model.embedding_dim,
+        "input_size": list(backbone.input_size),
+        "embedding_dimension": backbone.embedding_length,
         "sha256": sha256_file(out / ONNX_FILE),
     }
     manifest = {"manifest_version": 2, "model_id": _model_id(backbone.name), "license": LICENCE_FILE, "tasks": tasks}
