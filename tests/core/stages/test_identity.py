@@ -16,6 +16,7 @@ from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.requests import Request, facts_of, option_fields
 from frbias.core.stages.requests.align import AlignRequest
+from frbias.core.stages.requests.audit import AuditRequest
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
@@ -167,6 +168,37 @@ def embed_case(root: Path) -> Case:
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+def audit_case(root: Path) -> Case:
+    from frbias.core.stages.audit import audit, plan_audit
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    return finished(
+        Case(
+            AuditRequest(data=str(data), weights=str(model), apparent_ages=False),
+            root / "out",
+            lambda request, out: audit(request, out, machine=MACHINE).reused,
+            plan=plan_audit,
+            other={
+                "data": {"data": str(faces(root / "others" / "set", 1))},
+                "against": {"against": str(faces(root / "photographs" / "set", 2))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "young_below": {"young_below": 12.0},
+                "old_from": {"old_from": 20.0},
+                "apparent_ages": {"apparent_ages": True},
+                "show_people": {"show_people": True},
+                "replicates": {"replicates": 500},
+                "confidence": {"confidence": 0.9},
+                "seed": {"seed": 1},
+            },
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+                "drop": {"drop": None},
             },
         )
     )
@@ -327,6 +359,7 @@ def compare_embeddings_case(root: Path) -> Case:
 CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "align": (AlignRequest, align_case),
     "embed": (EmbedRequest, embed_case),
+    "audit": (AuditRequest, audit_case),
     "evaluate": (EvaluateRequest, evaluate_case),
     "compare": (CompareRequest, compare_case),
 }
@@ -360,7 +393,7 @@ def test_every_field_has_a_case(named: tuple[str, Case]) -> None:
     if name in CASES:
         fields = option_fields(CASES[name][0])
         assert {f.name for f in fields} == {*case.other, *case.same}
-        assert {f.name for f in fields if facts_of(f).decides} <= set(case.other)
+        assert {f.name for f in fields if facts_of(f).decides} <= {*case.other}
 
 
 @pytest.mark.xdist_group("identity")
