@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.cli import comparison_view
+from frbias.cli import comparison_view, console
 from frbias.cli import evaluation_view as view
 from frbias.cli.numerals import percent, points
 from frbias.core.verification.counted import Rate
@@ -38,6 +38,7 @@ def comparison() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    console.reset()
     monkeypatch.setenv("COLUMNS", "80")
 
 
