@@ -151,6 +151,8 @@ def check_key(key: Any) -> Any:
         return key
     if type(key) is str and len(key) <= MAX_LINE:
         return key
+    if type(key) is NamedGlobal and len(key.module) + len(key.name) <= MAX_LINE:
+        return key
     raise UnsafePickleError(f"The pickle uses a {type(key).__name__} as a dictionary key.", name="dictionary key")
 
 
