@@ -9,6 +9,7 @@ from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.adapted import is_adapted, read_adapted
 from frbias.core.recognisers.base import Description, Pixels, Recogniser
 from frbias.core.recognisers.callables import is_callable_spec, load_callable
 from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat, format_beside
@@ -17,7 +18,7 @@ from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_o
 from frbias.core.recognisers.packs import BACKBONE_FILE, insightface_pack, pack_recogniser, weight_file
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
 from frbias.core.recognisers.trainable.adaface import AdaFace
-from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
+from frbias.core.recognisers.trainable.base import Backbone, StateDict, has_placeholder_norms, parameter_count
 from frbias.core.recognisers.trainable.onnx_import import import_onnx
 from frbias.core.recognisers.trainable.onnx_walk import OtherGraphError
 from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
@@ -40,7 +41,7 @@ def load_recogniser(
     Args:
         spec: ``sface`` (embedded); a run folder of ``frbias finetune`` (its best checkpoint); a weight file
             (``.pth``, ``.pt``, ``.safetensors``) of a known architecture; any ``.onnx`` that turns faces into vectors;
-            a folder that holds one; ``module:function`` or ``file.py:function`` (runs the user's code); a registered
+            a folder that holds one, or of ``frbias adapt``; ``module:function`` or ``file.py:function`` (runs the user's code); a registered
             name; or ``insightface:<pack>``, a pack that insightface has on this machine.
         device: Where the weights go.
         given: What the user says about the input; goes before what the model says.
@@ -50,6 +51,11 @@ def load_recogniser(
         AssetMissingError: Nothing of that name is installed; says where it comes from.
         BadInputError: The file holds no recogniser that frbias knows or can run.
         UsageError: ``given`` says what this kind of recogniser cannot be told.
+
+    Example:
+        >>> recogniser = load_recogniser("sface")
+        >>> recogniser.name, recogniser.input_size, recogniser.embedding_length
+        ('sface', (112, 112), 128)
     """
     if spec == EMBEDDED:
         return _embedded(given, device)
@@ -59,6 +65,9 @@ def load_recogniser(
     path = Path(spec).expanduser()
     if path.exists():
         name = path.resolve().name if path.is_dir() else path.stem
+        if is_adapted(path):
+            record = read_adapted(path)
+            return record.over(load_recogniser(record.base, device=device, given=given, progress=progress), name)
         return _from_file(weight_file(path), name, given, device, progress)
     if is_callable_spec(spec):
         if given != AS_THE_MODEL_SAYS:
@@ -131,8 +140,7 @@ def trainable_of_onnx(running: OnnxRecogniser) -> Trainable:
     difference = relative_difference(found.embed(faces), running.embed(faces))
     if not difference <= TOLERANCE:
         raise OtherGraphError(f"as {model.architecture} it would differ by {difference:.2g} of the largest value")
-    about = replace(found.description, batch_norm="folded", assumed=reading.assumed)
-    return replace(found, description=about)
+    return replace(found, description=replace(found.description, assumed=reading.assumed))
 
 
 def _embedded(given: InputFormat, device: str | torch.device) -> Trainable:
@@ -184,6 +192,7 @@ def _described(model: Backbone, name: str, source: str, usual: Pixels | None = N
         source=source,
         pixels=model.pixels,
         parameters=parameter_count(model),
+        batch_norm="folded" if has_placeholder_norms(model) else "",
     )
     digest = state_sha256(model.state_dict())
     if usual is not None and model.pixels != usual:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.cli import evaluation_view
+from frbias.cli import comparison_view
 from frbias.core.foundation.errors import UsageError
 from frbias.core.reporting.verdict import TONES
 from frbias.core.reporting.verdict import judge as judge_document
@@ -99,7 +99,7 @@ def test_the_verdict_is_the_same_everywhere(case: tuple[str, Comparison], capsys
     assert document["verdict"]["outcome"] == outcome
     shown = judge_document(document, held_out=True)
     assert (shown.headline, shown.tone) == (found.verdict.sentence, TONES[found.verdict.outcome])
-    evaluation_view.show_comparison(document, brief=True)
+    comparison_view.show_comparison(document, brief=True)
     printed = capsys.readouterr().out
     lines = printed.splitlines()
     order = [
@@ -193,6 +193,15 @@ UP, DOWN, UNCLEAR = (0.1, "worse"), (-0.1, "better"), "no clear difference"
 )
 def test_the_rules(words: dict[str, str], fnmr: tuple[tuple[float, str], ...], outcome: str) -> None:
     assert judged(words, fnmr).outcome == outcome
+
+
+def test_the_sentence_is_true_of_groups_that_did_not_move() -> None:
+    words = {"garbe": "better", "fnmr": "worse"}
+    assert "because every group is missed more often than" in judged(words, (UP, UP)).sentence
+    still = judged(words, (UP, (0.0, UNCLEAR))).sentence
+    assert "because no group is missed less often and all together are missed more often than" in still
+    better = judged({"fnmr": "better"}, (DOWN, (0.0, UNCLEAR))).sentence
+    assert better.startswith("two is better than one for all: no group is missed more often and all together")
 
 
 def test_the_price_is_named() -> None:
