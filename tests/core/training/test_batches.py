@@ -89,7 +89,7 @@ def test_decay_spares_norms_slopes_and_biases() -> None:
     assert rates["head"] == pytest.approx(0.005)
     assert rates["4"] == pytest.approx(0.0025)
     assert rates["stem"] == pytest.approx(0.01 * 0.5**5 / 2)
-    assert rates["centres"] == pytest.approx(0.05)
+    assert rates["loss"] == pytest.approx(0.05)
 
 
 def test_the_fused_optimiser_is_the_plain_one_whatever_the_layout() -> None:
