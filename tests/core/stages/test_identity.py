@@ -174,7 +174,7 @@ def embed_case(root: Path) -> Case:
 
 
 def audit_case(root: Path) -> Case:
-    from frbias.core.stages.audit import audit
+    from frbias.core.stages.audit import audit, plan_audit
 
     data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
     return finished(
@@ -182,6 +182,7 @@ def audit_case(root: Path) -> Case:
             AuditRequest(data=str(data), weights=str(model), apparent_ages=False),
             root / "out",
             lambda request, out: audit(request, out, machine=MACHINE).reused,
+            plan=plan_audit,
             other={
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "against": {"against": str(faces(root / "photographs" / "set", 2))},
