@@ -10,10 +10,14 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine
+from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.measuring import MeasureOptions
 
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
+
+
+_STRAIGHT = EmbedOptions()
 
 
 class Source(Protocol):
@@ -69,10 +73,12 @@ class EmbeddedSet:
     Attributes:
         images: The set, aligned or not.
         recogniser: The recogniser.
+        options: How faces become vectors.
     """
 
     images: "ImageSource"
     recogniser: "Recogniser"
+    options: EmbedOptions = _STRAIGHT
 
     @property
     def name(self) -> str:
@@ -81,7 +87,8 @@ class EmbeddedSet:
 
     def identity(self) -> dict[str, Any]:
         """Hashes of the images and the weights, and the name."""
-        return {**self.images.identity(), "weights": self.recogniser.sha256, "name": self.name}
+        found = {**self.images.identity(), "weights": self.recogniser.sha256, "name": self.name}
+        return found if self.options.flip == "none" else {**found, "flip": self.options.flip}
 
     def load(self, machine: Machine, world: World) -> Embeddings:
         """The embeddings; the faces are aligned first when they are not."""
@@ -90,7 +97,7 @@ class EmbeddedSet:
         images = self.images
         size = self.recogniser.input_size
         faces = faces_for(images.table, size, machine, world, refused=images.refused)
-        return embeddings_of(faces, self.recogniser, machine, world)
+        return embeddings_of(faces, self.recogniser, machine, world, options=self.options)
 
 
 @dataclass(frozen=True)

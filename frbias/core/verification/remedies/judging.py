@@ -1,7 +1,7 @@
 """Remedies by name, and what each does to a recogniser: evaluations that can be compared with one another, paired."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,12 +116,12 @@ def judge_remedies(
 def _evaluated(
     within: Within, scores: Float, grouping: Grouping, options: EvaluationOptions, name: str, facts: dict[str, Any]
 ) -> Evaluation:
-    comparisons, found = comparisons_from_scores(
+    labelled = replace(grouping, codes=within.kind)
+    comparisons, _ = comparisons_from_scores(
         scores,
         within.mated,
-        groups=np.array(within.names, dtype=object)[within.kind],
+        groups=labelled,
         subject_ref=within.subject[within.reference],
         subject_probe=within.subject[within.probe],
     )
-    labelled = Grouping(found.names, found.codes, grouping.by, grouping.rule, grouping.gaps, grouping.protocol)
     return evaluate(comparisons, labelled, options, name=name, provenance={"kind": "remedy", **facts})
