@@ -29,9 +29,12 @@ def command(request: AlignRequest, output: Output, resources: Resources) -> None
 
         frbias align fgnet --out fgnet-aligned --against-points
     """
-    from frbias.core.stages.align import align
+    from frbias.core.stages.align import align, plan_align
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_align(request, output.out))
+        return
     result = align(request, output.out, machine=machine, force=output.force)
 
     def human() -> None:

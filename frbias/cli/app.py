@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from frbias import __version__
 from frbias.cli import console
+from frbias.cli.help import EVERYWHERE, Command, Group
 from frbias.core.foundation.errors import UsageError
 
 
@@ -50,15 +51,19 @@ def _load(name: str) -> Any:
         group: typer.Typer = module.app
     else:
         group = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=_CONTEXT)
-        group.command(name=name)(module.command)
+        group.command(name=name, cls=Command)(module.command)
     loaded = typer.main.get_command(group)
     loaded.name = name
     _add_global_options(loaded)
     return loaded
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """A group that knows its commands by name and imports one only to run it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.commands = {name: self.get_command(None, name) for name in COMMANDS}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the experiment."""
@@ -127,16 +132,41 @@ def _option_names(section: Any) -> dict[str, Any]:
 def _global_options(
     json_output: Annotated[
         bool,
-        typer.Option("--json", help="Print the result as JSON on stdout.", callback=_flag("json"), expose_value=False),
+        typer.Option(
+            "--json",
+            help="Print the result as JSON on stdout.",
+            callback=_flag("json"),
+            expose_value=False,
+            rich_help_panel=EVERYWHERE,
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks.", callback=_flag("debug"), expose_value=False)
+        bool,
+        typer.Option(
+            "--debug", help="Show tracebacks.", callback=_flag("debug"), expose_value=False, rich_help_panel=EVERYWHERE
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors only.", callback=_flag("quiet"), expose_value=False)
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="Print errors only.",
+            callback=_flag("quiet"),
+            expose_value=False,
+            rich_help_panel=EVERYWHERE,
+        ),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on stderr.", callback=_flag("verbose"), expose_value=False)
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Say more on stderr.",
+            callback=_flag("verbose"),
+            expose_value=False,
+            rich_help_panel=EVERYWHERE,
+        ),
     ] = False,
     config: Annotated[
         Path | None,
@@ -146,6 +176,8 @@ def _global_options(
             is_eager=True,
             callback=_read_config,
             expose_value=False,
+            metavar="FILE",
+            rich_help_panel=EVERYWHERE,
         ),
     ] = None,
 ) -> None:
@@ -170,7 +202,15 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            help="Print the version and exit.",
+            is_eager=True,
+            callback=_print_version,
+            rich_help_panel=EVERYWHERE,
+        ),
     ] = False,
 ) -> None:
     """Is my face recogniser biased by age, and can synthetic data fix it?"""

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-import typer
-
 from frbias.cli import console
+from frbias.cli.help import Command, group
 from frbias.cli.takes import Part, takes
 from frbias.core.foundation.requests import Request, option
 from frbias.core.foundation.words import counted, size_text
@@ -14,13 +13,10 @@ from frbias.core.foundation.words import counted, size_text
 if TYPE_CHECKING:
     from frbias.core.foundation.cache import Entry
 
-app = typer.Typer(
-    help="Aligned faces and embeddings that evaluations share: list, clear.\n\n"
+app = group(
+    "Aligned faces and embeddings that evaluations share: list, clear.\n\n"
     "They are kept below the data root, at most 20 GB of them; the variable FRBIAS_CACHE_SIZE (e.g. 50G) says how much. "
-    "The least recently used go first.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    "The least recently used go first."
 )
 
 
@@ -36,7 +32,7 @@ class Clearing(Request):
     kind: Literal["aligned", "embeddings"] | None = option(None, help="Only aligned faces, or only embeddings.")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 @takes()
 def list_entries() -> None:
     """What is kept, how large it is, and when it was last used.
@@ -72,7 +68,7 @@ def list_entries() -> None:
     console.result({"root": str(cache.root), "limit": cache.limit, "bytes": total, "entries": value}, human)
 
 
-@app.command()
+@app.command(cls=Command)
 @takes(Part(Clearing))
 def clear(request: Clearing) -> None:
     """Remove what is kept. Nothing is lost but the time to make it again; what a process is using stays.

@@ -23,14 +23,17 @@ def command(request: CompareRequest, output: ResultFolder, shown: Shown, resourc
     """
     from frbias.cli.evaluation_view import show_measured
     from frbias.core.foundation.errors import GateError
-    from frbias.core.stages.compare import compare
+    from frbias.core.stages.compare import compare, plan_compare
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_compare(request, output.out, machine=machine))
+        return
     result = compare(request, output.out, machine=machine, force=output.force)
     if not result.documents:
         return
     documents = [without_curves(document, shown.curves) for document in result.documents]
     value = documents[0] if len(documents) == 1 else {"schema": "frbias.comparisons", "comparisons": documents}
-    console.result(value, lambda: show_measured(result))
+    console.result(value, lambda: show_measured(result, brief=shown.brief))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")

@@ -30,6 +30,18 @@ def _data() -> list[str]:
     return sorted({*dataset_assets(), *read_book("datasets")})
 
 
+def _known_data() -> list[str]:
+    from frbias.core.assets.catalogue import dataset_assets
+
+    return sorted(dataset_assets())
+
+
+def _layouts() -> list[str]:
+    from frbias.core.data.datasets.layouts.known import LAYOUTS
+
+    return list(LAYOUTS)
+
+
 def _weights() -> list[str]:
     from frbias.core.assets.catalogue import model_assets
     from frbias.core.assets.records import read_book
@@ -55,6 +67,8 @@ def _devices() -> list[str]:
 
 _SOURCES: dict[str, Callable[[], list[str]]] = {
     "data": _data,
+    "known data": _known_data,
+    "layout": _layouts,
     "weights": _weights,
     "protocol": _protocols,
     "backend": _backends,

@@ -4,6 +4,7 @@ Modes: *human* (tables and sentences), *json* (one JSON document on stdout, no p
 stderr is a terminal) and *quiet* (errors only).
 """
 
+import errno
 import json
 import os
 import sys
@@ -11,13 +12,18 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.files import is_disk_full, os_error_sentence
+
+if TYPE_CHECKING:
+    from frbias.core.foundation.plans import Plan
 
 EXIT_UNEXPECTED = 1
+EXIT_UNUSABLE = 2
 EXIT_INTERRUPTED = 130
-_WIDTH_OF_FILES = 120
+_WIDTH_OF_FILES = 80
 _INTERRUPTED = "Interrupted. Run the same command again to go on."
 
 
@@ -58,6 +64,17 @@ def result(value: Any, human: Callable[[], None] | None = None) -> None:
         human()
 
 
+def plan(found: "Plan") -> None:
+    """Give the answer to ``--dry-run``."""
+
+    def human() -> None:
+        for sentence in found.sentences():
+            say(sentence)
+        say("Nothing was done (--dry-run).")
+
+    result(found.to_json(), human)
+
+
 def say(message: str) -> None:
     """Print one line of the human result on stdout (rich markup allowed); silent with --json or --quiet."""
     if not (_settings.json or _settings.quiet):
@@ -70,18 +87,40 @@ def show(renderable: Any) -> None:
         _stdout().print(renderable)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[int] = ()) -> None:
-    """Print a table on stdout; columns whose index is in ``numeric`` are right-aligned."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    numeric: Sequence[int] = (),
+    whole: bool = False,
+) -> None:
+    """Print a table on stdout; columns whose index is in ``numeric`` are right-aligned.
+
+    With ``whole`` the columns stand closer and no cell is ever wrapped or cut: on a terminal that is too narrow the
+    lines run on.
+    """
     from rich.table import Table
 
-    grid = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    grid = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        collapse_padding=whole,
+    )
     for index, name in enumerate(columns):
-        grid.add_column(
-            name, justify="right" if index in numeric else "left", overflow="fold", no_wrap=index in numeric
-        )
+        justify: Literal["right", "left"] = "right" if index in numeric else "left"
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=whole or index in numeric)
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
-    show(grid)
+    if not whole:
+        show(grid)
+    elif not (_settings.json or _settings.quiet):
+        screen = _stdout()
+        needed = screen.measure(grid, options=screen.options.update(max_width=10_000)).maximum
+        screen.print(grid, width=max(needed, screen.width), crop=False)
 
 
 def note(message: str) -> None:
@@ -152,7 +191,12 @@ def errors_as_sentences() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_UNEXPECTED) from None
+    except OSError as error:
+        disk = is_disk_full(error) or error.errno in (errno.EIO, errno.EDQUOT, errno.EMFILE)
+        _fail(error, os_error_sentence(error), EXIT_UNEXPECTED if disk else EXIT_UNUSABLE)
     except Exception as error:
+        if is_disk_full(error):
+            _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]
         sentence = (
             f"Unexpected {type(error).__name__}: {text}\nThis is a bug or a broken installation; --debug shows where."
@@ -167,10 +211,21 @@ def _fail(error: BaseException, sentence: str, code: int) -> None:
     raise SystemExit(code) from None
 
 
+def width() -> int:
+    """Columns of the terminal; 80 when results go to a file or a pipe (``COLUMNS`` says otherwise)."""
+    return int(_stdout().width)
+
+
+def out(renderable: Any) -> None:
+    """Print on stdout whatever the mode is (help)."""
+    _stdout().print(renderable, highlight=False, soft_wrap=True)
+
+
 def _stdout() -> Any:
     from rich.console import Console
 
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+    chosen = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=sys.stdout, width=None if chosen else _WIDTH_OF_FILES)
 
 
 def _stderr() -> Any:

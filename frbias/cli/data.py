@@ -1,29 +1,21 @@
 """``frbias data``: data sets - what there is, what is missing, how to get one in, and what it holds."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from frbias.cli import console
+from frbias.cli.asset_requests import AddData, DataStatistics, ImportData, NamedData, VerifyData
+from frbias.cli.help import Command, group
+from frbias.cli.takes import Part, takes
+from frbias.core.foundation.words import counted
 
-app = typer.Typer(
-    help="Data sets: list, add, import, verify, statistics.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-DataName = Annotated[str, typer.Argument(help="Name of a data set (see 'frbias data list'), a folder or a CSV file.")]
-LayoutName = Annotated[
-    str | None,
-    typer.Option(
-        "--layout",
-        help="How the files are named: fgnet, morph, agedb, cacd, itwcc, utkface, folder. Default: found out.",
-    ),
-]
+app = group("Data sets: list, add, import, verify, statistics.")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
+@takes()
 def list_data() -> None:
     """Every data set frbias knows, and those you have added."""
     from frbias.core.assets.catalogue import dataset_assets, find_dataset_asset
@@ -56,48 +48,45 @@ def list_data() -> None:
     console.result({"datasets": entries}, human)
 
 
-@app.command()
-def add(
-    name: Annotated[str, typer.Argument(help="Name to remember it by.")],
-    folder: Annotated[Path, typer.Argument(help="Folder of images, or a CSV file; read in place, nothing is copied.")],
-    layout: LayoutName = None,
-) -> None:
-    """Remember a folder of images by name. Nothing is copied or changed."""
+@app.command(cls=Command)
+@takes(Part(AddData))
+def add(request: AddData) -> None:
+    """Remember a folder of images by name. Nothing is copied or changed.
+
+    [bold]Examples[/bold]
+
+        frbias data add family ~/Pictures/family
+
+        frbias data add agedb ~/AgeDB --layout agedb
+    """
     from frbias.core.data.datasets.importing import register_dataset
 
-    table = register_dataset(name, folder, layout=layout)
+    table = register_dataset(request.name, request.folder, layout=request.layout)
     subjects = len(set(table.subjects) - {""})
-    value = {"name": name, "path": str(folder), "images": len(table), "subjects": subjects}
-    console.result(
-        value, lambda: console.say(f"[bold]{name}[/bold]: {len(table)} images of {subjects} subjects in {folder}.")
-    )
+    value = {"name": request.name, "path": str(request.folder), "images": len(table), "subjects": subjects}
+    held = f"{counted(len(table), 'image')} of {counted(subjects, 'subject')}"
+    console.result(value, lambda: console.say(f"[bold]{request.name}[/bold]: {held} in {request.folder}."))
 
 
-@app.command("import")
-def import_data(
-    name: Annotated[
-        str, typer.Argument(help="Name to remember it by; names of 'frbias data list' imply their layout.")
-    ],
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder, CSV file, zip or tar archive; it is only read. Left out: download it, where that is possible."
-        ),
-    ] = None,
-    layout: LayoutName = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where to copy to. Default: datasets/NAME in the data root.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier import.")] = False,
-) -> None:
-    """Copy a data set into the data root: every image is checked, what cannot be used is listed in rejected.csv."""
+@app.command("import", cls=Command)
+@takes(Part(ImportData))
+def import_data(request: ImportData) -> None:
+    """Copy a data set into the data root: every image is checked, what cannot be used is listed in rejected.csv.
+
+    [bold]Examples[/bold]
+
+        frbias data import fgnet ~/Downloads/FGNET.zip
+
+        frbias data import family ~/Pictures/family --layout folder
+    """
     from frbias.core.data.datasets.importing import fetch_archive, import_dataset
     from frbias.core.data.datasets.loading import synthetic_origin
     from frbias.core.data.datasets.resolving import resolve_data
 
     progress = console.ConsoleProgress()
+    name, source = request.name, request.source
     place = source if source is not None else fetch_archive(name, progress=progress)
-    done = import_dataset(name, place, layout=layout, out=out, force=force, progress=progress)
+    done = import_dataset(name, place, layout=request.layout, out=request.out, force=request.force, progress=progress)
     if source is None:
         place.unlink(missing_ok=True)
     value = {
@@ -113,28 +102,36 @@ def import_data(
 
     def human() -> None:
         before = " (imported before)" if done.finished_before else ""
-        console.say(f"[bold]{name}[/bold]: {done.images} images of {done.subjects} subjects in {done.path}{before}.")
+        held = f"{counted(done.images, 'image')} of {counted(done.subjects, 'subject')}"
+        console.say(f"[bold]{name}[/bold]: {held} in {done.path}{before}.")
         if done.rejected:
-            console.say(f"{done.rejected} files were left out; see {done.path / 'rejected.csv'}.")
+            console.say(f"{counted(done.rejected, 'file')} left out; see {done.path / 'rejected.csv'}.")
         if value["synthetic"]:
             console.say(str(value["synthetic"]))
 
     console.result(value, human)
 
 
-@app.command()
-def verify(
-    name: DataName,
-    decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Open every image.")] = True,
-) -> None:
-    """Say what differs from the published counts, and which images cannot be read (exit code 2 if anything does)."""
+@app.command(cls=Command)
+@takes(Part(VerifyData))
+def verify(request: VerifyData) -> None:
+    """Say what differs from the published counts, and which images cannot be read (exit code 2 if anything does).
+
+    [bold]Examples[/bold]
+
+        frbias data verify fgnet
+
+        frbias data verify people --no-decode
+    """
     from frbias.core.assets.catalogue import find_dataset_asset
     from frbias.core.data.datasets.loading import synthetic_origin
     from frbias.core.data.datasets.resolving import resolve_data
     from frbias.core.data.datasets.verify import as_json, verify_table
 
-    table = resolve_data(name)
-    found = verify_table(table, find_dataset_asset(name), decode=decode, progress=console.ConsoleProgress())
+    table = resolve_data(request.name)
+    found = verify_table(
+        table, find_dataset_asset(request.name), decode=request.decode, progress=console.ConsoleProgress()
+    )
     if origin := synthetic_origin(table):
         found.notes.append(origin)
 
@@ -154,26 +151,28 @@ def verify(
         raise typer.Exit(2)
 
 
-@app.command()
-def stats(
-    name: DataName,
-    groups: Annotated[
-        str | None, typer.Option("--groups", help="Age groups, half open, e.g. 0-18,18-45,45-80. Default: decades.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw ages and images per subject to this file (.png, .svg, .pdf).")
-    ] = None,
-) -> None:
-    """Ages, images per subject, and mated pairs per age group."""
+@app.command(cls=Command)
+@takes(Part(DataStatistics))
+def stats(request: DataStatistics) -> None:
+    """Ages, images per subject, and mated pairs per age group.
+
+    [bold]Examples[/bold]
+
+        frbias data stats fgnet
+
+        frbias data stats people --groups 0-12,13-19,20-39,40-59,60+ --plot people.png
+    """
     from frbias.core.data.datasets.loading import synthetic_origin
     from frbias.core.data.datasets.resolving import resolve_data
-    from frbias.core.data.datasets.statistics import DECADES, describe_table, draw_statistics, parse_groups
+    from frbias.core.data.datasets.statistics import DECADES, describe_table, draw_statistics
+    from frbias.core.verification.groups import parse_age_groups
 
-    table = resolve_data(name)
-    found = describe_table(table, parse_groups(groups) if groups else DECADES)
-    origin = synthetic_origin(table)
+    table = resolve_data(request.name)
+    groups = parse_age_groups(request.groups or DECADES)
+    found = describe_table(table, [(group.low, group.high) for group in groups])
+    origin, plot = synthetic_origin(table), request.plot
     if plot is not None:
-        draw_statistics(table, plot, title=f"{name} (synthetic)" if origin else name)
+        draw_statistics(table, plot, title=f"{request.name} (synthetic)" if origin else request.name)
     value = {**found.to_json(), "synthetic": origin, "plot": str(plot) if plot else None}
     console.result(value, lambda: _show_statistics(found, origin, plot))
 
@@ -185,20 +184,20 @@ def _state(entry: dict[str, Any]) -> str:
 
 
 def _show_statistics(found: Any, origin: str | None, plot: Path | None) -> None:
-    console.say(f"{found.images} images of {found.subjects} subjects")
+    console.say(f"{counted(found.images, 'image')} of {counted(found.subjects, 'subject')}")
     if found.ages:
         console.say(f"ages {found.ages[0]:g} to {found.ages[2]:g}, mean {found.ages[1]:.2f}")
     if found.without_age:
-        console.say(f"{found.without_age} images of unknown age")
+        console.say(f"{counted(found.without_age, 'image')} of unknown age")
     if found.images_per_subject:
         low, mean, high = found.images_per_subject
         console.say(f"{low} to {high} images per subject, mean {mean:.2f}")
     else:
         console.say("no identities: usable for age work only, not for verification")
     if found.points:
-        console.say(f"{found.points} images with annotated points")
-    console.say(f"{found.mated_pairs} mated pairs, {found.non_mated_pairs} non-mated")
-    rows = [(f"{g.low:g} to <{g.high:g}", g.images, g.subjects, g.mated_pairs, g.non_mated_pairs) for g in found.groups]
+        console.say(f"{counted(found.points, 'image')} with annotated points")
+    console.say(f"{counted(found.mated_pairs, 'mated pair')}, {found.non_mated_pairs:,} non-mated")
+    rows = [(g.name, g.images, g.subjects, g.mated_pairs, g.non_mated_pairs) for g in found.groups]
     if rows:
         console.say("")
         console.table("", ["age", "images", "subjects", "mated pairs", "non-mated pairs"], rows, numeric=(1, 2, 3, 4))
@@ -208,11 +207,13 @@ def _show_statistics(found: Any, origin: str | None, plot: Path | None) -> None:
         console.say(f"\nDrawn to {plot}.")
 
 
-@app.command()
-def remove(name: Annotated[str, typer.Argument(help="Name of a data set you have added or imported.")]) -> None:
-    """Forget a name. No image is deleted."""
+@app.command(cls=Command)
+@takes(Part(NamedData))
+def remove(request: NamedData) -> None:
+    """Forget the name of a data set that was added or imported. No image is deleted."""
     from frbias.core.assets.records import drop_record
 
+    name = request.name
     removed = drop_record("datasets", name)
     console.result(
         {"name": name, "removed": removed}, lambda: console.say(f"{name} is {'forgotten' if removed else 'not known'}.")

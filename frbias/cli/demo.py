@@ -1,32 +1,47 @@
 """``frbias demo``: the whole experiment, small, on what frbias embeds."""
 
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
+from frbias.cli.run import FOLDER, MACHINE, run_and_tell
+from frbias.cli.takes import Output, Part, takes
+from frbias.core.foundation.machine import Resources
+from frbias.core.foundation.requests import Request, option
 
-from frbias.cli.options import Device, Out, Seed, Workers
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRequest(Request):
+    """How large the demo is.
+
+    Attributes:
+        train_subjects: People to fine-tune on.
+        test_subjects: Other people to measure on.
+        epochs: Passes over the training faces.
+        bootstrap: Subject bootstrap replicates.
+        seed: Of everything random.
+    """
+
+    title = "demo"
+    train_subjects: int = option(80, help="People to fine-tune on.", low=8)
+    test_subjects: int = option(64, help="Other people to measure on.", low=8, high=10_000)
+    epochs: int = option(12, help="Passes over the training faces.", low=1)
+    bootstrap: int = option(1000, help="Subject bootstrap replicates.", low=0)
+    seed: int = option(0, help="Seed of everything random; the same seed gives the same result.", low=0)
 
 
-def command(
-    out: Out = Path("demo-out"),
-    train_subjects: Annotated[int, typer.Option("--train-subjects", min=8, help="People to fine-tune on.")] = 80,
-    test_subjects: Annotated[int, typer.Option("--test-subjects", min=8, help="Other people to measure on.")] = 64,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training faces.")] = 12,
-    bootstrap: Annotated[int, typer.Option("--bootstrap", min=0, help="Subject bootstrap replicates.")] = 1000,
-    seed: Seed = 0,
-    device: Device = "auto",
-    workers: Workers = 0,
-) -> None:
+@takes(Part(DemoRequest), FOLDER.named("demo-out"), MACHINE)
+def command(request: DemoRequest, output: Output, resources: Resources) -> None:
     """Run the whole experiment, small, with nothing to download by hand.
 
     Faces of known identity and age are made, aligned, and used to fine-tune SFace with stages 1-3 frozen; then age
     bias is measured before and after on other people. Everything ends in one report.
     """
-    from frbias.cli.run import run_and_tell
     from frbias.experiment.demo import demo_plan
 
     plan = demo_plan(
-        train_subjects=train_subjects, test_subjects=test_subjects, epochs=epochs, bootstrap=bootstrap, seed=seed
+        train_subjects=request.train_subjects,
+        test_subjects=request.test_subjects,
+        epochs=request.epochs,
+        bootstrap=request.bootstrap,
+        seed=request.seed,
     )
-    run_and_tell(plan, out, device=device, workers=workers)
+    run_and_tell(plan, output.out, resources)

@@ -1,25 +1,22 @@
 """``frbias doctor``: what works on this machine, and what each command lacks."""
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from frbias.cli import console
+from frbias.cli.asset_requests import Diagnosis
+from frbias.cli.takes import Part, takes
 
 
-def command(
-    hashes: Annotated[
-        bool,
-        typer.Option("--hashes/--no-hashes", help="Read installed models and compare them with their recorded hashes."),
-    ] = True,
-) -> None:
+@takes(Part(Diagnosis))
+def command(request: Diagnosis) -> None:
     """Say what works on this machine: versions, devices, installed assets, and what each command still lacks.
 
     Nothing is fetched and nothing is changed.
     """
     from frbias.core.installing.doctor import diagnose
+    from frbias.synth.backends import BACKENDS
 
-    found = diagnose(check_hashes=hashes)
+    found = diagnose(check_hashes=request.hashes, generators={b.name: b.needs for b in BACKENDS.values()})
     console.result(found.to_json(), lambda: _show(found))
 
 

@@ -21,9 +21,12 @@ def command(request: EmbedRequest, output: Output, resources: Resources) -> None
 
         frbias embed fgnet-aligned --weights r50 --flip add --device cuda
     """
-    from frbias.core.stages.embed import embed
+    from frbias.core.stages.embed import embed, plan_embed
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_embed(request, output.out, machine=machine))
+        return
     result = embed(request, output.out, machine=machine, force=output.force)
 
     def human() -> None:

@@ -25,13 +25,16 @@ def command(request: EvaluateRequest, output: ResultFolder, shown: Shown, resour
     """
     from frbias.cli.evaluation_view import show_measured
     from frbias.core.foundation.errors import GateError
-    from frbias.core.stages.evaluate import evaluate
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_evaluate(request, output.out, machine=machine))
+        return
     result = evaluate(request, output.out, machine=machine, force=output.force)
     if not result.documents:
         return
-    console.result(without_curves(result.document, shown.curves), lambda: show_measured(result))
+    console.result(without_curves(result.document, shown.curves), lambda: show_measured(result, brief=shown.brief))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")
 

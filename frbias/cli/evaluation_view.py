@@ -1,240 +1,362 @@
-"""How an evaluation or a comparison looks on a terminal, from its JSON document."""
+"""How an evaluation or a comparison looks on a terminal, from its JSON document; whole at 80 columns."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
 
 if TYPE_CHECKING:
     from frbias.core.stages.outcomes import Measured
+    from frbias.core.verification.counted import Rate
+    from frbias.core.verification.differences import Difference, PairedAtTarget
+    from frbias.core.verification.paired import Comparison
+    from frbias.core.verification.results import AtTarget, Evaluation
+    from frbias.core.verification.verdict import Verdict
 
-Document = dict[str, Any]
-
-_MEASURES = (
-    ("garbe", "GARBE"),
-    ("gini_fmr", "Gini of FMR"),
-    ("gini_fnmr", "Gini of FNMR"),
-    ("fdr", "FDR"),
-    ("ir", "IR"),
-    ("fmr_max_over_min", "max/min FMR"),
-    ("fnmr_max_over_min", "max/min FNMR"),
+_COLOURS = {
+    "fairer": "green",
+    "better_for_all": "green",
+    "levelling_down": "red",
+    "less_fair": "red",
+    "worse_for_all": "red",
+}
+FLAGS_EXPLAINED = (
+    "* fewer than 30 errors: the rate is imprecise; ** no error seen: the interval's upper end is what counts"
 )
+_FEW_ERRORS, _NO_ERROR = "*", "**"
 
 
-def show_measured(result: "Measured") -> None:
+def show_measured(result: "Measured", *, brief: bool = False) -> None:
     """Print what an evaluation or a comparison left, and where."""
     for document in result.documents:
         if document["schema"] == "frbias.comparison":
-            show_comparison(document)
+            show_comparison(document, brief=brief)
         else:
-            show_evaluation(document)
+            show_evaluation(document, brief=brief)
     before = " (made before)" if result.reused else ""
     console.say(f"In [bold]{result.out}[/bold]{before}.")
 
 
-def show_evaluation(document: Document) -> None:
-    """Print an evaluation: what was compared, rates by group and fairness at every target."""
-    _head(document)
-    for record in document["targets"]:
-        _rates(document, record)
-    _fairness(document)
-    _notes(document)
+def show_evaluation(document: dict[str, Any], *, brief: bool = False) -> None:
+    """Print an evaluation: what was compared, EER and d', then rates and fairness at every target (not if brief)."""
+    from frbias.core.verification.results import Evaluation
+
+    evaluation = Evaluation.from_json(document)
+    _head(evaluation)
+    if brief:
+        return
+    for record in evaluation.targets:
+        _rates(evaluation, record)
+    _fairness(evaluation)
+    console.say("")
+    for note in _notes(evaluation):
+        console.say(f"[dim]{_escaped(note)}[/dim]")
 
 
-def show_comparison(document: Document) -> None:
-    """Print a paired comparison: every target's differences, then the rates by group."""
-    baseline, other = document["baseline"]["name"], document["other"]["name"]
-    console.say(f"[bold]{other}[/bold] against [bold]{baseline}[/bold], each at its own threshold for the target FMR")
-    for record in document["targets"]:
-        lines = [("GARBE", record["garbe"]), ("Gini of FMR", record["gini_fmr"]), ("Gini of FNMR", record["gini_fnmr"])]
-        lines += [("FDR", record["fdr"]), ("FNMR, all groups", record["fnmr"])]
-        lines += [(f"FNMR, {g['name']}", g["fnmr"]) for g in record["groups"]]
-        lines += [(f"FMR, {g['name']}", g["fmr"]) for g in record["groups"]]
-        console.say("")
-        console.table(
-            f"At FMR {_percent(record['target'])}",
-            ["", baseline, other, "difference", _interval_title(document["baseline"]), "better in", "verdict"],
-            [[label, *_difference_cells(label, change)] for label, change in lines],
-            numeric=(1, 2, 3, 4, 5),
+def show_comparison(document: dict[str, Any], *, brief: bool = False) -> None:
+    """Print a paired comparison: verdict, EER and d', then every target's differences (not with ``brief``)."""
+    from frbias.core.verification.paired import Comparison
+
+    found = Comparison.from_json(document)
+    baseline, other = found.baseline.name, found.other.name
+    console.say(
+        f"[bold]{_escaped(other)}[/bold] against [bold]{_escaped(baseline)}[/bold], each at its own threshold for the target FMR"
+    )
+    _verdict(found.verdict)
+    _separation(found)
+    if brief:
+        return
+    for record, verdict in zip(found.targets, found.verdicts, strict=True):
+        _differences(found, record, verdict)
+    console.say("")
+    for note in _shared_notes(found):
+        console.say(f"[dim]{_escaped(note)}[/dim]")
+
+
+def flag(rate: "Rate") -> str:
+    """``**`` where no error was seen, ``*`` where fewer than 30 were, else nothing."""
+    if "rule_of_3" in rate.flags:
+        return _NO_ERROR
+    return _FEW_ERRORS if rate.flags else ""
+
+
+def percent(value: float | None) -> str:
+    """A rate in per cent with three digits, never in powers of ten.
+
+    Example:
+        >>> percent(0.0000823), percent(0.5), percent(0.0)
+        ('0.00823%', '50%', '0%')
+    """
+    return "undefined" if value is None else f"{_digits(100 * value, 3)}%"
+
+
+def points(value: float | None) -> str:
+    """A difference of rates in percentage points.
+
+    Example:
+        >>> points(0.0745), points(-0.00012), points(0.0)
+        ('+7.45 points', '-0.012 points', '0 points')
+    """
+    return "" if value is None else f"{_signed(value, rate=True)} points"
+
+
+def _verdict(verdict: "Verdict") -> None:
+    colour = _COLOURS.get(verdict.outcome, "yellow")
+    console.say("")
+    console.say(f"[bold {colour}]{_escaped(verdict.sentence)}[/bold {colour}]")
+    for reason in verdict.reasons:
+        console.say(f"  - {_escaped(reason)}")
+    console.say(f"[dim]At FMR {percent(verdict.target)}: {verdict.outcome}.[/dim]")
+
+
+def _separation(found: "Comparison") -> None:
+    from frbias.core.verification.measures.table import label_of
+
+    console.say("")
+    for name, change in found.overall.items():
+        rate = name == "eer"
+        show = percent if rate else _number
+        band = _band(change, rate)
+        console.say(
+            f"{label_of(name)} {show(change.baseline)} -> {show(change.other)} ({_change(change, rate)}"
+            f"{f'; {_interval_title(found.baseline)} {band}' if band else ''}): {_judged(change)}, {change.direction}"
         )
-        _old_threshold(record, document)
 
 
-def _old_threshold(record: Document, document: Document) -> None:
-    kept = record["at_baseline_tau"]
+def _differences(found: "Comparison", record: "PairedAtTarget", verdict: "Verdict") -> None:
+    from frbias.core.verification.measures.table import is_rate, label_of, measures_shown
+
+    names = [entry.name for entry in measures_shown("paired") if entry.name in record.differences]
+    lines = [(label_of(n), record.differences[n], is_rate(n)) for n in (*names, "fnmr")]
+    lines += [(f"FNMR, {group.name}", group.fnmr, True) for group in record.groups]
+    lines += [(f"FMR, {group.name}", group.fmr, True) for group in record.groups]
+    console.say("")
+    console.say(f"[bold]At FMR {percent(record.target)}[/bold]: {verdict.outcome}")
+    console.table(
+        "",
+        ["", "before", "after", "change", _interval_title(found.baseline), ""],
+        [_difference_cells(*line) for line in lines],
+        numeric=(1, 2, 3, 4),
+        whole=True,
+    )
+    kept = record.at_baseline_tau
     if kept is not None:
         console.say(
-            f"[dim]At the baseline's threshold {kept['tau']:.4f}, {document['other']['name']} has FMR "
-            f"{_percent(kept['fmr'])} and FNMR {_percent(kept['fnmr'])}.[/dim]"
+            f"[dim]At the baseline's threshold {kept.tau:.4f}, {_escaped(found.other.name)} has FMR "
+            f"{percent(kept.fmr)} and FNMR {percent(kept.fnmr)}.[/dim]"
         )
 
 
-def _head(document: Document) -> None:
-    samples, groups, comparisons = document["samples"], document["groups"], document["comparisons"]
-    counted = f"{samples['samples']:,} images of {samples['subjects']:,} subjects, " if samples["samples"] else ""
-    by = f" by {groups['by']}" if groups["by"] != "nothing" else ""
-    protocol = f", protocol {groups['protocol']}" if groups["protocol"] else ""
-    console.say(f"[bold]{document['name']}[/bold]: {counted}{len(groups['evaluated'])} groups{by}{protocol}")
-    console.say(
-        f"{comparisons['mated']:,} mated and {comparisons['non_mated']:,} non-mated comparisons "
-        f"(non-mated rule: {comparisons['non_mated_rule']}); accepted when score >= threshold, one threshold for all groups"
-    )
-    eer, prime = document["overall"]["eer"], document["overall"]["d_prime"]
-    console.say(f"EER {_percent(eer['value'])}, d' {'undefined' if prime is None else f'{prime:.2f}'}")
-
-
-def _rates(document: Document, record: Document) -> None:
-    rows = [_rate_cells(group) for group in record["groups"]]
-    pooled = [
-        "all groups",
-        f"{record['false_matches']:,} / {record['non_mated']:,}",
-        _percent(record["achieved_fmr"]),
-        "",
-        f"{record['false_non_matches']:,} / {record['mated']:,}",
-        _percent(record["fnmr"]),
-        _bounds(record, "fnmr"),
-        "",
+def _shared_notes(found: "Comparison") -> list[str]:
+    notes = [
+        f"before: {found.baseline.name}; after: {found.other.name}; points: percentage points",
+        "no clear difference: the paired interval holds 0",
     ]
-    console.say("")
-    interval = _interval_title(document)
-    console.table(
-        f"At FMR {_percent(record['target'])}: threshold {record['tau']:.6g}",
-        ["group", "false matches", "FMR", interval, "false non-matches", "FNMR", interval, ""],
-        [*rows, pooled],
-        numeric=(1, 2, 3, 4, 5, 6),
-    )
+    return notes if found.paired else [*notes, "no subject bootstrap, so there are no intervals"]
 
 
-def _rate_cells(group: Document) -> list[str]:
+def _difference_cells(label: str, change: "Difference", rate: bool) -> list[str]:
+    show = percent if rate else _number
     return [
-        group["name"],
-        f"{group['false_matches']:,} / {group['non_mated']:,}",
-        _percent(group["fmr"]),
-        _bounds(group, "fmr"),
-        f"{group['false_non_matches']:,} / {group['mated']:,}",
-        _percent(group["fnmr"]),
-        _bounds(group, "fnmr"),
-        _flag(group),
+        _escaped(label),
+        show(change.baseline),
+        show(change.other),
+        _change(change, rate),
+        _band(change, rate),
+        _judged(change),
     ]
 
 
-def _fairness(document: Document) -> None:
-    if len(document["groups"]["evaluated"]) < 2:
-        console.say("")
+def _judged(change: "Difference") -> str:
+    return f"[bold]{change.verdict}[/bold]" if change.verdict in ("better", "worse") else change.verdict
+
+
+def _change(change: "Difference", rate: bool) -> str:
+    if change.value is None:
+        return ""
+    return points(change.value) if rate else _signed(change.value, rate=False)
+
+
+def _band(change: "Difference", rate: bool) -> str:
+    band = change.interval
+    if band is None or band.low is None or band.high is None:
+        return ""
+    return f"{_signed(band.low, rate=rate)} .. {_signed(band.high, rate=rate)}"
+
+
+def _head(evaluation: "Evaluation") -> None:
+    samples, groups, comparisons = evaluation.samples, evaluation.groups, evaluation.comparisons
+    counted = f"{samples.samples:,} images of {samples.subjects or 0:,} subjects, " if samples.samples else ""
+    by = f" by {groups.by}" if groups.by != "nothing" else ""
+    number = len(groups.evaluated)
+    protocol = f", protocol {groups.protocol}" if groups.protocol else ""
+    console.say(
+        f"[bold]{_escaped(evaluation.name)}[/bold]: {counted}{number} group{'' if number == 1 else 's'}{by}{protocol}"
+    )
+    if groups.note:
+        console.say(f"[bold yellow]{_escaped(groups.note)}[/bold yellow]")
+    console.say(
+        f"{comparisons.mated:,} mated and {comparisons.non_mated:,} non-mated comparisons "
+        f"(non-mated rule: {comparisons.non_mated_rule}); accepted when score >= threshold, one threshold for all groups"
+    )
+    overall = evaluation.overall
+    prime = overall.d_prime
+    bands = [
+        "" if band is None or band.low is None or band.high is None else f" ({show(band.low)} .. {show(band.high)})"
+        for band, show in ((overall.eer.bootstrap, percent), (overall.d_prime_bootstrap, _number))
+    ]
+    console.say(
+        f"EER {percent(overall.eer.value)}{bands[0]}, d' {'undefined' if prime is None else f'{prime:.2f}'}{bands[1]}"
+    )
+
+
+def _rates(evaluation: "Evaluation", record: "AtTarget") -> None:
+    console.say("")
+    console.say(f"[bold]At FMR {percent(record.target)}[/bold]: threshold {record.tau:.6g}")
+    kinds = (
+        ("FMR", "false matches", [(group.name, group.fmr) for group in record.groups], record.fmr),
+        ("FNMR", "false non-matches", [(group.name, group.fnmr) for group in record.groups], record.fnmr),
+    )
+    for short, words, groups, pooled in kinds:
+        if short == "FNMR":
+            console.say("")
+        console.table(
+            "",
+            ["group", words, short, _interval_title(evaluation), ""],
+            [_rate_cells(name, rate) for name, rate in (*groups, ("all groups", pooled))],
+            numeric=(1, 2, 3),
+            whole=True,
+        )
+
+
+def _rate_cells(name: str, rate: "Rate") -> list[str]:
+    low, high = _digits(100 * rate.interval.low, 3), _digits(100 * rate.interval.high, 3)
+    counts = f"{rate.errors:,} / {rate.trials:,}"
+    return [_escaped(name), counts, percent(rate.value), f"{low} .. {high}%", flag(rate)]
+
+
+def _fairness(evaluation: "Evaluation") -> None:
+    console.say("")
+    if len(evaluation.groups.evaluated) < 2:
         console.say("Fairness measures need two groups or more.")
         return
-    rows = []
-    for record in document["targets"]:
-        for position, (name, label) in enumerate(_MEASURES):
-            measure = record["measures"][name]
-            booted = measure.get("bootstrap") or {}
-            rows.append(
-                [
-                    f"FMR {_percent(record['target'])}" if position == 0 else "",
-                    label,
-                    f"undefined ({measure['reason']})" if measure["value"] is None else f"{measure['value']:.4g}",
-                    _pair(booted.get("low"), booted.get("high"), "{:.3g}"),
-                    *_chance(record, name, measure["value"]),
-                    measure["direction"].split()[0],
-                ]
-            )
-    console.say("")
-    title = f"Fairness (alpha {document['alpha']:g}; 'by chance' is what truly equal groups reach in 95% of cases)"
-    console.table(
-        title,
-        ["", "measure", "value", _interval_title(document), "by chance", "", "fairer is"],
-        rows,
-        numeric=(2, 3, 4),
+    console.say(
+        f"[bold]Fairness[/bold] (alpha {evaluation.alpha:g}; 'by chance' is what truly equal groups reach in 95% of cases)"
     )
+    for record in evaluation.targets:
+        console.table(
+            f"At FMR {percent(record.target)}",
+            ["measure", "value", _interval_title(evaluation), "by chance", "", "fairer"],
+            list(_fairness_rows(record)),
+            numeric=(1, 2, 3),
+            whole=True,
+        )
 
 
-def _chance(record: Document, name: str, value: float | None) -> tuple[str, str]:
-    floors = record["noise_floor"]
-    floor = (floors.get("clustered") or floors.get("independent") or {}).get(name)
-    if floor is None or floor["p95"] is None:
+def _fairness_rows(record: "AtTarget") -> Iterator[list[str]]:
+    from frbias.core.verification.measures.table import measures_shown
+
+    for entry in measures_shown("terminal"):
+        result = record.measures.get(entry.name)
+        if result is None:
+            continue
+        show = percent if entry.is_rate else _number
+        band = result.bootstrap
+        words = (
+            "" if band is None or band.low is None or band.high is None else f"{show(band.low)} .. {show(band.high)}"
+        )
+        if result.value is None:
+            words = _why(result.reason or "")
+        chance = _chance(record, entry.name, result.value)
+        yield [entry.label, show(result.value), words, *chance, entry.direction.split()[0]]
+
+
+def _why(reason: str) -> str:
+    """Why a measure is undefined, in a few words."""
+    if reason.endswith("mean_zero") and "geometric" not in reason:
+        return "no error in any group"
+    return "a group has no error" if reason.endswith("zero") else reason.replace("_", " ")
+
+
+def _chance(record: "AtTarget", name: str, value: float | None) -> tuple[str, str]:
+    floor = None if record.floor is None else record.floor.floors.get(name)
+    if floor is None or floor.p95 is None:
         return "", ""
     if value is None:
-        return f"{floor['p95']:.3g}", ""
-    return f"{floor['p95']:.3g}", "[bold]above[/bold]" if value > floor["p95"] else "within"
+        return _number(floor.p95), ""
+    return _number(floor.p95), "[bold]above[/bold]" if value > floor.p95 else "within"
 
 
-def _notes(document: Document) -> None:
-    groups, samples = document["groups"], document["samples"]
-    synthetic = (document.get("provenance") or {}).get("synthetic")
-    notes = [synthetic] if synthetic else []
-    notes += [f"excluded: {g['name']} ({g['reason'].replace('_', ' ')})" for g in groups["excluded"]]
-    if samples["without_group"]:
-        gaps = f" (ages {', '.join(groups['gaps'])})" if groups["gaps"] and groups["by"] == "age" else ""
-        notes.append(f"{samples['without_group']:,} images are in no group{gaps}")
-    if (samples.get("near_duplicates") or {}).get("dropped"):
-        notes.append(f"{samples['near_duplicates']['dropped']:,} near-duplicate images left out")
-    if samples["failure_to_acquire"]:
-        record = document["targets"][0]
-        notes.append(
-            f"failure to acquire {_percent(samples['failure_to_acquire'])}: with it, FAR {_percent(record['far'])} and "
-            f"FRR {_percent(record['frr'])} at FMR {_percent(record['target'])}"
-        )
+def _notes(evaluation: "Evaluation") -> list[str]:
+    groups, samples = evaluation.groups, evaluation.samples
+    synthetic = evaluation.provenance.get("synthetic")
+    notes = [str(synthetic)] if synthetic else []
+    notes += [f"excluded: {g.name} ({g.reason.replace('_', ' ')})" for g in groups.excluded]
+    if samples.without_group:
+        gaps = f" (ages {', '.join(groups.gaps)})" if groups.gaps and groups.by == "age" else ""
+        notes.append(f"{samples.without_group:,} images are in no group{gaps}")
+    if samples.near_duplicates is not None and samples.near_duplicates.dropped:
+        notes.append(f"{samples.near_duplicates.dropped:,} near-duplicate images left out")
+    notes += _acquisition_notes(evaluation)
     notes += [
-        f"FMR {refused['target']:g} cannot be resolved with these comparisons; the smallest usable target is "
-        f"{refused['smallest_usable']:.3g}"
-        for refused in document["refused_targets"]
+        f"FMR {refused.target:g} cannot be resolved with these comparisons; the smallest usable target is "
+        f"{refused.smallest_usable:.3g}"
+        for refused in evaluation.refused
     ]
-    booted = document["bootstrap"]
-    if booted is None:
+    drawn = evaluation.bootstrap
+    if drawn is None:
         notes.append("no subject bootstrap: intervals treat comparisons as independent and are too narrow")
-    elif booted["replicates_missing_a_group"]:
-        notes.append(f"{booted['replicates_missing_a_group']} of {booted['replicates']} replicates missed a group")
-    if any(_flag(g) for t in document["targets"] for g in t["groups"]):
+    elif drawn.replicates_missing_a_group:
+        notes.append(f"{drawn.replicates_missing_a_group} of {drawn.replicates} replicates missed a group")
+    if any(flag(rate) for record in evaluation.targets for g in record.groups for rate in (g.fmr, g.fnmr)):
+        notes.append(FLAGS_EXPLAINED)
+    return notes
+
+
+def _acquisition_notes(evaluation: "Evaluation") -> list[str]:
+    record = evaluation.targets[0]
+    notes = []
+    if record.failure_to_acquire:
+        whole = record.transactions
         notes.append(
-            "* fewer than 30 errors: the rate is imprecise; ** no error seen: the interval's upper end is what counts"
+            f"failure to acquire {percent(record.failure_to_acquire)}: with it, FAR {percent(whole.far)} and "
+            f"FRR {percent(whole.frr)} at FMR {percent(record.target)}"
         )
-    console.say("")
-    for note in notes:
-        console.say(f"[dim]{note}[/dim]")
+    for group in record.groups:
+        if group.acquisition is not None and group.acquisition.failures:
+            counts, whole = group.acquisition, group.transactions
+            notes.append(
+                f"{group.name}: {counts.failures} of {counts.attempts} images failed to acquire; FAR "
+                f"{percent(whole.far)}, FRR {percent(whole.frr)} at FMR {percent(record.target)}"
+            )
+    return notes
 
 
-def _difference_cells(label: str, change: Document) -> list[str]:
-    show = _percent if label.startswith(("FNMR", "FMR")) else _number
-    booted = change["bootstrap"] or {}
-    share = change["improved_share"]
-    return [
-        show(change["baseline"]),
-        show(change["other"]),
-        _signed(change["difference"], show),
-        "" if booted.get("low") is None else f"{_signed(booted['low'], show)} .. {_signed(booted['high'], show)}",
-        "" if share is None else f"{100 * share:.0f}%",
-        f"[bold]{change['verdict']}[/bold]" if change["verdict"] in ("better", "worse") else change["verdict"],
-    ]
-
-
-def _bounds(group: Document, rate: str) -> str:
-    errors = group["false_matches" if rate == "fmr" else "false_non_matches"]
-    found = group[f"{rate}_bootstrap"]
-    low, high = (
-        (found["low"], found["high"]) if errors and found and found["low"] is not None else group[f"{rate}_wilson"]
-    )
-    return f"{100 * low:.2g} .. {100 * high:.2g}%"
-
-
-def _interval_title(document: Document) -> str:
-    return f"{100 * document['confidence']:g}% interval"
-
-
-def _flag(group: Document) -> str:
-    flags = {*group["fmr_flags"], *group["fnmr_flags"]}
-    return "**" if "rule_of_3" in flags else "*" if flags else ""
-
-
-def _pair(low: float | None, high: float | None, form: str) -> str:
-    return "" if low is None or high is None else f"{form.format(low)} .. {form.format(high)}"
-
-
-def _percent(value: float | None) -> str:
-    return "undefined" if value is None else f"{100 * value:.3g}%"
+def _interval_title(evaluation: "Evaluation") -> str:
+    return f"{100 * evaluation.confidence:g}% interval"
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4g}"
+    return "undefined" if value is None else _digits(value, 3)
 
 
-def _signed(value: float | None, show: Any) -> str:
-    return "" if value is None else f"{'+' if value > 0 else ''}{show(value)}"
+def _signed(value: float, *, rate: bool) -> str:
+    """A difference with its sign: points with two digits or two decimals, other numbers with three decimals."""
+    if not rate:
+        text = f"{value:+.3f}"
+        return text if float(text) else "0"
+    scaled = 100 * value
+    text = f"{scaled:+.2f}".rstrip("0").rstrip(".") if abs(scaled) >= 1 else _digits(scaled, 2)
+    return text if text[0] in "+-" or not value else f"+{text}"
+
+
+def _digits(value: float, count: int) -> str:
+    """``count`` significant digits, written out."""
+    text = f"{value:.{count}g}"
+    return text if "e" not in text else f"{float(text):,.0f}" if abs(value) > 1 else f"{float(text):.20f}".rstrip("0")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

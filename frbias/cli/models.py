@@ -1,23 +1,19 @@
 """``frbias models``: weights - what there is, what is missing, and how to get it in."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from frbias.cli import console
+from frbias.cli.asset_requests import AddModel, ConvertModel, FetchModel, NamedModel, VerifyModels
+from frbias.cli.help import Command, group
+from frbias.cli.takes import Part, takes
 
-app = typer.Typer(
-    help="Weights: list, add, fetch, verify, convert.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-Name = Annotated[str, typer.Argument(help="Name of a model (see 'frbias models list').", show_default=False)]
-Replace = Annotated[bool, typer.Option("--force", help="Replace what is installed under this name.")]
+app = group("Weights: list, add, fetch, verify, convert.")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
+@takes()
 def list_models() -> None:
     """Every model frbias knows, and those you have added."""
     from frbias.core.assets.catalogue import model_assets
@@ -37,10 +33,11 @@ def list_models() -> None:
     console.result({"models": entries}, human)
 
 
-@app.command()
-def info(name: Name) -> None:
+@app.command(cls=Command)
+@takes(Part(NamedModel))
+def info(request: NamedModel) -> None:
     """What a model is, its licence, where it comes from, and whether it is installed."""
-    entry = _entry(name)
+    entry = _entry(request.name)
 
     def human() -> None:
         for key, value in entry.items():
@@ -51,43 +48,44 @@ def info(name: Name) -> None:
     console.result(entry, human)
 
 
-@app.command()
-def add(
-    name: Annotated[str, typer.Argument(help="Name to remember it by: one of 'frbias models list', or your own.")],
-    file: Annotated[Path, typer.Argument(help="Weight file, or insightface pack (zip or folder).")],
-    force: Replace = False,
-) -> None:
+@app.command(cls=Command)
+@takes(Part(AddModel))
+def add(request: AddModel) -> None:
     """Take a weight file in.
 
     Its content says what it is; nothing in it is executed. It is converted once to .safetensors + .json in
     the data root; the file itself is only read.
+
+    [bold]Examples[/bold]
+
+        frbias models add r50 ~/Downloads/backbone.pth
+
+        frbias models add buffalo_l ~/Downloads/buffalo_l.zip
     """
     from frbias.core.installing.models import add_model
 
-    _show_installed(add_model(name, file, force=force, progress=console.ConsoleProgress()))
+    _show_installed(add_model(request.name, request.file, force=request.force, progress=console.ConsoleProgress()))
 
 
-@app.command()
-def fetch(name: Name, force: Replace = False) -> None:
+@app.command(cls=Command)
+@takes(Part(FetchModel))
+def fetch(request: FetchModel) -> None:
     """Download a model that has a direct address, check it, and add it. Run again to go on after an interruption."""
     from frbias.core.installing.models import fetch_model
 
-    _show_installed(fetch_model(name, force=force, progress=console.ConsoleProgress()))
+    _show_installed(fetch_model(request.name, force=request.force, progress=console.ConsoleProgress()))
 
 
-@app.command()
-def verify(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Models to check; all that are installed when none is given.")
-    ] = None,
-) -> None:
+@app.command(cls=Command)
+@takes(Part(VerifyModels))
+def verify(request: VerifyModels) -> None:
     """Compare installed models with the hashes recorded when they were added (exit code 2 when one differs)."""
     from frbias.core.assets.catalogue import model_assets
     from frbias.core.assets.records import read_book
     from frbias.core.assets.store import find_model
     from frbias.core.installing.models import verify_model
 
-    chosen = names or [n for n in dict.fromkeys([*model_assets(), *read_book("models")]) if find_model(n)]
+    chosen = request.names or [n for n in dict.fromkeys([*model_assets(), *read_book("models")]) if find_model(n)]
     problems = {name: verify_model(name) for name in chosen}
 
     def human() -> None:
@@ -101,16 +99,14 @@ def verify(
         raise typer.Exit(2)
 
 
-@app.command()
-def convert(
-    file: Annotated[Path, typer.Argument(help="Weight file to read.")],
-    out: Annotated[Path, typer.Argument(help="File to write (.safetensors); a .json is written beside it.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-) -> None:
+@app.command(cls=Command)
+@takes(Part(ConvertModel))
+def convert(request: ConvertModel) -> None:
     """Convert a weight file to .safetensors + .json without adding it."""
     from frbias.core.installing.models import convert_file
 
-    found = convert_file(file, out, force=force, progress=console.ConsoleProgress())
+    file, out = request.file, request.out
+    found = convert_file(file, out, force=request.force, progress=console.ConsoleProgress())
     value = {
         "kind": found.kind,
         "variant": found.variant,
@@ -121,20 +117,23 @@ def convert(
     console.result(value, lambda: console.say(f"{out} holds the weights of {file}: {found.kind}, {found.variant}."))
 
 
-@app.command()
-def path(name: Name) -> None:
+@app.command(cls=Command)
+@takes(Part(NamedModel))
+def path(request: NamedModel) -> None:
     """Print the path that a name leads to (exit code 3 when it is not installed)."""
     from frbias.core.assets.store import resolve_weights
 
-    found = resolve_weights(name)
-    console.result({"name": name, "path": str(found)}, lambda: console.say(_escape(str(found))))
+    found = resolve_weights(request.name)
+    console.result({"name": request.name, "path": str(found)}, lambda: console.say(_escape(str(found))))
 
 
-@app.command()
-def remove(name: Name) -> None:
+@app.command(cls=Command)
+@takes(Part(NamedModel))
+def remove(request: NamedModel) -> None:
     """Forget a model and delete its converted copy; the file it came from is not touched."""
     from frbias.core.installing.models import remove_model
 
+    name = request.name
     removed = remove_model(name)
     console.result(
         {"name": name, "removed": removed},

@@ -1,10 +1,11 @@
 """``frbias report``: a self-contained page about an evaluation or a comparison."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from frbias.cli import console
-from frbias.cli.takes import Part, takes
+from frbias.cli.takes import Part, takes, writable
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.requests import Request, option
 from frbias.core.stages.requests.report import ReportRequest
@@ -22,6 +23,10 @@ class Page(Request):
     out: Path | None = option(
         None, short="-o", help="The page; default: report.html in the folder.", metavar="FILE", decides=False
     )
+
+    def conflicts(self) -> Iterator[str]:
+        """A place where nothing can be written."""
+        yield from writable(self.out)
 
 
 @takes(Part(ReportRequest), Part(Page))

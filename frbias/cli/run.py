@@ -1,38 +1,61 @@
 """``frbias run``: a whole experiment from one TOML file."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
-from frbias.cli.options import Device, Out, Workers
+from frbias.cli.takes import Output, Part, takes
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.foundation.requests import Request, option
 
 if TYPE_CHECKING:
     from frbias.experiment.plan import ExperimentPlan
     from frbias.experiment.stages import ExperimentResult
 
+FOLDER = Part(Output, only=("out",))
+MACHINE = Part(Resources, only=("device", "workers"))
 
-def command(
-    file: Annotated[Path, typer.Argument(help="Experiment file (TOML); see the folder experiments/.")],
-    out: Out = Path("experiment"),
-    device: Device = "auto",
-    workers: Workers = 0,
-) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(Request):
+    """What to run.
+
+    Attributes:
+        file: The experiment file.
+    """
+
+    title = "run"
+    file: Path = option(help="Experiment file (TOML); see the folder experiments/.", positional=True)
+
+
+@takes(Part(RunRequest), FOLDER.named("experiment"), MACHINE)
+def command(request: RunRequest, output: Output, resources: Resources) -> None:
     """Run a whole experiment: generate, align, fine-tune, embed, evaluate, report.
 
     Finished stages are never done again: run the same command to go on after an interruption.
+
+    [bold]Examples[/bold]
+
+        frbias run experiments/thesis-cusp.toml --out thesis
+
+        frbias run my.toml --workers 4
     """
     from frbias.experiment.plan import read_plan
 
-    run_and_tell(read_plan(file), out, device=device, workers=workers)
+    run_and_tell(read_plan(request.file), output.out, resources)
 
 
-def run_and_tell(plan: "ExperimentPlan", out: Path, *, device: str, workers: int) -> None:
-    """Run ``plan`` into ``out`` and print what came out and where it is."""
+def run_and_tell(plan: "ExperimentPlan", out: Path, resources: Resources) -> None:
+    """Run ``plan`` into ``out`` and print what came out and where it is.
+
+    Raises:
+        GateError: A condition of the plan is not met.
+    """
     import time
 
-    from frbias.experiment.stages import Machine, run_experiment
+    from frbias.core.foundation.errors import GateError
+    from frbias.experiment.stages import run_experiment
 
     started = time.monotonic()
 
@@ -40,9 +63,10 @@ def run_and_tell(plan: "ExperimentPlan", out: Path, *, device: str, workers: int
         seconds = int(time.monotonic() - started)
         console.note(f"[{seconds // 60:2d}:{seconds % 60:02d}] {message}")
 
-    machine = Machine(device=device, workers=workers, progress=console.ConsoleProgress(), tell=tell)
-    result = run_experiment(plan, out, machine)
+    result = run_experiment(plan, out, Machine(resources, console.ConsoleProgress(), tell))
     console.result(_document(result), lambda: _show(result))
+    if result.broken_gates:
+        raise GateError("; ".join(result.broken_gates) + ".")
 
 
 def _document(result: "ExperimentResult") -> dict[str, Any]:

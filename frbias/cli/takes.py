@@ -12,7 +12,7 @@ same words as in an experiment file.
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,20 +20,28 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 
 from frbias.cli import completion
+from frbias.core.foundation.files import place_problem
 from frbias.core.foundation.requests import (
     Request,
+    attempt,
     facts_of,
     flag,
     option,
     option_fields,
     option_name,
     option_types,
-    problems_of,
-    read_values,
     refuse,
 )
 
 Command = Callable[..., None]
+OUTPUT_PANEL = "Output"
+DRY_RUN_HELP = "Say what would be done, and do nothing."
+
+
+def writable(out: Path | None) -> Iterator[str]:
+    """What speaks against writing to ``--out``."""
+    if out is not None and (problem := place_problem(out)):
+        yield f"--out {out} {problem}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +51,25 @@ class Output(Request):
     Attributes:
         out: Folder to write.
         force: Replace an earlier result of the same command there.
+        dry_run: Say what would be done, and do nothing.
     """
 
     title = "the output options"
     out: Path = option(
-        Path("out"), short="-o", help="Folder to write; it may hold an unfinished run of the same work.", decides=False
+        Path("out"),
+        short="-o",
+        help="Folder to write; it may hold an unfinished run of the same work.",
+        panel=OUTPUT_PANEL,
+        decides=False,
     )
-    force: bool = option(False, help="Replace an earlier result of this command in --out.", decides=False)
+    force: bool = option(
+        False, help="Replace an earlier result of this command in --out.", panel=OUTPUT_PANEL, decides=False
+    )
+    dry_run: bool = option(False, help=DRY_RUN_HELP, panel=OUTPUT_PANEL, decides=False)
+
+    def conflicts(self) -> Iterator[str]:
+        """A place where nothing can be written."""
+        yield from writable(self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +79,7 @@ class ResultFolder(Request):
     Attributes:
         out: Folder to write; None for the derived name.
         force: Replace an earlier result of the same command there.
+        dry_run: Say what would be done, and do nothing.
     """
 
     title = "the output options"
@@ -66,12 +87,17 @@ class ResultFolder(Request):
         None,
         short="-o",
         help="Folder to write.",
-        panel="Output",
+        panel=OUTPUT_PANEL,
         decides=False,
     )
     force: bool = option(
-        False, help="Replace an earlier result of this command in --out.", panel="Output", decides=False
+        False, help="Replace an earlier result of this command in --out.", panel=OUTPUT_PANEL, decides=False
     )
+    dry_run: bool = option(False, help=DRY_RUN_HELP, panel=OUTPUT_PANEL, decides=False)
+
+    def conflicts(self) -> Iterator[str]:
+        """A place where nothing can be written."""
+        yield from writable(self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +106,12 @@ class Shown(Request):
 
     Attributes:
         curves: Include the points of the figures in ``--json``.
+        brief: Print the verdict of a comparison, EER and d' only.
     """
 
     title = "the output options"
-    curves: bool = option(False, help="Include the points of the figures in --json.", panel="Output", decides=False)
+    curves: bool = option(False, help="Include the points of the figures in --json.", panel=OUTPUT_PANEL, decides=False)
+    brief: bool = option(False, help="Stop after verdict, EER and d'.", panel=OUTPUT_PANEL, decides=False)
 
 
 @dataclass(frozen=True)
@@ -114,7 +142,16 @@ class Part:
 
     def fields(self) -> list[Field[Any]]:
         """The fields that become options."""
-        return [f for f in option_fields(self.kind) if not self.only or f.name in self.only]
+        own = [f for f in option_fields(self.kind) if not self.only or f.name in self.only]
+        return sorted(own, key=lambda f: _depth(self.kind, f.name))
+
+    def type_of(self, given: Field[Any]) -> Any:
+        """Type of one of the fields."""
+        return option_types(self.kind)[given.name]  # type: ignore[arg-type]
+
+    def default_of(self, given: Field[Any]) -> Any:
+        """Default of one of the fields; MISSING when there is none to show."""
+        return self.defaults.get(given.name, given.default)
 
     def read(self, given: Mapping[str, Any], problems: list[str]) -> Any:
         """The request, or None with what is wrong added to ``problems``."""
@@ -122,14 +159,9 @@ class Part:
         settings |= {option_name(f): self.defaults[f.name] for f in self.fields()
                      if f.name in self.defaults and given[f.name] in (None, [])}  # fmt: skip
         settings = {name: None if value == [] else value for name, value in settings.items()}
-        values, wrong = read_values(self.kind, settings, label=_label(self.kind))
-        if not wrong:
-            unchecked: Any = object.__new__(self.kind)
-            for f in option_fields(self.kind):
-                object.__setattr__(unchecked, f.name, values.get(f.name, f.default))
-            wrong = problems_of(unchecked, _label(self.kind))
+        made, wrong = attempt(self.kind, settings, label=_label(self.kind))
         problems += wrong
-        return None if wrong else self.kind(**values)
+        return made
 
 
 OUTPUT = Part(Output)
@@ -158,14 +190,18 @@ def takes(*parts: Part) -> Callable[[Command], Command]:
     return decorate
 
 
+def _depth(kind: type[Request], name: str) -> int:
+    """How far up a field was defined: what a request has of its own comes before what it inherits."""
+    return next(k for k, owner in enumerate(kind.__mro__) if name in inspect.get_annotations(owner))
+
+
 def _label(kind: type[Request]) -> Callable[[str], str]:
     arguments = {option_name(f) for f in option_fields(kind) if facts_of(f).positional}
     return lambda name: name.upper() if name in arguments else flag(name)
 
 
 def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
-    facts, kind = facts_of(given), option_types(part.kind)[given.name]  # type: ignore[arg-type]
-    default = part.defaults.get(given.name, given.default)
+    facts, kind, default = facts_of(given), part.type_of(given), part.default_of(given)
     shown = _shown(default, facts.show)
     shared: dict[str, Any] = {
         "help": part.helps.get(given.name, facts.help) + (f" [dim]\\[default: {shown}][/dim]" if shown else ""),
@@ -176,7 +212,9 @@ def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
     elif choices := _choices(kind):
         shared["autocompletion"] = completion.among(choices)
     if facts.positional:
-        info = typer.Argument(metavar=facts.metavar or option_name(given).upper(), **shared)
+        name = option_name(given).upper()
+        optional = f"[{name}]" if default is not MISSING else name
+        info = typer.Argument(metavar=facts.metavar or optional, **shared)
         wanted: Any = list[str] | None if facts.many else str | None
     else:
         name = flag(option_name(given))
@@ -206,7 +244,7 @@ def _shown(default: Any, show: Callable[[Any], str] | None) -> str:
 
 def _choices(kind: Any) -> tuple[str, ...]:
     arms = [kind] if get_origin(kind) not in (Union, types.UnionType) else get_args(kind)
-    return tuple(str(c) for arm in arms if get_origin(arm) is Literal for c in get_args(arm))
+    return tuple(dict.fromkeys(str(c) for arm in arms if get_origin(arm) is Literal for c in get_args(arm)))
 
 
 def _metavar(kind: Any) -> str:

@@ -35,8 +35,8 @@ def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap
             "finetune": {"weights": "sface", "frozen": "1,2,3", "epochs": epochs},
             "evaluate": {
                 "groups": "0-12,13-19,20-39,40-59,60+",
-                "targets": [0.1, 0.01, 0.001],
-                "replicates": bootstrap,
+                "at-fmr": [0.1, 0.01, 0.001],
+                "bootstrap": bootstrap,
             },
         },
         "the demo",

@@ -12,35 +12,32 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
-from frbias.core.data.samples import SampleTable, read_samples
-from frbias.core.foundation.errors import AssetMissingError, BadInputError
+from frbias.core.faces.detect import describe_detector
+from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError
 from frbias.core.foundation.files import write_json
-from frbias.core.foundation.machine import Machine as StageMachine
-from frbias.core.foundation.machine import Resources
-from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.foundation.provenance import read_provenance
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_recogniser
-from frbias.core.reporting.html import write_report
 from frbias.core.reporting.verdict import Verdict, judge
-from frbias.core.stages.align import STAGE as ALIGN_STAGE
-from frbias.core.stages.align import align_table
+from frbias.core.stages.align import align
 from frbias.core.stages.compare import compare
-from frbias.core.stages.embed import embed_table
+from frbias.core.stages.embed import embed
 from frbias.core.stages.finetune import FinetuneResult, finetune
-from frbias.core.stages.requests.align import AlignOptions
-from frbias.core.stages.requests.compare import CompareRequest
-from frbias.core.training.options import options_from
+from frbias.core.stages.report import report
+from frbias.core.stages.requests.align import AlignRequest
+from frbias.core.stages.requests.embed import EmbedRequest
+from frbias.core.stages.requests.report import ReportRequest
+from frbias.core.stages.shared import is_aligned
 from frbias.experiment.plan import ExperimentPlan, SetPlan
 from frbias.synth.backends import make_backend
-from frbias.synth.generation import generate
+from frbias.synth.generate import generate
 
-DEFAULT_WEIGHTS = "sface"
 Document = dict[str, Any]
 
 
@@ -97,6 +94,7 @@ class ExperimentResult:
         verdict: What the document says, in words.
         training: What fine-tuning reports of itself.
         train_images, test_images: Aligned faces used.
+        broken_gates: One sentence for every condition of ``[evaluate] fail-if`` that is not met.
     """
 
     paths: ExperimentPaths
@@ -105,136 +103,101 @@ class ExperimentResult:
     training: FinetuneResult
     train_images: int
     test_images: int
+    broken_gates: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What an experiment may use; none of it changes the result on a CPU.
-
-    Attributes:
-        device: ``auto``, ``cpu`` or ``cuda[:i]``.
-        workers: Worker processes; 0 means one per core.
-        progress: Where to report.
-        tell: Called with one sentence as each stage begins.
-    """
-
-    device: str = "auto"
-    workers: int = 0
-    progress: Progress = SILENT
-    tell: Callable[[str], None] = lambda message: None
-
-
-def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine | None = None) -> ExperimentResult:
+def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) -> ExperimentResult:
     """Run an experiment, or what is left of it, into ``out``.
 
     Raises:
         BadInputError: Train and test share subjects, or a stage cannot use its input.
-        UsageError: ``out`` holds another experiment, or an option is unknown.
-        AssetMissingError: Weights or a data set are not installed.
+        UsageError: ``out`` holds another experiment.
+        AssetMissingError: Weights or data sets are not installed; names all of them, before any work.
     """
-    machine = machine or Machine()
-    paths = ExperimentPaths(Path(out))
-    options = dict(plan.finetune)
-    weights = str(options.pop("weights", DEFAULT_WEIGHTS))
-    settings = options_from({"seed": plan.seed, **options})
-    _require_assets(plan, weights, machine)
-    train = _faces(plan, plan.train, "train", paths, machine)
-    test = _faces(plan, plan.test, "test", paths, machine)
-    _refuse_shared_subjects(plan, train, test)
-    machine.tell(f"fine-tuning {weights} on {len(train)} faces of {len(set(train.subjects))} people")
-    training = finetune(settings, train, paths.run, weights=weights, device=machine.device, progress=machine.progress)
-    machine.tell(f"embedding {len(test)} faces of {len(set(test.subjects))} other people, before and after")
-    _embed(test, weights, paths.embeddings("baseline"), machine)
-    _embed(test, str(paths.run), paths.embeddings("finetuned"), machine)
+    paths, weights = ExperimentPaths(Path(out)), plan.finetune.weights
+    start = _require_assets(plan, machine)
+    train = _faces(plan, plan.train, "train", start, paths, machine)
+    test = _faces(plan, plan.test, "test", start, paths, machine)
+    people, others = resolve_data(train), resolve_data(test)
+    if people.root.resolve() == others.root.resolve() and (shared := set(people.subjects) & set(others.subjects)):
+        raise BadInputError(f"Subject {min(shared)} is in both the train and the test set; they must be other people.")
+    machine.tell(f"fine-tuning {weights} on {len(people)} faces of {len(set(people.subjects))} people")
+    training = finetune(replace(plan.finetune, data=train), paths.run, machine=machine)
+    machine.tell(f"embedding {len(others)} faces of {len(set(others.subjects))} other people, before and after")
+    for name, model in (("baseline", weights), ("finetuned", str(paths.run))):
+        embed(EmbedRequest(data=test, weights=model), paths.embeddings(name), machine=machine)
     machine.tell("measuring age bias, before and after")
-    document = _compare(plan, load_recogniser(weights).name, paths, machine)
+    models = (str(paths.embeddings("baseline")), str(paths.embeddings("finetuned")))
+    request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
+    measured = compare(request, paths.comparison, machine=machine)
+    write_json(paths.evaluation, measured.document)
     machine.tell("writing the report")
-    _report(plan, document, test, paths)
-    return ExperimentResult(paths, document, judge(document, held_out=True), training, len(train), len(test))
+    _report(plan, test, paths, machine)
+    verdict = judge(measured.document, held_out=True)
+    return ExperimentResult(
+        paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates
+    )
 
 
-def _require_assets(plan: ExperimentPlan, weights: str, machine: Machine) -> None:
-    """Refuse an experiment before its first long stage when something is not installed; names all that is missing."""
-    needs: list[Callable[[], object]] = [lambda: load_recogniser(weights)]
-    needs.extend(partial(_source, plan, part, machine) for part in (plan.train, plan.test))
-    missing = []
+def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
+    """The start model; refuses an experiment before its first long stage when something is not there.
+
+    Raises:
+        AssetMissingError: Names everything that is missing.
+        BadInputError: Something is there and cannot be used.
+    """
+    needs: list[Callable[[], object]] = [lambda: load_recogniser(plan.finetune.weights)]
+    needs += [partial(_source, part, machine) for part in (plan.train, plan.test)]
+    needs.append(lambda: describe_detector(plan.align.detector))
+    if plan.finetune.eval_data is not None:
+        needs.append(partial(resolve_data, plan.finetune.eval_data))
+    missing: list[str] = []
+    wrong: list[str] = []
     for need in needs:
         try:
             need()
         except AssetMissingError as error:
-            missing.append(error)
+            missing.append(str(error))
+        except FrbiasError as error:
+            wrong.append(str(error))
+    texts = "\n\n".join(dict.fromkeys([*wrong, *missing]))
+    if wrong:
+        raise BadInputError(texts)
     if missing:
-        texts = list(dict.fromkeys(str(error) for error in missing))
-        raise AssetMissingError("\n\n".join(texts))
+        raise AssetMissingError(texts)
+    return load_recogniser(plan.finetune.weights)
 
 
-def _source(plan: ExperimentPlan, part: SetPlan, machine: Machine) -> object:
-    if part.backend:
-        return make_backend(part.backend, {"seed": plan.seed, **part.options}, machine.device)
-    return resolve_data(part.data)
-
-
-def _faces(plan: ExperimentPlan, part: SetPlan, name: str, paths: ExperimentPaths, machine: Machine) -> SampleTable:
-    if part.backend:
-        machine.tell(f"making faces to {name} with {part.backend}")
-        backend = make_backend(part.backend, {"seed": plan.seed, **part.options}, machine.device)
-        generate(backend, paths.images(name), workers=machine.workers, progress=machine.progress)
-        table = read_samples(paths.images(name))
+def _source(part: SetPlan, machine: Machine) -> None:
+    if part.generated is None:
+        resolve_data(part.data)
     else:
-        table = resolve_data(part.data)
-    if (read_provenance(table.root) or {}).get("stage") == ALIGN_STAGE:
-        return table
-    align_table(
-        table,
-        paths.aligned(name),
-        options=AlignOptions.read(plan.align, where="[align]"),
-        machine=_for_stages(machine),
-    )
-    return read_samples(paths.aligned(name))
+        make_backend(part.generated, machine.resources.device).prepare()
 
 
-def _refuse_shared_subjects(plan: ExperimentPlan, train: SampleTable, test: SampleTable) -> None:
-    if plan.train.backend != plan.test.backend and not (plan.train.data and plan.train.data == plan.test.data):
-        return  # labels of different sources name different people
-    shared = sorted(set(train.subjects) & set(test.subjects))
-    seeds = {str(p.options.get("seed", plan.seed)) for p in (plan.train, plan.test)}
-    if shared and len(seeds) == 1:
-        raise BadInputError(f"Subject {shared[0]} is in both the train and the test set; they must be other people.")
+def _faces(
+    plan: ExperimentPlan, part: SetPlan, name: str, start: Recogniser, paths: ExperimentPaths, machine: Machine
+) -> str:
+    """Aligned faces of a part, as a name that requests take; generated and aligned unless they are there."""
+    data = part.data
+    if part.generated is not None:
+        machine.tell(f"making faces to {name} with {part.generated.backend}")
+        generate(part.generated, paths.images(name), machine=machine)
+        data = str(paths.images(name))
+    elif is_aligned(resolve_data(data), start.input_size):
+        return data
+    align(plan.align.within(AlignRequest, data=data), paths.aligned(name), machine=machine)
+    return str(paths.aligned(name))
 
 
-def _embed(test: SampleTable, weights: str, out: Path, machine: Machine) -> None:
-    embed_table(test, load_recogniser(weights), out, machine=_for_stages(machine))
-
-
-def _compare(plan: ExperimentPlan, weights: str, paths: ExperimentPaths, machine: Machine) -> Document:
-    request = CompareRequest.read(
-        {
-            "seed": plan.seed,
-            **plan.evaluate,
-            "models": [str(paths.embeddings("baseline")), str(paths.embeddings("finetuned"))],
-            "name": [weights, "fine-tuned"],
-        },
-        where="[evaluate]",
-    )
-    measured = compare(request, paths.comparison, machine=_for_stages(machine))
-    write_json(paths.evaluation, measured.document)
-    return measured.document
-
-
-def _for_stages(machine: Machine) -> StageMachine:
-    return StageMachine(Resources(device=machine.device, workers=machine.workers), machine.progress)
-
-
-def _report(plan: ExperimentPlan, document: Document, test: SampleTable, paths: ExperimentPaths) -> None:
+def _report(plan: ExperimentPlan, test: str, paths: ExperimentPaths, machine: Machine) -> None:
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
-    people = read_samples(paths.images("test")) if plan.test.backend else test
-    write_report(
-        paths.report,
-        document,
-        source=paths.evaluation.name,
-        people=people,
-        stages=[folder for folder in stages if folder.is_dir()],
+    request = ReportRequest(
+        evaluation=paths.evaluation,
+        people=str(paths.images("test")) if plan.test.generated else test,
+        stage=tuple(folder for folder in stages if folder.is_dir()),
         held_out=True,
-        title=plan.name,
+        heading=plan.name,
     )
+    report(request, paths.report, machine=machine)

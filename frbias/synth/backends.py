@@ -1,52 +1,82 @@
-"""Generators by name, made from plain option tables (a TOML section, command-line options)."""
+"""The generators: one entry each, imported when it is used.
 
-from collections.abc import Mapping
-from dataclasses import fields
+A new generator is a request (a subclass of :class:`frbias.synth.requests.GenerateRequest`), a class with the members of
+:class:`frbias.synth.age_synthesizer.AgeSynthesizer`, a function that makes it from its request, and an entry here; the command line, experiment
+files, ``frbias doctor`` and shell completion read the rest from the entry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.requests import suggestion
+from frbias.synth.cusp.request import CuspRequest
+from frbias.synth.eg3d.request import Eg3dRequest
+from frbias.synth.mesh.request import MeshRequest
+from frbias.synth.requests import GenerateRequest
 
 if TYPE_CHECKING:
-    from frbias.synth.backend import AgeSynthesizer
+    from frbias.synth.age_synthesizer import AgeSynthesizer
 
-_MAKERS = {
-    "mesh": "frbias.synth.mesh.making",
-    "cusp": "frbias.synth.cusp.backend",
-    "eg3d": "frbias.synth.eg3d.backend",
+
+@dataclass(frozen=True)
+class Backend:
+    """A generator that frbias knows.
+
+    Attributes:
+        name: As in ``--backend``.
+        about: A few words for ``--help``.
+        request: What it is asked for.
+        maker: ``module:function`` that makes it from a request and a device.
+        needs: Assets it needs, as ``frbias doctor`` names them (``embedded:head``, ``model:cusp``).
+    """
+
+    name: str
+    about: str
+    request: type[GenerateRequest]
+    maker: str
+    needs: tuple[str, ...]
+
+    def make(self, request: GenerateRequest, device: str = "auto") -> "AgeSynthesizer":
+        """The generator for a request of its kind; see the maker for what it raises."""
+        module, _, function = self.maker.partition(":")
+        maker: Callable[[Any, str], AgeSynthesizer] = getattr(import_module(module), function)
+        return maker(request, device)
+
+
+BACKENDS: dict[str, Backend] = {
+    backend.name: backend
+    for backend in (
+        Backend("mesh", "embedded", MeshRequest, "frbias.synth.mesh.making:make", ("embedded:head",)),
+        Backend("cusp", "age editing", CuspRequest, "frbias.synth.cusp.backend:make", ("model:cusp",)),
+        Backend("eg3d", "3-D aware", Eg3dRequest, "frbias.synth.eg3d.backend:make", ("model:eg3d",)),
+    )
 }
-BACKENDS = tuple(_MAKERS)
 
 
-def make_backend(name: str, options: Mapping[str, Any], device: str = "auto") -> "AgeSynthesizer":
-    """Make the generator ``name``.
+def backend_named(name: str, label: str = "--backend") -> Backend:
+    """The generator of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in BACKENDS:
+        known = f"use {', '.join(BACKENDS)}"
+        raise UsageError(f"{label} {name!r} is unknown; {known}{suggestion(name, BACKENDS) or '.'}")
+    return BACKENDS[name]
+
+
+def make_backend(request: GenerateRequest, device: str = "auto") -> "AgeSynthesizer":
+    """The generator for a request.
 
     Args:
-        name: ``mesh``, ``cusp`` or ``eg3d``.
-        options: Fields of the backend's options class; those left out have their defaults, dashes may stand for
-            underscores, lists for tuples.
+        request: What to make.
         device: ``auto``, ``cpu`` or ``cuda[:i]``; the mesh renderer has no use for it.
 
     Raises:
-        UsageError: The name or an option is unknown, or a value is out of range.
+        UsageError: The weights and the request do not go together.
         AssetMissingError: The generator's weights are not installed.
     """
-    if name not in BACKENDS:
-        raise UsageError(f"--backend {name!r} is unknown; use {', '.join(BACKENDS)}.")
-    module = import_module(_MAKERS[name])
-    made: AgeSynthesizer = module.make(options, device)
-    return made
-
-
-def option_values(kind: type, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values as keyword arguments of the options dataclass ``kind``.
-
-    Raises:
-        UsageError: An option is unknown to the backend ``name``.
-    """
-    known = {field.name for field in fields(kind)}
-    values = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in options.items()}
-    unknown = sorted(values.keys() - known)
-    if unknown:
-        raise UsageError(f"The {name} backend has no option {unknown[0]!r}; it has {', '.join(sorted(known))}.")
-    return values
+    return backend_named(type(request).backend).make(request, device)

@@ -50,11 +50,11 @@ def test_import_verify_stats(capsys: pytest.CaptureFixture[str], archive: str, t
     checked = as_json(capsys, "data", "verify", "fgnet", code=2)
     assert "images: 5, published 1002" in checked["differences"]
     assert checked["broken"] == []
-    found = as_json(capsys, "data", "stats", "fg-net", "--groups", "0-6,6-80", "--plot", "ages.png")
+    found = as_json(capsys, "data", "stats", "fg-net", "--groups", "0-5,6-79", "--plot", "ages.png")
     assert found["mated_pairs"] == 4
     assert found["groups"] == [
-        {"low": 0.0, "high": 6.0, "images": 3, "subjects": 2, "mated_pairs": 1, "non_mated_pairs": 2},
-        {"low": 6.0, "high": 80.0, "images": 2, "subjects": 1, "mated_pairs": 1, "non_mated_pairs": 0},
+        {"low": 0, "high": 5, "images": 3, "subjects": 2, "mated_pairs": 1, "non_mated_pairs": 2},
+        {"low": 6, "high": 79, "images": 2, "subjects": 1, "mated_pairs": 1, "non_mated_pairs": 0},
     ]
     assert (tmp_path / "ages.png").read_bytes().startswith(b"\x89PNG")
     code, out, _ = run(capsys, "data", "stats", "fgnet")
@@ -119,7 +119,9 @@ def test_add_in_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
         (("import", "morph"), 2, "no direct address"),
         (("import", "mine"), 2, "say where it is"),
         (("import", "a/b", "ARCHIVE"), 2, "cannot be a name"),
-        (("import", "mine", "ARCHIVE", "--layout", "lfw"), 2, "known are fgnet"),
+        (("import", "mine", "ARCHIVE", "--layout", "lfw"), 2, "use fgnet, morph"),
+        (("import", "mine", "ARCHIVE", "--layout", "fgnt"), 2, "did you mean 'fgnet'?"),
+        (("stats", "ARCHIVE", "--groups", "10-5"), 2, "upside down"),
         (("import", "cacd", "ARCHIVE"), 2, "no CACD folder"),
         (("stats", "ARCHIVE"), 2, "frbias data import NAME"),
         (("add", "mine", "ARCHIVE"), 2, "is an archive"),

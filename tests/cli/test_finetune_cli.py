@@ -55,7 +55,7 @@ def test_fine_tune_then_export(place: Path, capsys: pytest.CaptureFixture[str]) 
     for word in ("stem", "head", "held-out subjects", "6 images of 2 subjects, ages 5 to 60", "1 steps in 1 epochs"):
         assert word in out
     head, start, first = err.splitlines()[-3:]
-    assert head.split() == ["epoch", "lr", "loss", "images/s", "EER", "d'", "FNMR", "GARBE"]
+    assert head.split() == ["epoch", "lr", "loss", "images/s", "EER", "%", "d'", "FNMR", "%", "GARBE"]
     assert start.split()[0] == "0"
     assert first.split()[0] == "1"
     assert first.endswith("best")
@@ -96,7 +96,7 @@ def test_the_settings_file_of_a_run_starts_the_same_run(place: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--frozen", "9"], 2, "there is no stage '9'"),
+        (["--frozen", "9"], 2, "'9', which is no stage"),
         (["--frozen", "1,2,3,4,head"], 2, "nothing is left to train"),
         (["--margin", "28.6"], 2, "28.6deg"),
         (["--loss", "triplet"], 2, "arcface"),

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from frbias.experiment.demo import demo_plan
-
 TINY = """
 name = "tiny"
 
@@ -33,8 +31,8 @@ batch_size = 8
 
 [evaluate]
 groups = "0-19,20-60"
-targets = [0.1]
-replicates = 100
+at_fmr = [0.1]
+bootstrap = 100
 """
 
 
@@ -98,10 +96,3 @@ def test_running_again_redoes_nothing(finished: tuple[Path, dict[str, object], P
     assert json.loads(again.stdout) == summary
     assert before
     assert {path: path.stat().st_mtime_ns for path in kept} == before
-
-
-def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
-    plan = demo_plan(train_subjects=72, test_subjects=9_999, epochs=1, bootstrap=0, seed=3)
-    assert plan.train.options["first_subject"] == 10_000
-    assert not set(plan.train.options["ages"]) & set(plan.test.options["ages"])  # type: ignore[call-overload]
-    assert plan.seed == 3

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +15,13 @@ import numpy as np
 import pytest
 
 from frbias.core.data.samples import read_samples
+from frbias.core.data.units import Made, Task, WorkUnit
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.synth.backend import Made, Task, WorkUnit
-from frbias.synth.generation import generate
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.synth.backends import BACKENDS, backend_named
+from frbias.synth.cusp.request import CuspRequest
+from frbias.synth.generate import generate_with
+from frbias.synth.mesh.request import MeshRequest
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,13 @@ class Painter:
             for s in range(self.subjects)
         ]
 
+    @property
+    def notes(self) -> list[str]:
+        return []
+
+    def prepare(self) -> None:
+        pass
+
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         for unit in units:
             time.sleep(self.pause)
@@ -55,7 +67,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_images_table_and_rejections(tmp_path: Path) -> None:
-    result = generate(Painter(), tmp_path / "set")
+    result = generate_with(Painter(), tmp_path / "set")
     assert (result.images, result.subjects, result.rejected, result.reused) == (8, 4, 4, 0)
     table = read_samples(tmp_path / "set")
     assert list(table.frame["file_name"][:2]) == ["s0/s0_3.png", "s0/s0_30.png"]
@@ -66,29 +78,30 @@ def test_images_table_and_rejections(tmp_path: Path) -> None:
 
 
 def test_same_bytes_for_any_batch_size_and_workers(tmp_path: Path) -> None:
-    generate(Painter(), tmp_path / "one")
-    generate(Painter(), tmp_path / "three", batch_size=3)
-    generate(Painter(parallel="processes"), tmp_path / "pool", workers=2)
+    generate_with(Painter(), tmp_path / "one")
+    generate_with(Painter(), tmp_path / "three", in_flight=3)
+    generate_with(Painter(parallel="processes"), tmp_path / "pool", machine=Machine(Resources(workers=2)))
     assert contents(tmp_path / "one") == contents(tmp_path / "three") == contents(tmp_path / "pool")
 
 
 def test_finished_work_is_not_redone(tmp_path: Path) -> None:
-    generate(Painter(), tmp_path / "set")
+    generate_with(Painter(), tmp_path / "set")
     stamp = (tmp_path / "set/s0/s0_3.png").stat().st_mtime_ns
-    again = generate(Painter(), tmp_path / "set")
+    again = generate_with(Painter(), tmp_path / "set")
     assert again.reused == 8
     assert (tmp_path / "set/s0/s0_3.png").stat().st_mtime_ns == stamp
     with pytest.raises(UsageError, match="subjects 4 there, 5 here"):
-        generate(Painter(subjects=5), tmp_path / "set")
-    assert generate(Painter(subjects=5), tmp_path / "set", force=True).images == 10
+        generate_with(Painter(subjects=5), tmp_path / "set")
+    assert generate_with(Painter(subjects=5), tmp_path / "set", force=True).images == 10
 
 
 _SCRIPT = """
 import sys; sys.path.insert(0, {here!r})
 from pathlib import Path
 from test_generation import Painter
-from frbias.synth.generation import generate
-generate(Painter(subjects=12, pause={pause}), Path({out!r}))
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.synth.generate import generate_with
+generate_with(Painter(subjects=12, pause={pause}), Path({out!r}))
 """
 
 
@@ -97,7 +110,7 @@ def script(out: Path, pause: float) -> list[str]:
 
 
 def test_sigkill_and_resume_gives_the_uninterrupted_bytes(tmp_path: Path) -> None:
-    generate(Painter(subjects=12), tmp_path / "whole")
+    generate_with(Painter(subjects=12), tmp_path / "whole")
     broken = tmp_path / "broken"
     process = subprocess.Popen(script(broken, 0.1))
     journal = broken / ".journal/rank-0.jsonl"
@@ -112,7 +125,7 @@ def test_sigkill_and_resume_gives_the_uninterrupted_bytes(tmp_path: Path) -> Non
         stream.write(b'{"unit": "s9", "rows": [')
     (broken / "s0" / ".frbias-tmp-torn.png").write_bytes(b"half")
     (broken / "s1" / "s1_30.png").unlink()  # journalled, then lost
-    result = generate(Painter(subjects=12), broken)
+    result = generate_with(Painter(subjects=12), broken)
     assert 0 < result.reused < 24
     assert contents(broken) == contents(tmp_path / "whole")
 
@@ -120,7 +133,9 @@ def test_sigkill_and_resume_gives_the_uninterrupted_bytes(tmp_path: Path) -> Non
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lists child processes through /proc")
 def test_workers_leave_with_a_killed_parent(tmp_path: Path) -> None:
     program = _SCRIPT.format(here=str(Path(__file__).parent), pause=0.3, out=str(tmp_path / "set"))
-    program = program.replace("pause=0.3)", "pause=0.3, parallel='processes')").replace("'))", "'), workers=2)")
+    program = program.replace("pause=0.3)", "pause=0.3, parallel='processes')").replace(
+        "'))", "'), machine=Machine(Resources(workers=2)))"
+    )
     (tmp_path / "run.py").write_text(
         "if __name__ == '__main__':\n" + "".join(f"    {x}\n" for x in program.splitlines())
     )
@@ -146,7 +161,7 @@ def _alive(pid: str) -> bool:
 
 
 def test_torchrun_shards_give_the_same_bytes(tmp_path: Path) -> None:
-    generate(Painter(subjects=12), tmp_path / "whole")
+    generate_with(Painter(subjects=12), tmp_path / "whole")
     out = tmp_path / "shards"
     environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29431"}
     ranks = [
@@ -156,8 +171,61 @@ def test_torchrun_shards_give_the_same_bytes(tmp_path: Path) -> None:
     assert contents(out) == contents(tmp_path / "whole")
 
 
+@dataclass(frozen=True)
+class Confused(Painter):
+    """Renders the last age first."""
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        for unit, made in zip(units, super().render(units), strict=True):
+            yield [Made(m.image, m.columns, file_name=t.file_name) for m, t in zip(made, unit.tasks[::-1], strict=True)]
+
+
+def test_pictures_in_another_order_than_planned_are_noticed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="was planned"):
+        generate_with(Confused(ages=(3, 30)), tmp_path / "set")
+
+
+@dataclass(frozen=True)
+class Fetching(Painter):
+    """Workers find nothing unless it was prepared."""
+
+    place: str = ""
+
+    def prepare(self) -> None:
+        Path(self.place).write_text("fetched")
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        assert Path(self.place).read_text() == "fetched"
+        yield from super().render(units)
+
+
+def test_what_workers_need_is_prepared_before_they_start(tmp_path: Path) -> None:
+    fetching = Fetching(parallel="processes", place=str(tmp_path / "needed"))
+    result = generate_with(fetching, tmp_path / "set", machine=Machine(Resources(workers=2)))
+    assert result.images == 8
+
+
+def test_every_generator_has_an_entry_that_fits() -> None:
+    for name, backend in BACKENDS.items():
+        assert (backend.name, backend.request.backend) == (name, name)
+        module, _, function = backend.maker.partition(":")
+        assert callable(getattr(import_module(module), function))
+    with pytest.raises(UsageError, match="did you mean 'mesh'"):
+        backend_named("mish")
+
+
+def test_people_in_common() -> None:
+    mesh = MeshRequest(subjects=10, first_subject=5).population()
+    assert mesh.shares_people_with(MeshRequest(subjects=1, first_subject=14).population())
+    assert not mesh.shares_people_with(MeshRequest(subjects=99, first_subject=15).population())
+    assert not mesh.shares_people_with(MeshRequest(subjects=99, seed=1).population())
+    assert mesh.shares_people_with(CuspRequest(input="mesh:6").population())
+    assert not mesh.shares_people_with(CuspRequest(input="mesh:5").population())
+    assert CuspRequest(input="photos").population().shares_people_with(CuspRequest(input="photos", seed=3).population())
+
+
 def test_empty_plan_and_all_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="nothing to generate"):
-        generate(Painter(subjects=0), tmp_path / "none")
+        generate_with(Painter(subjects=0), tmp_path / "none")
     with pytest.raises(BadInputError, match="unlucky"):
-        generate(Painter(ages=(13,)), tmp_path / "unlucky")
+        generate_with(Painter(ages=(13,)), tmp_path / "unlucky")

@@ -196,6 +196,7 @@ def _size_of(asset: DatasetAsset) -> str:
 
 def unknown_name(name: str, what: str, known: list[str], command: str) -> AssetMissingError:
     """The sentence for a name that is neither known nor registered nor a path."""
+    known = list(dict.fromkeys(known))
     close = difflib.get_close_matches(name.lower(), known, n=1)
     suggestion = f" Did you mean {close[0]}?" if close else ""
     return AssetMissingError(

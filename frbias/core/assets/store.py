@@ -25,8 +25,6 @@ from frbias.core.foundation.errors import BadInputError
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".onnx", ".caffemodel")
 MAX_NAME = 200
-# How insightface names the recognisers of its packs.
-PACK_RECOGNISERS = ("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100")
 Origin = Literal["path", "added", "./models", "./datasets", "data root", "embedded", "insightface"]
 
 
@@ -81,25 +79,12 @@ def resolve_weights(name: str, kind: str | None = None) -> Path:
     raise missing_model(asset, looked_in("models"))
 
 
-def pack_recogniser(folder: Path) -> Path:
-    """The recogniser among the ONNX files of an insightface pack.
-
-    Raises:
-        BadInputError: None is named like one.
-    """
-    for path in sorted(folder.glob("*.onnx")):
-        if path.name.startswith(PACK_RECOGNISERS):
-            return path
-    raise BadInputError(f"{folder} holds no recogniser (an .onnx file such as w600k_r50.onnx).")
-
-
 def _weight_file(path: Path, kind: str | None) -> Path:
     """``path``, or the weights in it when it is a folder and not one that recognisers are loaded from whole."""
     if not path.is_dir():
         return path
     if kind in (None, "recogniser"):
-        several = list(path.glob("*.onnx")) if not (path / "manifest.json").exists() else []
-        return pack_recogniser(path) if len(several) > 1 else path
+        return path
     found = [p for suffix in WEIGHT_SUFFIXES for p in sorted(path.glob(f"*{suffix}"))]
     if not found:
         raise BadInputError(f"{path} holds no weight file.")

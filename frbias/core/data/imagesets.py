@@ -129,6 +129,8 @@ def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
     rows: list[Record] = []
     rejected: list[Rejected] = []
     for task, item in zip(unit.tasks, made, strict=True):
+        if item.file_name not in ("", task.file_name):
+            raise RuntimeError(f"{item.file_name} was made where {task.file_name} was planned")
         if item.image is None:
             source = str(task.columns.get("source_file") or unit.source_file or task.file_name)
             sex = task.columns.get("sex")
@@ -208,9 +210,7 @@ def _in_batches(producer: Producer, out: Path, units: list[WorkUnit], step: int)
 
 
 def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers: int) -> Iterator[Record]:
-    prepare = getattr(producer, "prepare", None)
-    if prepare is not None:
-        prepare()
+    producer.prepare()
     context = get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(producer, out))
     try:

@@ -57,20 +57,18 @@ class Made:
         columns: Further columns known after rendering.
         reason: Why there is no image, one clause.
         extra_files: Files to write beside the image: name relative to the output folder -> content.
+        file_name: That of the task; where it is given, it is compared, so that no picture gets another's name.
     """
 
     image: npt.NDArray[np.uint8] | None
     columns: Mapping[str, Column] = field(default_factory=dict)
     reason: str = ""
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
+    file_name: str = ""
 
 
 class Producer(Protocol):
-    """Makes the images of one stage (generation, alignment).
-
-    A producer may have a method ``prepare()``; it is called once before worker processes start, so
-    that files they all need are fetched once.
-    """
+    """Makes the images of one stage (generation, alignment)."""
 
     @property
     def parallel(self) -> Literal["processes", "batches"]:
@@ -83,6 +81,10 @@ class Producer(Protocol):
 
     def plan(self) -> list[WorkUnit]:
         """All units, in the order of the table; cheap, needs no weights."""
+        ...
+
+    def prepare(self) -> None:
+        """Fetch what worker processes all need; called once, before they start."""
         ...
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:

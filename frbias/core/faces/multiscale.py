@@ -29,6 +29,9 @@ SEARCH_SIDES = (320, 640)
 FURTHER_SEARCHES = (((1280, 0.0),), ((640, 0.5), (320, 0.5)))
 # Side of the face in a view (root of the box's area, pixels), and whether the view is mirrored.
 LADDER = ((178, False), (250, True), (321, False), (178, True), (250, False), (321, True))
+# For faces whose side in the picture is below SMALL pixels: enlarged as far as above they are only blurred.
+SMALL = 64
+SMALL_LADDER = ((45, False), (60, True), (75, False), (45, True), (60, False), (75, True))
 FEWEST_VIEWS = 3
 # Below this, points are listed as doubtful: on FG-NET 001-040 one face in 36, and six in seven of those are off by
 # more than a tenth of an eye distance (of the others one in fourteen).
@@ -117,7 +120,7 @@ class MultiScaleDetector:
         centre = np.array(face.box[:2]) + np.array(face.box[2:]) / 2
         others = np.array([other.box for other in found if other is not face]).reshape(-1, 4)
         votes: list[tuple[Array, Array, float]] = []
-        for target, mirrored in LADDER:
+        for target, mirrored in LADDER if side >= SMALL else SMALL_LADDER:
             scale = min(target / side, MAX_ENLARGEMENT)
             view = around(image, centre, _CONTEXT * side, scale, padded=face.framed, mirrored=mirrored)
             own = belonging(self._seen(view), np.array(face.box), others)

@@ -1,5 +1,6 @@
 """Atomic writes and hashes of files: a reader never sees half a file, whatever kills the writer."""
 
+import errno
 import hashlib
 import json
 import os
@@ -76,6 +77,55 @@ def remove_temporaries(folder: Path) -> None:
     """Delete what a killed :func:`atomic_path` left anywhere below ``folder``."""
     for leftover in Path(folder).rglob(TEMPORARY_PREFIX + "*"):
         leftover.unlink(missing_ok=True)
+
+
+def place_problem(path: Path) -> str:
+    """Why nothing can be written at ``path``, as the rest of a sentence about it; empty when nothing speaks against it."""
+    path = Path(path)
+    for parent in (path, *path.parents):
+        try:
+            if not parent.exists():
+                continue
+            if parent is not path and not parent.is_dir():
+                return f"cannot be written: {parent} is a file, not a folder."
+        except OSError as error:
+            return f"cannot be written: {error.strerror}."
+        return "" if os.access(parent, os.W_OK) else f"cannot be written: there is no permission to write in {parent}."
+    return ""
+
+
+def os_error_sentence(error: OSError) -> str:
+    """An error of the operating system in one sentence that says what to do."""
+    place = _place(error)
+    sentences = {
+        errno.ENOSPC: f"The disk is full{f' ({place})' if place else ''}; free some space and run the command again.",
+        errno.EDQUOT: f"Your disk quota is used up{f' ({place})' if place else ''}; free some space and try again.",
+        errno.EACCES: f"There is no permission for {place}; choose another place or ask its owner.",
+        errno.EPERM: f"There is no permission for {place}; choose another place or ask its owner.",
+        errno.EROFS: f"{place} can only be read, not written; choose another place.",
+        errno.ENOTDIR: f"{place} cannot be used: a part of that path is a file, not a folder.",
+        errno.EEXIST: f"{place} is a file, where a folder is needed.",
+        errno.EISDIR: f"{place} is a folder, where a file is needed.",
+        errno.ENOENT: f"{place} does not exist.",
+        errno.ENAMETOOLONG: f"The name {place[:60]}... is too long for this file system.",
+        errno.EMFILE: "Too many files are open at once; raise the limit (ulimit -n) or use fewer workers.",
+        errno.EIO: f"{place} cannot be read or written: the device reports an error.",
+    }
+    told = sentences.get(error.errno or 0)
+    return told or f"{f'{place}: ' if place else ''}{error.strerror or str(error).splitlines()[0]}."
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that the disk is full."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+
+
+def _place(error: OSError) -> str:
+    name = error.filename2 or error.filename
+    if not isinstance(name, str | os.PathLike):
+        return ""
+    path = Path(name)
+    return str(path.parent if path.name.startswith(TEMPORARY_PREFIX) else path)
 
 
 def _umask() -> int:

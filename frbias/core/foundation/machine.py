@@ -1,10 +1,14 @@
 """What a stage may use of the machine; none of it changes a result on the CPU."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.requests import Request, option
+
+PANEL = "Machine"
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +23,29 @@ class Resources(Request):
     """
 
     title = "the machine options"
-    device: str = option("auto", help="auto, cpu, cuda or cuda:0, cuda:1, ...", decides=False, completes="device")
-    workers: int = option(0, help="Worker processes; 0 means one per core.", low=0, decides=False)
-    threads: int = option(0, help="Threads; 0 means one per core.", low=0, decides=False)
-    batch_size: int = option(
-        128, help="Images in flight at once; never changes the result on CPU.", low=1, high=65_536, decides=False
+    device: str = option(
+        "auto",
+        help="auto, cpu, cuda or cuda:0, cuda:1, ...",
+        panel=PANEL,
+        metavar="DEVICE",
+        decides=False,
+        completes="device",
     )
+    workers: int = option(0, help="Worker processes; 0 means one per core.", panel=PANEL, low=0, decides=False)
+    threads: int = option(0, help="Threads; 0 means one per core.", panel=PANEL, low=0, decides=False)
+    batch_size: int = option(
+        128,
+        help="Images in flight at once; never changes the result on CPU.",
+        panel=PANEL,
+        low=1,
+        high=65_536,
+        decides=False,
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        """A device of no known kind; whether this machine has it is seen when it is used."""
+        if not _DEVICE.fullmatch(self.device.strip().lower()):
+            yield f"--device {self.device!r} is unknown; use auto, cpu, cuda or cuda:0, cuda:1, ..."
 
 
 def _silently(message: str) -> None:

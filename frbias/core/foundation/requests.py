@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import FrbiasError, UsageError
 from frbias.core.foundation.values import Unusable, converted, out_of_place
 
 _KEY = "frbias.option"
 Label = Callable[[str], str]
+R = TypeVar("R", bound="Request")
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ class Request:
         """All fields as JSON values; tuples become lists, paths text."""
         return {f.name: _plain(getattr(self, f.name)) for f in option_fields(type(self))}
 
+    def within(self, kind: type[R], **more: Any) -> R:
+        """The same options as part of a larger request, whose other fields are ``more``."""
+        return kind(**{f.name: getattr(self, f.name) for f in option_fields(type(self))}, **more)
+
     @classmethod
     def read(cls, settings: Mapping[str, object], *, label: Label | None = None, where: str = "") -> Self:
         """Build the request from what people wrote: text from a command line, values from a TOML file.
@@ -110,12 +115,20 @@ class Request:
         Raises:
             UsageError: Names every option that is unknown, missing or unusable, and what does not go together.
         """
-        values, problems = read_values(cls, settings, label=label, where=where or cls.title)
-        if not problems:
-            with_defaults = _unchecked(cls, values)
-            problems = problems_of(with_defaults, label)
+        made, problems = attempt(cls, settings, label=label, where=where)
         refuse(problems, where or cls.title)
-        return cls(**values)
+        if made is None:
+            raise RuntimeError("a request without problems could not be made")
+        return made
+
+    @classmethod
+    def implied(cls, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """``settings`` with what they imply: options may stand for others (a recipe). Those that are given win.
+
+        Raises:
+            FrbiasError: What stands for others cannot be read.
+        """
+        return settings
 
 
 def option_fields(kind: type[Request]) -> tuple[Field[Any], ...]:
@@ -175,16 +188,24 @@ def read_values(
     return values, problems
 
 
+def attempt(
+    kind: type[R], settings: Mapping[str, object], *, label: Label | None = None, where: str = ""
+) -> tuple[R | None, list[str]]:
+    """The request that ``settings`` make, or None and everything that is wrong; see :meth:`Request.read`."""
+    try:
+        settings = kind.implied(settings)
+    except FrbiasError as error:
+        return None, [error.message]
+    values, problems = read_values(kind, settings, label=label, where=where)
+    made = _unchecked(kind, values)
+    problems += _out_of_bounds(made, label, only=values.keys())
+    problems = problems or list(made.conflicts())
+    return (None if problems else kind(**values)), problems
+
+
 def problems_of(request: Request, label: Label | None = None) -> list[str]:
     """Everything that is wrong with the values of a request."""
-    found = []
-    types = _types_of(type(request))
-    for given in option_fields(type(request)):
-        facts = facts_of(given)
-        problem = out_of_place(getattr(request, given.name), types[given.name], facts.low, facts.high)
-        if problem:
-            found.append(f"{(label or flag)(option_name(given))} {problem}")
-    return found or list(request.conflicts())
+    return _out_of_bounds(request, label) or list(request.conflicts())
 
 
 def refuse(problems: Iterable[str], title: str = "") -> None:
@@ -205,6 +226,18 @@ def suggestion(name: str, known: Iterable[str], *, end: str = "") -> str:
 def _read(kind: type[Request], given: Field[Any], value: object) -> Any:
     parse = facts_of(given).parse
     return parse(value) if parse is not None else converted(value, _types_of(kind)[given.name])
+
+
+def _out_of_bounds(request: Request, label: Label | None, *, only: Iterable[str] | None = None) -> list[str]:
+    found = []
+    types = _types_of(type(request))
+    for given in option_fields(type(request)):
+        facts = facts_of(given)
+        if only is None or given.name in only:
+            problem = out_of_place(getattr(request, given.name), types[given.name], facts.low, facts.high)
+            if problem:
+                found.append(f"{(label or flag)(option_name(given))} {problem}")
+    return found
 
 
 def _unchecked(kind: type[Request], values: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -33,12 +33,10 @@ LIBRARIES = (
     "safetensors",
     "scipy",
 )
-# What each command needs beyond the libraries: models, data sets, and files frbias fetches itself.
+# What each command needs beyond the libraries: models, data sets, and files frbias fetches itself. Generators say it in
+# frbias.synth.backends.
 NEEDS: dict[str, tuple[str, ...]] = {
     "demo": ("embedded:head", "model:yunet", "model:sface"),
-    "generate --backend mesh": ("embedded:head",),
-    "generate --backend cusp": ("model:cusp",),
-    "generate --backend eg3d": ("model:eg3d",),
     "align": ("model:yunet",),
     "finetune": ("model:sface", "data:train"),
     "finetune --weights r50": ("model:r50", "data:train"),
@@ -122,12 +120,15 @@ class Diagnosis:
         return asdict(self)
 
 
-def diagnose(*, check_hashes: bool = True) -> Diagnosis:
+def diagnose(*, check_hashes: bool = True, generators: Mapping[str, tuple[str, ...]] | None = None) -> Diagnosis:
     """Look at this machine. Fetches nothing and changes nothing.
 
     Args:
         check_hashes: Read every installed model and compare it with its recorded hash.
+        generators: What each generator needs, by name.
     """
+    wanted = {f"generate --backend {name}": needs for name, needs in (generators or {}).items()}
+    first, *others = NEEDS.items()
     assets = [*_models(check_hashes), *_datasets()]
     return Diagnosis(
         versions={**dict.fromkeys(LIBRARIES), **library_versions(LIBRARIES)},
@@ -136,7 +137,7 @@ def diagnose(*, check_hashes: bool = True) -> Diagnosis:
         onnxruntime_providers=_providers(),
         data_root=_data_root(),
         assets=assets,
-        commands=[_command(name, needs, assets) for name, needs in NEEDS.items()],
+        commands=[_command(name, needs, assets) for name, needs in (first, *wanted.items(), *others)],
     )
 
 

@@ -2,9 +2,10 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from frbias.core.assets.archives import unpack
@@ -14,11 +15,17 @@ from frbias.core.assets.embedded import embedded_model
 from frbias.core.assets.networks import write_network
 from frbias.core.assets.paths import data_home
 from frbias.core.assets.records import drop_record, put_record, read_book, restored_path, stored_path
-from frbias.core.assets.store import find_model, pack_recogniser
+from frbias.core.assets.store import find_model
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path, sha256_file, write_json
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.installing.recognise import Recognised, recognise
+from frbias.core.recognisers.packs import pack_recogniser
+
+if TYPE_CHECKING:
+    import torch
+
+    from frbias.core.recognisers.onnx_running import OnnxRecogniser
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,12 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
     with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as made:
         folder = Path(made) / name
         folder.mkdir()
-        _convert(found, source, folder / f"{name}.safetensors", digest, progress)
+        _convert(found, source, folder / f"{name}{_suffix(found)}", digest, progress)
         hashes = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
-    used = pack_recogniser(target) if found.format == "pack" else target / f"{name}.safetensors"
+    used = pack_recogniser(target) if found.format == "pack" else target / f"{name}{_suffix(found)}"
     record = {
         "kind": found.kind,
         "variant": found.variant,
@@ -182,24 +189,63 @@ def convert_file(source: Path, target: Path, *, force: bool = False, progress: P
     found = recognise(source)
     if found.format == "pack":
         raise BadInputError(f"{source} is an insightface pack; add it with 'frbias models add NAME {source}'.")
+    if found.running is not None:
+        raise BadInputError(
+            f"{source} can only be run as it is ({found.details['not_trainable']}); there is nothing to convert."
+        )
     _convert(found, source, target, sha256_file(source), progress)
     return found
 
 
+def _suffix(found: Recognised) -> str:
+    return ".onnx" if found.running is not None else ".safetensors"
+
+
 def _convert(found: Recognised, source: Path, target: Path, digest: str, progress: Progress) -> None:
+    if found.format == "pack":
+        _copy_pack(source, target.parent, progress)
+        return
+    described: dict[str, Any] = {"schema": 1, "kind": found.kind, "variant": found.variant, "details": found.details}
     if found.network is not None:
+        _refuse_not_finite(found.network.tensors, source)
         write_network(found.network, target)
+        return
+    if found.running is not None:
+        _copy_onnx(found.running, target)
+        described["input"] = found.running.reading.told().to_json()
+    elif found.trainable is not None:
+        from frbias.core.recognisers.trainable.weights import write_state
+
+        with atomic_path(target) as temporary:
+            write_state(temporary, found.trainable.weights(), found.trainable.model.pixels)
     elif found.tensors is not None:
         from safetensors.torch import save_file
 
+        _refuse_not_finite(found.tensors, source)
         with atomic_path(target) as temporary:
             save_file({key: value.detach().clone().contiguous() for key, value in found.tensors.items()}, temporary)
-        described = {"kind": found.kind, "variant": found.variant, "details": found.details}
-        write_json(target.with_suffix(".json"), {"schema": 1, **described, "source_sha256": digest})
-    elif found.format == "pack":
-        _copy_pack(source, target.parent, progress)
     else:
         raise BadInputError(f"{source} is a model that frbias carries itself; there is nothing to add.")
+    write_json(target.with_suffix(".json"), {**described, "source_sha256": digest})
+
+
+def _copy_onnx(running: "OnnxRecogniser", target: Path) -> None:
+    """Copy a graph and the files with its weights, which it finds by their names."""
+    if any(path.name in (target.name, target.with_suffix(".json").name) for path in running.file.side_files):
+        raise BadInputError(
+            f"{running.file.path} keeps weights in a file called like the model; add it under another name."
+        )
+    for path, name in ((running.file.path, target.name), *((p, p.name) for p in running.file.side_files)):
+        with atomic_path(target.with_name(name)) as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def _refuse_not_finite(tensors: "Mapping[str, torch.Tensor]", source: Path) -> None:
+    import torch
+
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise BadInputError(f"{source}: the weights {name!r} hold values that are not finite.")
 
 
 def _copy_pack(source: Path, folder: Path, progress: Progress) -> None:
@@ -209,7 +255,7 @@ def _copy_pack(source: Path, folder: Path, progress: Progress) -> None:
         for path in sorted((Path(place) if source.is_file() else source).rglob("*.onnx")):
             if not path.is_symlink():
                 shutil.copyfile(path, folder / path.name)
-    pack_recogniser(folder)
+    recognise(pack_recogniser(folder))
 
 
 def _check_match(asset: ModelAsset, found: Recognised, source: Path) -> None:

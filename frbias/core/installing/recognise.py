@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
     from frbias.core.assets.networks import NetworkRecord
+    from frbias.core.recognisers.onnx_running import OnnxRecogniser
+    from frbias.core.recognisers.trainable.recogniser import Trainable
 
 _DEX_KEYS = frozenset({"conv1_1.weight", "conv5_3.weight", "fc6.weight", "fc7.weight"})
 
@@ -29,6 +31,8 @@ class Recognised:
         details: Facts read from the content, as JSON values.
         tensors: The state dict to convert; None when the file is kept as it is.
         network: The generator to convert; None for everything else.
+        trainable: The recogniser that ``tensors`` are the weights of; None for everything else.
+        running: The ONNX recogniser that is kept as it is; None for everything else.
     """
 
     kind: str
@@ -37,6 +41,8 @@ class Recognised:
     details: dict[str, Any]
     tensors: "Mapping[str, torch.Tensor] | None" = field(default=None, repr=False)
     network: "NetworkRecord | None" = field(default=None, repr=False)
+    trainable: "Trainable | None" = field(default=None, repr=False)
+    running: "OnnxRecogniser | None" = field(default=None, repr=False)
 
 
 def recognise(path: Path) -> Recognised:
@@ -84,14 +90,16 @@ def classify(tensors: "Mapping[str, torch.Tensor]", path: Path, form: str) -> Re
     Raises:
         BadInputError: To none that frbias knows.
     """
-    from frbias.core.recognisers.trainable.weights import identify
+    from frbias.core.recognisers.loading import trainable_of_state
 
     renamed = {name.replace("-", "_"): value for name, value in tensors.items()}
     if renamed.keys() >= _DEX_KEYS and "fc8_101.weight" in renamed:
         outputs = int(renamed["fc8_101.weight"].shape[0])
         return Recognised("age-classifier", "dex", form, {"outputs": outputs}, renamed)
-    architecture, dim = identify(dict(tensors), str(path))
-    return Recognised("recogniser", architecture, form, {"architecture": architecture, "embedding_dim": dim}, tensors)
+    found = trainable_of_state(dict(tensors), path)
+    return Recognised(
+        "recogniser", found.description.architecture, form, _facts(found), found.weights(), trainable=found
+    )
 
 
 def _pickle(path: Path) -> Recognised:
@@ -167,18 +175,25 @@ def _pack_folder(path: Path) -> Recognised:
 
 
 def _onnx(path: Path) -> Recognised:
-    import onnx
+    from frbias.core.recognisers.input_format import InputFormat
+    from frbias.core.recognisers.loading import trainable_of_onnx
+    from frbias.core.recognisers.onnx_graph import read_onnx
+    from frbias.core.recognisers.onnx_running import run_onnx
+    from frbias.core.recognisers.trainable.onnx_walk import OtherGraphError
 
-    from frbias.core.recognisers.trainable.onnx_import import read_iresnet_onnx
-
+    running = run_onnx(read_onnx(path), path.stem, InputFormat())
     try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf raises its own kinds
-        raise BadInputError(f"{path} is no ONNX file that can be read: {str(error)[:200]}.") from error
-    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
-        raise BadInputError(f"{path} keeps its weights in another file; give an ONNX file that holds them itself.")
-    tensors = read_iresnet_onnx(path)
-    return classify(tensors, path, "onnx")
+        found = trainable_of_onnx(running)
+    except OtherGraphError as error:
+        details = {**running.description.to_json(), "not_trainable": str(error)}
+        return Recognised("recogniser", "onnx", "onnx", details, running=running)
+    return Recognised(
+        "recogniser", found.description.architecture, "onnx", _facts(found), found.weights(), trainable=found
+    )
+
+
+def _facts(found: "Trainable") -> dict[str, Any]:
+    return {"architecture": found.description.architecture, "embedding_dim": found.embedding_length}
 
 
 def _is_torch_stream(path: Path) -> bool:

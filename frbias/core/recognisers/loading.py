@@ -1,149 +1,182 @@
 """From a name or a path to a recogniser that is ready to embed or to be trained."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
-from frbias.core.foundation.errors import AssetMissingError, BadInputError
-from frbias.core.recognisers.base import Description, Pixels, Recogniser
-from frbias.core.recognisers.onnx_check import check_onnx
-from frbias.core.recognisers.trainable.base import StateDict, parameter_count
-from frbias.core.recognisers.trainable.onnx_import import read_iresnet_onnx
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.base import Description, Recogniser
+from frbias.core.recognisers.callables import is_callable_spec, load_callable
+from frbias.core.recognisers.input_format import InputFormat
+from frbias.core.recognisers.onnx_graph import read_onnx
+from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_onnx
+from frbias.core.recognisers.packs import BACKBONE_FILE, insightface_pack, pack_recogniser, weight_file
+from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
+from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
+from frbias.core.recognisers.trainable.onnx_import import import_onnx
+from frbias.core.recognisers.trainable.onnx_walk import OtherGraphError
 from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
 from frbias.core.recognisers.trainable.sface import read_sface_onnx
-from frbias.core.recognisers.trainable.weights import TORCH_SUFFIXES, from_state, read_state, state_sha256
+from frbias.core.recognisers.trainable.weights import from_state, read_pixels, read_state, state_sha256
 
 EMBEDDED = "sface"
-BACKBONE_FILE = "backbone.safetensors"
+AS_THE_MODEL_SAYS = InputFormat()
 _INSIGHTFACE = "insightface:"
-_RECOGNISERS = ("w600k", "glint360k", "ms1mv3", "webface", "arcface", "r50", "r100", "recognition")
 
 
-def load_recogniser(spec: str, *, device: str | torch.device = "cpu") -> Recogniser:
+def load_recogniser(
+    spec: str,
+    *,
+    device: str | torch.device = "cpu",
+    given: InputFormat = AS_THE_MODEL_SAYS,
+    progress: Progress = SILENT,
+) -> Recogniser:
     """Load a recogniser.
 
     Args:
         spec: ``sface`` (embedded); a run folder of ``frbias finetune`` (its best checkpoint); a weight file
-            (``.pth``, ``.pt``, ``.safetensors``, or the ``.onnx`` of an insightface recogniser); a folder that
-            holds one; a registered name; or ``insightface:<pack>``, a pack that insightface has on this machine.
+            (``.pth``, ``.pt``, ``.safetensors``) of a known architecture; any ``.onnx`` that turns faces into vectors;
+            a folder that holds one; ``module:function`` or ``file.py:function`` (runs the user's code); a registered
+            name; or ``insightface:<pack>``, a pack that insightface has on this machine.
         device: Where the weights go.
+        given: What the user says about the input; goes before what the model says.
+        progress: Told, in one sentence, when a recogniser can only be run, or runs the user's code.
 
     Raises:
         AssetMissingError: Nothing of that name is installed; says where it comes from.
-        BadInputError: The file holds no recogniser that frbias knows.
+        BadInputError: The file holds no recogniser that frbias knows or can run.
+        UsageError: ``given`` says what this kind of recogniser cannot be told.
     """
     if spec == EMBEDDED:
-        found = _loaded(_embedded(), EMBEDDED, "embedded", device)
-        return replace(found, description=replace(found.description, licence=EMBEDDED_MODELS[EMBEDDED].licence))
+        return _embedded(given, device)
     if spec.startswith(_INSIGHTFACE):
-        path = _insightface_recogniser(spec.removeprefix(_INSIGHTFACE))
-        return _from_file(path, spec.replace(":", "-"), device)
-    path = Path(spec)
-    if not path.exists():
-        from frbias.core.assets.store import resolve_weights
+        path = pack_recogniser(insightface_pack(spec.removeprefix(_INSIGHTFACE)))
+        return _from_file(path, spec.replace(":", "-"), given, device, progress)
+    path = Path(spec).expanduser()
+    if path.exists():
+        name = path.resolve().name if path.is_dir() else path.stem
+        return _from_file(weight_file(path), name, given, device, progress)
+    if is_callable_spec(spec):
+        if given != AS_THE_MODEL_SAYS:
+            raise UsageError(f"{spec} takes faces as they are; what it does to pixels is its own affair.")
+        progress.note(f"{spec} is your own code, which frbias now runs; it can embed, but not be trained.")
+        return load_callable(spec)
+    from frbias.core.assets.store import resolve_weights
 
-        path = resolve_weights(spec, "recogniser")
-        return _from_file(weight_file(path), Path(spec).name, device)
-    return _from_file(weight_file(path), path.resolve().name if path.is_dir() else path.stem, device)
+    return _from_file(weight_file(resolve_weights(spec, "recogniser")), path.name, given, device, progress)
 
 
-def load_trainable(spec: str, command: str, *, device: str | torch.device = "cpu") -> Trainable:
-    """Load a recogniser for ``command``, which trains or exports it.
+def load_trainable(
+    spec: str,
+    command: str,
+    *,
+    device: str | torch.device = "cpu",
+    given: InputFormat = AS_THE_MODEL_SAYS,
+    progress: Progress = SILENT,
+) -> Trainable:
+    """Load a recogniser for ``command``, which trains or exports it; see :func:`load_recogniser`.
 
     Raises:
         AssetMissingError: Nothing of that name is installed.
         BadInputError: The file holds no recogniser, or one that can only be run.
     """
-    return require_trainable(load_recogniser(spec, device=device), command)
+    return require_trainable(load_recogniser(spec, device=device, given=given, progress=progress), command)
 
 
-def weight_file(path: Path) -> Path:
-    """The weight file that a path means: itself, or the best one of a run, checkpoint, export or pack folder.
+def trainable_of_state(
+    state: StateDict, path: Path, *, name: str = "", given: InputFormat = AS_THE_MODEL_SAYS
+) -> Trainable:
+    """The network that the entries of a weight file tell, with its weights.
+
+    Args:
+        state: What was read from it.
+        path: The file; what it notes about pixels is read too.
+        name: Short name for tables; the file's without one.
+        given: What the user says about the pixels.
 
     Raises:
-        BadInputError: The folder holds no weights.
+        BadInputError: No known architecture has these entries, or a value is not finite.
     """
-    if path.is_file():
-        return path
-    for place in ("checkpoints/best", "checkpoints/last", "."):
-        if (path / place / BACKBONE_FILE).is_file():
-            return path / place / BACKBONE_FILE
-    for name in ("backbone.pth", "model.pt"):
-        if (path / name).is_file():
-            return path / name
-    if (path / "manifest.json").is_file():
-        return _pack_recogniser(path)
-    found = sorted(p for p in path.glob("*") if p.suffix in TORCH_SUFFIXES | {".safetensors", ".onnx"})
-    if len(found) == 1:
-        return found[0]
-    what = "no weights" if not found else f"several weight files ({', '.join(p.name for p in found[:3])}); name one"
-    raise BadInputError(f"{path} holds {what}.")
+    model = from_state(state, path.name)
+    model.pixels = given.pixels(read_pixels(path) or model.pixels)
+    return _described(model, name or path.stem, path.name)
 
 
-def _embedded() -> StateDict:
-    return read_sface_onnx(embedded_model(EMBEDDED))
+def trainable_of_onnx(running: OnnxRecogniser) -> Trainable:
+    """The network that an ONNX file was exported from, when frbias knows it and it computes the same.
+
+    Raises:
+        OtherGraphError: It is none that frbias can train; says why.
+    """
+    reading = running.reading
+    if reading.layout != "NCHW" or running.file.input.kind not in ("float32", "float16"):
+        raise OtherGraphError(f"its input is {running.file.input.kind} {reading.layout}")
+    try:
+        model = from_state(import_onnx(running.file), running.file.path.name)
+    except BadInputError as error:
+        raise OtherGraphError(error.message.rstrip(".")) from error
+    if reading.input_size != (model.input_size, model.input_size):
+        raise OtherGraphError(f"its faces are not {model.input_size} pixels wide")
+    model.pixels = reading.pixels
+    found = _described(model, running.name, running.file.path.name)
+    faces = fixed_images(3, reading.input_size)
+    difference = relative_difference(found.embed(faces), running.embed(faces))
+    if not difference <= TOLERANCE:
+        raise OtherGraphError(f"as {model.architecture} it would differ by {difference:.2g} of the largest value")
+    about = replace(found.description, batch_norm="folded", assumed=reading.assumed)
+    return replace(found, description=about)
 
 
-def _from_file(path: Path, name: str, device: str | torch.device) -> Recogniser:
-    if path.suffix == ".onnx":
-        loaded = _loaded(read_iresnet_onnx(path), name, path.name, "cpu")
-        check_onnx(loaded.model, path)
-        loaded.model.to(device)
-        return replace(loaded, description=replace(loaded.description, batch_norm="folded"))
-    return _loaded(read_state(path), name, path.name, device)
+def _embedded(given: InputFormat, device: str | torch.device) -> Trainable:
+    if given != AS_THE_MODEL_SAYS:
+        raise UsageError(f"{EMBEDDED} is known; its input cannot be chosen.")
+    found = _described(from_state(read_sface_onnx(embedded_model(EMBEDDED)), EMBEDDED), EMBEDDED, "embedded")
+    found.model.to(device)
+    return replace(found, description=replace(found.description, licence=EMBEDDED_MODELS[EMBEDDED].licence))
 
 
-def _loaded(state: StateDict, name: str, source: str, device: str | torch.device) -> Trainable:
-    model = from_state(state, source if source != "embedded" else name)
-    mean, scale = model.pixel_mean, model.pixel_scale
-    description = Description(
+def _from_file(path: Path, name: str, given: InputFormat, device: str | torch.device, progress: Progress) -> Recogniser:
+    if path.suffix.lower() == ".onnx":
+        return _from_onnx(path, name, given, device, progress)
+    if given.input_size or given.layout or given.output:
+        raise UsageError(f"{path.name} has an architecture, so its size, layout and output are known; leave them out.")
+    found = trainable_of_state(read_state(path), path, name=name, given=given)
+    found.model.to(device)
+    return found
+
+
+def _from_onnx(path: Path, name: str, given: InputFormat, device: str | torch.device, progress: Progress) -> Recogniser:
+    if sha256_file(path) == EMBEDDED_MODELS[EMBEDDED].sha256:
+        return _embedded(given, device)
+    running = run_onnx(read_onnx(path), name, given)
+    try:
+        found = trainable_of_onnx(running)
+    except OtherGraphError:
+        progress.note(f"{path.name} is run as it is (trainable: no): {running.reading}.")
+        if str(device).startswith("cuda") and not has_cuda():
+            progress.note(f"The installed onnxruntime has no CUDA, so {path.name} runs on the CPU.")
+        return running.on(str(device))
+    if not name.startswith("insightface-") and {"mean", "scale"} & {*running.reading.assumed}:
+        progress.note(f"{path.name} does not say how pixels are normalised: {running.reading}.")
+    found.model.to(device)
+    return found
+
+
+def _described(model: Backbone, name: str, source: str) -> Trainable:
+    about = Description(
         architecture=model.architecture,
         embedding_length=model.embedding_dim,
         input_size=(model.input_size, model.input_size),
         trainable=True,
         source=source,
-        pixels=Pixels("RGB", (mean, mean, mean), (scale, scale, scale)),
+        pixels=model.pixels,
         parameters=parameter_count(model),
     )
-    return Trainable(model.to(device), name, state_sha256(model.state_dict()), description)
+    return Trainable(model, name, state_sha256(model.state_dict()), about)
 
 
-def insightface_pack(name: str) -> Path:
-    """Folder of an insightface model pack on this machine.
-
-    Raises:
-        AssetMissingError: The pack is not installed.
-        BadInputError: That is no name of a pack.
-    """
-    folder = Path.home() / ".insightface" / "models" / name
-    if not name or any(part in name for part in ("/", "\\", "..")):
-        raise BadInputError(f"insightface:{name} names no pack; write e.g. insightface:buffalo_l.")
-    if not folder.is_dir():
-        raise AssetMissingError(
-            f"The insightface pack {name!r} is not in {folder} (weights for non-commercial research only, "
-            "https://github.com/deepinsight/insightface/tree/master/model_zoo).",
-            hint=f"python -c \"import insightface; insightface.app.FaceAnalysis(name='{name}')\" downloads it.",
-        )
-    return folder
-
-
-def _insightface_recogniser(name: str) -> Path:
-    folder = insightface_pack(name)
-    for path in sorted(folder.glob("*.onnx")):
-        if path.name.startswith(_RECOGNISERS):
-            return path
-    raise BadInputError(f"{folder} holds no recogniser (an .onnx file such as w600k_r50.onnx).")
-
-
-def _pack_recogniser(folder: Path) -> Path:
-    try:
-        name = json.loads((folder / "manifest.json").read_text())["tasks"]["recognition"]["file"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInputError(f"{folder / 'manifest.json'} names no recognition model.") from error
-    path = folder / str(name)
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise BadInputError(f"{folder / 'manifest.json'} names {name!r}, which is not in the folder.")
-    return path
+__all__ = ["BACKBONE_FILE", "insightface_pack", "load_recogniser", "load_trainable", "trainable_of_onnx", "weight_file"]

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.recognisers.probing import TOLERANCE, fixed_images
 from frbias.core.recognisers.trainable.base import Backbone
 
 MEAN = SCALE = 127.5
-TOLERANCE = 1e-4
 _IMAGES = 3
 
 
@@ -44,11 +43,3 @@ def check_onnx(model: Backbone, path: Path) -> float:
             "it is not used."
         )
     return relative
-
-
-def fixed_images(count: int, size: int) -> npt.NDArray[np.uint8]:
-    """Smooth pictures that are the same on every machine, uint8 (count, size, size, 3)."""
-    y, x = np.mgrid[0:size, 0:size] / size
-    phases = np.arange(count * 3).reshape(count, 1, 1, 3)
-    waves = np.sin(2 * np.pi * (x[..., None] * (1 + phases % 3) + y[..., None] * (1 + phases % 2)) + phases)
-    return (127.5 + 100 * waves).astype(np.uint8)

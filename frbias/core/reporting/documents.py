@@ -5,16 +5,20 @@ from typing import Any
 
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_json
+from frbias.core.verification.paired import SCHEMA as COMPARISON_SCHEMA
+from frbias.core.verification.paired import Comparison
+from frbias.core.verification.results import SCHEMA as EVALUATION_SCHEMA
+from frbias.core.verification.results import Evaluation
 
 NAMES = ("comparison.json", "evaluation.json")
-SCHEMAS = ("frbias.evaluation", "frbias.comparison")
 
 
 def read_document(place: Path) -> tuple[dict[str, Any], Path]:
     """The document of an evaluation folder (the comparison when it holds one) or file, and where it was found.
 
     Raises:
-        BadInputError: There is none, it is not JSON, or not an evaluation or comparison of frbias.
+        BadInputError: There is none, it is not JSON, not an evaluation or comparison of frbias, of another schema
+            version, or a member is wrong (its path is named).
     """
     place = Path(place)
     if not place.exists():
@@ -33,8 +37,22 @@ def checked(document: Any, name: str) -> dict[str, Any]:
     """The document itself when it is an evaluation or comparison.
 
     Raises:
-        BadInputError: It is something else.
+        BadInputError: It is something else, of another schema version, or a member is wrong.
     """
-    if not isinstance(document, dict) or document.get("schema") not in SCHEMAS:
+    typed(document, name)
+    return dict(document)
+
+
+def typed(document: Any, name: str = "the document") -> Evaluation | Comparison:
+    """The evaluation or comparison that a JSON document holds.
+
+    Raises:
+        BadInputError: As :func:`checked`.
+    """
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema not in (EVALUATION_SCHEMA, COMPARISON_SCHEMA):
         raise BadInputError(f"{name} is neither an evaluation nor a comparison of frbias.")
-    return document
+    try:
+        return (Evaluation if schema == EVALUATION_SCHEMA else Comparison).from_json(document)
+    except BadInputError as error:
+        raise BadInputError(f"{name}: {error.message}") from error

@@ -92,31 +92,22 @@ def measure_lanes(document: Document, sides: Sequence[Side], measure: str) -> li
 def rate_lanes(document: Document, sides: Sequence[Side], rate: str, index: int) -> list[LaneGroup]:
     """FMR or FNMR of every group at the headline target, on a common scale that starts at 0."""
     records = [resolve(document, side.at("groups")) for side in sides]
-    bands = [[rate_band(group, rate) for group in groups] for groups in records]
-    highest = [
-        resolve(g, high)
-        for groups, row in zip(records, bands, strict=True)
-        for g, (_, high) in zip(groups, row, strict=True)
-    ]
-    top = max([v for v in highest if v is not None] + [g[rate] for groups in records for g in groups] + [1e-9]) * 1.04
+    low, high = rate_band(rate)
+    top = max([max(resolve(g, high), g[rate]) for groups in records for g in groups] + [1e-9]) * 1.04
     result = []
     for i in range(len(records[0])):
         lanes = []
-        for side, row in zip(sides, bands, strict=True):
+        for side in sides:
             base = side.at(f"groups.{i}")
-            band = tuple(f"{base}.{path}" for path in row[i])
-            lanes.append(_lane(document, side, f"{base}.{rate}", (band[0], band[1]), top))
+            lanes.append(_lane(document, side, f"{base}.{rate}", (f"{base}.{low}", f"{base}.{high}"), top))
         change = f"targets.{index}.groups.{i}.{rate}" if len(sides) > 1 else ""
         result.append(LaneGroup(sides[0].at(f"groups.{i}.name"), tuple(lanes), change))
     return result
 
 
-def rate_band(group: Document, rate: str) -> tuple[str, str]:
-    """Paths of the interval of a group's rate: bootstrap, or Wilson without one or without errors to draw from."""
-    booted = group[f"{rate}_bootstrap"]
-    if group[rate] and booted is not None and booted["low"] is not None:
-        return f"{rate}_bootstrap.low", f"{rate}_bootstrap.high"
-    return f"{rate}_wilson.0", f"{rate}_wilson.1"
+def rate_band(rate: str) -> tuple[str, str]:
+    """Paths of the bounds of the interval that is shown beside a group's rate."""
+    return f"{rate}_interval.low", f"{rate}_interval.high"
 
 
 def _measure_band(document: Document, base: str, measure: str) -> tuple[str, str]:

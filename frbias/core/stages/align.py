@@ -28,8 +28,10 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import Work
+from frbias.core.foundation.words import counted
 from frbias.core.stages.align_result import AlignResult, align_result
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 
@@ -85,6 +87,9 @@ class AlignProducer:
             WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
             for s in steps
         ]
+
+    def prepare(self) -> None:
+        """Nothing: the detector is embedded, or on this machine."""
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Align the images of each unit."""
@@ -149,6 +154,18 @@ def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: 
     if request.against_points and all(table.points(row) is None for row in range(len(table))):
         raise BadInputError(f"{request.data} has no annotated face points (columns x1 .. y5) to compare with.")
     return align_table(table, out, options=request, refused=refused, machine=machine, force=force)
+
+
+def plan_align(request: AlignRequest, out: Path) -> Plan:
+    """What :func:`align` would do.
+
+    Raises:
+        BadInputError: The set is empty.
+        AssetMissingError: The data set or the detector is not on this machine.
+    """
+    table, refused = photographs_of(request.data)
+    what = f"Align {counted(len(table), 'image')} with {request.detector}, template {request.template} ({request.side})"
+    return Plan((step_of(what, align_work(table, request, refused), out),))
 
 
 def align_table(

@@ -1,20 +1,17 @@
 """The compare stage: two or more recognisers on the same images, paired."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work
-from frbias.core.stages.comparing import compare_sources
-from frbias.core.stages.outcomes import Measured, Writing, settle
+from frbias.core.stages.comparing import compare_sources, plan_measuring, sources_of_data, sources_of_files
+from frbias.core.stages.outcomes import Measured, Outcomes, Task, Writing, settle
 from frbias.core.stages.requests.compare import CompareRequest
-from frbias.core.stages.sources import EmbeddingsFile, Source, distinct, embedded_set, file_safe, image_source
+from frbias.core.stages.sources import distinct, file_safe
 
-if TYPE_CHECKING:
-    from frbias.core.verification.paired import Comparison
-
-STAGE, VERSION = "compare", 2
+STAGE, VERSION = "compare", 3
 
 
 def compare(
@@ -35,24 +32,29 @@ def compare(
         BadInputError: A file cannot be used, or two models share no image.
         AssetMissingError: The data set or the weights are not installed.
     """
-    sources = _sources(request, machine)
-    shown = request.names or distinct([source.name for source in sources])
-    work = Work(STAGE, VERSION, request.identity(), {"models": [source.identity() for source in sources]})
-
-    def make(world: World) -> "list[Comparison]":
-        return compare_sources(sources, request, titles=shown, machine=machine, world=world)
-
-    writing = Writing(True, len(sources) - 1, request.figures, gates=request.fail_if)
-    parts = [*([Path(request.data).name] if request.data else []), *(source.name for source in sources[:3])]
-    name = f"comparisons/{file_safe('-'.join(parts))}"
-    return settle(work, out, make, writing, name=name, machine=machine, force=force)
+    return settle(_task(request, machine), out, machine=machine, force=force)
 
 
-def _sources(request: CompareRequest, machine: Machine) -> list[Source]:
+def plan_compare(request: CompareRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`compare` would do; raises as it does."""
+    return plan_measuring(_task(request, machine), out, machine)
+
+
+def _task(request: CompareRequest, machine: Machine) -> Task:
     if request.data is None:
-        return [EmbeddingsFile(Path(model).expanduser()) for model in request.models]
-    from frbias.core.foundation.devices import choose_device
+        sources = sources_of_files(request.models)
+    else:
+        sources = sources_of_data(request.data, request.models, request, machine)
+    titles = request.names or distinct([source.name for source in sources])
 
-    choose_device(machine.resources.device)
-    images = image_source(request.data, request)
-    return [embedded_set(images, model) for model in request.models]
+    def make(world: World) -> Outcomes:
+        return compare_sources(sources, request, titles=titles, machine=machine, world=world)
+
+    what = [*([Path(request.data).name] if request.data else []), *(source.name for source in sources[:3])]
+    return Task(
+        Work(STAGE, VERSION, request.identity(), {"models": [source.identity() for source in sources]}),
+        f"comparisons/{file_safe('-'.join(what))}",
+        make,
+        Writing(True, len(sources) - 1, request.figures, gates=request.fail_if),
+        tuple(sources),
+    )

@@ -1,17 +1,51 @@
-"""Paired comparisons of several sources of embeddings against the first."""
+"""Several sources of embeddings: found, planned, and compared, paired, with the first."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.stages.measuring import compare_embeddings
+from frbias.core.stages.outcomes import Task, place_of
 from frbias.core.stages.requests.measuring import MeasureOptions
-from frbias.core.stages.sources import Source
+from frbias.core.stages.sources import EmbeddedSet, EmbeddingsFile, Source, embedded_set, image_source
 
 if TYPE_CHECKING:
     from frbias.core.verification.paired import Comparison
+
+
+def sources_of_files(paths: Sequence[str]) -> list[Source]:
+    """Embeddings in files."""
+    return [EmbeddingsFile(Path(path).expanduser()) for path in paths]
+
+
+def sources_of_data(data: str, weights: Sequence[str], options: MeasureOptions, machine: Machine) -> list[Source]:
+    """An image set seen by recognisers; everything that is needed is there, or this raises.
+
+    Raises:
+        UsageError: The device is not there, or a column to group by.
+        AssetMissingError: The data set or weights are not installed.
+    """
+    from frbias.core.foundation.devices import choose_device
+
+    choose_device(machine.resources.device)
+    images = image_source(data, options)
+    return [embedded_set(images, name) for name in weights]
+
+
+def plan_measuring(task: Task, out: Path | None, machine: Machine) -> Plan:
+    """The steps of an evaluation or a comparison."""
+    embedded = [source for source in task.sources if isinstance(source, EmbeddedSet)]
+    steps = list(dict.fromkeys(step for source in embedded for step in source.steps()))
+    device = ""
+    if embedded:
+        from frbias.core.foundation.devices import choose_device, describe_device
+
+        device = describe_device(choose_device(machine.resources.device))
+    return Plan((*steps, step_of(task.work.stage.capitalize(), task.work, place_of(task, out))), device)
 
 
 def compare_sources(
@@ -30,10 +64,9 @@ def compare_sources(
     loaded = [source.load(machine, world) for source in sources]
     found = []
     for other, title in zip(loaded[1:], titles[1:], strict=True):
+        names = (titles[0], title)
         try:
-            found.append(
-                compare_embeddings(loaded[0], other, options, names=(titles[0], title), machine=machine, world=world)
-            )
+            found.append(compare_embeddings(loaded[0], other, options, names=names, machine=machine, world=world))
         except (BadInputError, UsageError) as error:
             if len(sources) == 2:
                 raise

@@ -26,6 +26,7 @@ from frbias.core.foundation.devices import World, choose_device, describe_device
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import atomic_path, sha256_json
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_together, library_versions, read_provenance
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_recogniser
@@ -77,6 +78,20 @@ def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: 
     table = resolve_data(request.data)
     recogniser = load_recogniser(request.weights)
     return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
+
+
+def plan_embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`embed` would do.
+
+    Raises:
+        UsageError: The device is not there.
+        BadInputError: The set holds no images.
+        AssetMissingError: The data set or the weights are not on this machine.
+    """
+    device = describe_device(choose_device(machine.resources.device))
+    table, recogniser = resolve_data(request.data), load_recogniser(request.weights)
+    what = f"Embed {counted(len(table), 'face')} with {recogniser.name}"
+    return Plan((step_of(what, embed_work(table, recogniser, request), out),), device)
 
 
 def embed_table(

@@ -1,23 +1,20 @@
 """The evaluate stage: scores, embeddings or images in; one evaluation (or paired comparison) and its folder out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.files import sha256_file
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work
-from frbias.core.stages.comparing import compare_sources
+from frbias.core.stages.comparing import compare_sources, plan_measuring, sources_of_data, sources_of_files
 from frbias.core.stages.measuring import measure_embeddings, measure_scores
-from frbias.core.stages.outcomes import Measured, Writing, settle
+from frbias.core.stages.outcomes import Measured, Outcomes, Task, Writing, settle
 from frbias.core.stages.requests.evaluate import EvaluateRequest
-from frbias.core.stages.sources import EmbeddingsFile, Source, distinct, embedded_set, file_safe, image_source
-from frbias.core.verification.scores.scorefiles import ScoreFile, read_scores
+from frbias.core.stages.sources import Source, distinct, file_safe
+from frbias.core.verification.scores.scorefiles import read_scores
 
-if TYPE_CHECKING:
-    from frbias.core.verification.results import Evaluation
-
-STAGE, VERSION = "evaluate", 2
+STAGE, VERSION = "evaluate", 3
 
 
 def evaluate(
@@ -37,48 +34,58 @@ def evaluate(
         BadInputError: A file cannot be used, or no group has both kinds of comparison.
         AssetMissingError: The data set or the weights are not installed.
     """
+    return settle(_task(request, machine), out, machine=machine, force=force)
+
+
+def plan_evaluate(request: EvaluateRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`evaluate` would do; raises as it does."""
+    return plan_measuring(_task(request, machine), out, machine)
+
+
+def _task(request: EvaluateRequest, machine: Machine) -> Task:
     if request.scores is not None:
-        return _of_scores(request, read_scores(request.scores), out, machine, force)
-    sources, subject = _sources(request, machine)
+        return _of_scores(request, request.scores)
+    sources = _sources(request, machine)
     names = [*(source.name for source in sources[:-1]), request.name or sources[-1].name]
     titles = distinct(names, baseline=0 if len(sources) == 2 else None)
-    work = Work(STAGE, VERSION, request.identity(), {"models": [source.identity() for source in sources]})
 
-    def make(world: World) -> "list[Any]":
+    def make(world: World) -> Outcomes:
         if len(sources) == 2:
-            return [compare_sources(sources, request, titles=titles, machine=machine, world=world)[0]]
+            return compare_sources(sources, request, titles=titles, machine=machine, world=world)
         found = sources[0].load(machine, world)
         return [measure_embeddings(found, request, name=titles[0], machine=machine, world=world)]
 
-    writing = Writing(len(sources) == 2, 1, request.figures, request.save_scores, request.fail_if)
-    name = f"evaluations/{file_safe('-'.join([*subject, *(source.name for source in reversed(sources))]))}"
-    return settle(work, out, make, writing, name=name, machine=machine, force=force)
+    what = [*([Path(request.data).name] if request.data else []), *(source.name for source in reversed(sources))]
+    return Task(
+        Work(STAGE, VERSION, request.identity(), {"models": [source.identity() for source in sources]}),
+        f"evaluations/{file_safe('-'.join(what))}",
+        make,
+        Writing(len(sources) == 2, 1, request.figures, request.save_scores, request.fail_if),
+        tuple(sources),
+    )
 
 
-def _of_scores(
-    request: EvaluateRequest, source: ScoreFile, out: Path | None, machine: Machine, force: bool
-) -> Measured:
+def _of_scores(request: EvaluateRequest, path: Path) -> Task:
+    source = read_scores(path)
     title = request.name or source.path.stem
     inputs = {"scores": sha256_file(source.path), "file": source.path.name}
-    work = Work(STAGE, VERSION, request.identity(), inputs)
 
-    def make(world: World) -> "list[Evaluation]":
+    def make(world: World) -> Outcomes:
         del world
         return [measure_scores(source, request, name=title)]
 
-    writing = Writing(False, 1, request.figures, gates=request.fail_if)
-    return settle(work, out, make, writing, name=f"evaluations/{file_safe(title)}", machine=machine, force=force)
+    return Task(
+        Work(STAGE, VERSION, request.identity(), inputs),
+        f"evaluations/{file_safe(title)}",
+        make,
+        Writing(False, 1, request.figures, gates=request.fail_if),
+    )
 
 
-def _sources(request: EvaluateRequest, machine: Machine) -> tuple[list[Source], list[str]]:
-    """The baseline, when there is one, and what is evaluated; and the name of the data."""
-    if request.data is None:
-        assert request.embeddings is not None
-        paths = [request.embeddings] if request.baseline is None else [Path(request.baseline), request.embeddings]
-        return [EmbeddingsFile(path.expanduser()) for path in paths], []
-    from frbias.core.foundation.devices import choose_device
-
-    choose_device(machine.resources.device)
-    images = image_source(request.data, request)
-    weights = [request.weights] if request.baseline is None else [request.baseline, request.weights]
-    return [embedded_set(images, name) for name in weights], [Path(request.data).name]
+def _sources(request: EvaluateRequest, machine: Machine) -> list[Source]:
+    """The baseline, when there is one, and what is evaluated."""
+    if request.data is not None:
+        weights = [request.weights] if request.baseline is None else [request.baseline, request.weights]
+        return sources_of_data(request.data, weights, request, machine)
+    assert request.embeddings is not None
+    return sources_of_files([*([request.baseline] if request.baseline is not None else []), str(request.embeddings)])

@@ -14,15 +14,18 @@ from typing import Any
 
 import torch
 
-from frbias.core.foundation.errors import FrbiasError, UsageError
+from frbias.core.foundation.errors import BadInputError, FrbiasError
 from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, write_json, write_text
-from frbias.core.foundation.provenance import claim_folder
-from frbias.core.recognisers.loading import BACKBONE_FILE
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
+from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_trainable
 from frbias.core.recognisers.onnx_check import MEAN, SCALE, check_onnx
 from frbias.core.recognisers.trainable.base import Backbone
 from frbias.core.recognisers.trainable.recogniser import Trainable
+from frbias.core.recognisers.trainable.weights import write_state
+from frbias.core.stages.requests.export import ExportRequest
 
-STAGE = "export"
+STAGE, VERSION = "export", 1
 ONNX_FILE, MANIFEST_FILE, LICENCE_FILE = "recognition.onnx", "manifest.json", "MODEL.LICENSE"
 DETECTOR_FILE = "detection.onnx"
 _OPSET = 17
@@ -45,52 +48,77 @@ class Exported:
 
 
 def export(
-    backbone: Trainable,
-    out: Path,
-    *,
-    onnx: bool = True,
-    pack: bool = True,
-    detector: Path | None = None,
-    force: bool = False,
+    request: ExportRequest, out: Path | None = None, *, machine: Machine = LOCAL, force: bool = False
 ) -> Exported:
-    """Write a recogniser for use elsewhere and check that it computes the same.
+    """Write a recogniser for use elsewhere and check that it computes the same; the call behind ``frbias export``.
 
     Args:
-        backbone: The recogniser, on the CPU.
-        out: Folder to write; the pack folder itself.
-        onnx: Write ``recognition.onnx``.
-        pack: Write the manifest that makes the folder an insightface pack; needs ``onnx``.
-        detector: ONNX of an insightface detector to put into the pack, which ``FaceAnalysis`` cannot do without.
+        request: What to write.
+        out: Folder to write, the pack folder itself; default: ``exports/<name of the recogniser>``.
+        machine: Where to report.
         force: Replace an earlier export in ``out``.
 
     Raises:
         FrbiasError: The ONNX file does not compute what the module computes.
         UsageError: ``out`` holds something else.
+        BadInputError: There is no such recogniser or detector, or the recogniser can only be run.
+        AssetMissingError: The recogniser or the detector is not installed.
     """
-    inputs: dict[str, Any] = {"weights_sha256": backbone.sha256}
-    if detector is not None:
-        if not (onnx and pack):
-            raise UsageError("--detector belongs into a pack; leave out --no-onnx and --no-pack.")
-        inputs["detector_sha256"] = sha256_file(detector)
-    arguments = {"weights": backbone.name, "onnx": onnx, "pack": pack}
-    folder = claim_folder(out, stage=STAGE, arguments=arguments, inputs=inputs, force=force)
+    detector = None if request.detector is None else detector_file(request.detector)
+    recogniser = load_trainable(request.weights, STAGE)
+    machine.tell(f"exporting {recogniser.name}")
+    place = out if out is not None else Path("exports") / recogniser.name
+    return export_recogniser(recogniser, place, request, detector=detector, force=force)
+
+
+def export_recogniser(
+    recogniser: Trainable, out: Path, request: ExportRequest, *, detector: Path | None = None, force: bool = False
+) -> Exported:
+    """Export a recogniser that is loaded; see :func:`export`.
+
+    Args:
+        recogniser: It, on the CPU.
+        out: Folder to write.
+        request: What to write; what it says of recogniser and detector is taken from the other arguments.
+        detector: ONNX of the detector to put into the pack.
+        force: Replace an earlier export in ``out``.
+    """
+    inputs = {"weights": recogniser.sha256, "name": recogniser.name, "detector": detector and sha256_file(detector)}
+    folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=request.identity(), inputs=inputs, force=force)
     if folder.finished:
         results = folder.results()
         return Exported(out, results["files"], results["largest_difference"])
-    from safetensors.torch import save_file
-
     with atomic_path(out / BACKBONE_FILE) as temporary:
-        save_file(backbone.model.state_dict(), temporary, metadata={"format": "pt"})
+        write_state(temporary, recogniser.weights(), recogniser.model.pixels)
     difference = None
-    if onnx:
+    if request.onnx:
         with atomic_path(out / ONNX_FILE) as temporary:
-            write_onnx(backbone.model, temporary)
-            difference = check_onnx(backbone.model, temporary)
-        if pack:
-            _write_pack(out, backbone, detector)
-    files = sorted(p.name for p in out.iterdir() if p.name != "provenance.json")
+            write_onnx(recogniser.model, temporary)
+            difference = check_onnx(recogniser.model, temporary)
+        if request.pack:
+            _write_pack(out, recogniser, detector)
+    files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME)
     folder.finish({"files": files, "largest_difference": difference})
     return Exported(out, files, difference)
+
+
+def detector_file(spec: str) -> Path:
+    """The ONNX file of a detector: the file itself, or that of ``insightface:<pack>``.
+
+    Raises:
+        BadInputError: It is no such file, or the pack holds none.
+        AssetMissingError: The pack is not installed.
+    """
+    path = Path(spec).expanduser()
+    if not spec.startswith("insightface:"):
+        if path.suffix == ".onnx" and path.is_file():
+            return path
+        raise BadInputError(f"--detector {spec} is no .onnx file; give one, or insightface:<pack>.")
+    folder = insightface_pack(spec.removeprefix("insightface:"))
+    files = sorted(folder.glob("det*.onnx")) + sorted(folder.glob("scrfd*.onnx"))
+    if not files:
+        raise BadInputError(f"{folder} holds no detector (det_10g.onnx or the like).")
+    return files[0]
 
 
 def write_onnx(model: Backbone, path: Path) -> None:
@@ -118,10 +146,13 @@ def _for_insightface(model: Backbone) -> Backbone:
     """A copy that takes pixels normalised as insightface does it."""
     twin = copy.deepcopy(model).eval()
     first = next(m for m in twin.modules() if isinstance(m, torch.nn.Conv2d))
-    if twin.pixel_mean != MEAN or first.bias is not None:
+    pixels = twin.pixels
+    if pixels.mean != (MEAN,) * 3 or first.bias is not None:
         raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
     with torch.no_grad():
-        first.weight.mul_(SCALE / twin.pixel_scale)
+        first.weight.mul_((SCALE / torch.tensor(pixels.scale)).reshape(1, 3, 1, 1))
+        if pixels.colour == "BGR":
+            first.weight.copy_(first.weight.flip(1).clone())
     return twin
 
 

@@ -9,23 +9,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.samples import SampleTable, write_rejected
-from frbias.core.foundation.devices import choose_device, process_group, seed_everything, world_from_environment
-from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.devices import (
+    choose_device,
+    describe_device,
+    process_group,
+    seed_everything,
+    world_from_environment,
+)
+from frbias.core.foundation.errors import AssetMissingError, FrbiasError
 from frbias.core.foundation.files import write_json
-from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.foundation.provenance import StageFolder, claim_folder
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import StageFolder, Work, claim_folder
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_trainable
-from frbias.core.training.options import FinetuneOptions
+from frbias.core.stages.requests.finetune import DEFAULT_DATA, FinetuneRequest
+from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan, make_plan
-from frbias.core.training.runfiles import read_metrics, sole_writer, write_config, write_split
-from frbias.core.training.tensorboard import check_tensorboard, with_tensorboard
+from frbias.core.training.runfiles import check_config, read_metrics, sole_writer, write_config, write_split
+from frbias.core.training.tensorboard import check_tensorboard, replay, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
 from frbias.core.verification.evaluation import evaluate_embeddings
 
-STAGE = "finetune"
-_NOT_DECISIVE = ("cache", "eval_every", "save_every")
+STAGE, VERSION = "finetune", 1
 
 
 @dataclass(frozen=True)
@@ -54,60 +63,68 @@ class FinetuneResult:
 
 
 def finetune(
-    options: FinetuneOptions,
-    table: SampleTable,
+    request: FinetuneRequest,
     out: Path,
     *,
-    weights: str = "sface",
-    device: str = "auto",
-    evaluation: SampleTable | None = None,
-    names_unrelated: bool = False,
+    machine: Machine = LOCAL,
     force: bool = False,
-    tensorboard: bool = False,
-    progress: Progress = SILENT,
     announce: Callable[[dict[str, Any]], None] = lambda summary: None,
     observe: Observer = lambda record: None,
 ) -> FinetuneResult:
-    """Fine-tune ``weights`` on ``table`` into the run folder ``out``; finished or half-finished work is taken up.
+    """Fine-tune a recogniser into the run folder ``out``; finished or half-finished work is taken up.
 
     Args:
-        options: What to do.
-        table: Aligned 112x112 faces with subjects.
+        request: What to train, on what, and how.
         out: Run folder.
-        weights: As for :func:`frbias.core.recognisers.loading.load_recogniser`.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
-        evaluation: Aligned faces of other people, measured every ``eval_every`` epochs.
-        names_unrelated: Equal subject names in ``table`` and ``evaluation`` mean different people.
+        machine: What may be used.
         force: Replace an earlier run in ``out``.
-        tensorboard: Write TensorBoard events into ``out/tensorboard`` too.
-        progress: Sink of progress.
         announce: Called once with the plan's summary before training starts.
         observe: Called with every record that goes to ``metrics.jsonl``.
 
     Raises:
         UsageError: Options contradict each other, the data or the machine; ``out`` holds something else.
-        BadInputError: The images cannot be used.
-        AssetMissingError: The weights are not installed.
+        BadInputError: The images cannot be used, or the record of the run's settings was changed.
+        AssetMissingError: The weights or an image set are not installed.
         FrbiasError: The loss is no longer finite.
     """
-    if tensorboard:
+    if request.tensorboard:
         check_tensorboard()
-    world, target = world_from_environment(), choose_device(device)
+    world, target = world_from_environment(), choose_device(machine.resources.device)
+    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
     with process_group(world, backend="nccl" if target.type == "cuda" else "gloo") as barrier:
-        seed_everything(options.seed)
-        backbone = load_trainable(weights, STAGE, device=target)
-        sets = {"evaluation": evaluation, "names_unrelated": names_unrelated}
-        plan = make_plan(options, backbone, table, **sets, world=world, progress=progress)  # type: ignore[arg-type]
-        folder = _claim(plan, out, force=force, leader=world.leader, barrier=barrier)
+        seed_everything(request.seed)
+        start = load_trainable(request.weights, STAGE, device=target)
+        plan = make_plan(
+            request,
+            start,
+            table,
+            evaluation=evaluation or None,
+            names_unrelated=request.eval_names_unrelated,
+            world=world,
+            progress=machine.progress,
+        )
+        folder = _claim(plan, request, out, force=force, leader=world.leader, barrier=barrier)
+        check_config(out, request)
         if folder.finished:
+            if request.tensorboard and world.leader:
+                replay(out, read_metrics(out))
             return _result(out, folder.results(), reused=True)
         if world.leader:
-            _write_frame(plan, out, weights, table)
+            write_config(out, request)
+            write_split(out, plan.faces, plan.split)
+            write_rejected(out, plan.faces.rejected)
             announce(plan.summary())
-            observe = with_tensorboard(out, observe) if tensorboard else observe
+            observe = with_tensorboard(out, observe) if request.tensorboard else observe
         with sole_writer(out) if world.leader else nullcontext():
-            how = {"world": world, "barrier": barrier, "observe": observe, "progress": progress}
-            trainer = Trainer(plan, out, evaluate=_evaluator(plan, out), **how)  # type: ignore[arg-type]
+            trainer = Trainer(
+                plan,
+                out,
+                evaluate=_evaluator(plan, out),
+                world=world,
+                barrier=barrier,
+                observe=observe,
+                progress=machine.progress,
+            )
             trainer.train()
             if world.leader:
                 folder.finish(_results(out, trainer))
@@ -115,25 +132,65 @@ def finetune(
         return _result(out, folder.results(), reused=False)
 
 
-def _claim(plan: TrainingPlan, out: Path, *, force: bool, leader: bool, barrier: Callable[[], None]) -> StageFolder:
-    arguments = {k: v for k, v in plan.options.to_json().items() if k not in _NOT_DECISIVE}
-    arguments["weights"] = plan.backbone.name
-    inputs = {
-        "weights_sha256": plan.backbone.sha256,
-        "pixels_sha256": plan.faces.sha256,
-        "table_sha256": plan.faces.table.content_hash(),
-    }
-    claim = {"stage": STAGE, "arguments": arguments, "inputs": inputs}
+def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`finetune` would do; raises as it does before it trains."""
+    target = choose_device(machine.resources.device)
+    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
+    plan = make_plan(
+        request,
+        load_trainable(request.weights, STAGE),
+        table,
+        evaluation=evaluation or None,
+        names_unrelated=request.eval_names_unrelated,
+        progress=machine.progress,
+    )
+    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
+    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
+    work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+    return Plan((step_of(what, work, out),), describe_device(target))
+
+
+def training_set(name: str) -> SampleTable:
+    """The image set to train on.
+
+    Raises:
+        AssetMissingError: It is not there; for the default set, says how to make one.
+        BadInputError: It cannot be read.
+    """
+    try:
+        return resolve_data(name)
+    except AssetMissingError:
+        if name != DEFAULT_DATA:
+            raise
+        raise AssetMissingError(
+            "There is no training set: without --data, finetune trains on the image set called 'train' "
+            "(./datasets/train, or one added under that name). The mesh generator, built in and free of licence terms "
+            "(CC0), makes one:",
+            hint="frbias generate --backend mesh --subjects 100 --out generated\n"
+            "frbias align generated --out datasets/train",
+        ) from None
+
+
+def _claim(
+    plan: TrainingPlan, request: FinetuneRequest, out: Path, *, force: bool, leader: bool, barrier: Callable[[], None]
+) -> StageFolder:
+    arguments, inputs = request.identity(), _inputs(plan)
     if leader:
-        folder = claim_folder(out, **claim, force=force, leader=True)  # type: ignore[arg-type]
+        folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=arguments, inputs=inputs, force=force)
     barrier()
-    return folder if leader else claim_folder(out, **claim, leader=False)  # type: ignore[arg-type]
+    if not leader:
+        folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=arguments, inputs=inputs, leader=False)
+    barrier()
+    return folder
 
 
-def _write_frame(plan: TrainingPlan, out: Path, weights: str, table: SampleTable) -> None:
-    write_config(out, plan.options, weights=weights, data=str(table.root))
-    write_split(out, plan.faces, plan.split)
-    write_rejected(out, plan.faces.rejected)
+def _inputs(plan: TrainingPlan) -> dict[str, Any]:
+    found: dict[str, Any] = {"weights": plan.backbone.sha256, "data": _hashes(plan.faces)}
+    return found if plan.evaluation is None else {**found, "eval-data": _hashes(plan.evaluation)}
+
+
+def _hashes(faces: FaceSet) -> dict[str, str]:
+    return {"pixels": faces.sha256, "table": faces.table.content_hash()}
 
 
 def _evaluator(plan: TrainingPlan, out: Path) -> Callable[[int, npt.NDArray[np.float32]], Metrics] | None:

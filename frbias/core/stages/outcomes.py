@@ -16,19 +16,21 @@ from frbias.core.foundation.errors import FrbiasError, UsageError
 from frbias.core.foundation.files import atomic_path, read_json, write_json, write_text
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.provenance import Work, claim_together
+from frbias.core.verification.ratetable import rates_csv
 from frbias.core.verification.results import Evaluation
 
 if TYPE_CHECKING:
+    from frbias.core.stages.sources import Source
     from frbias.core.verification.paired import Comparison
+
+    Outcomes = Sequence[Evaluation | Comparison]
+else:
+    Outcomes = Sequence
 
 EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
 SCORES_NAME = "scores.parquet"
-RATE_COLUMNS = (
-    "target", "tau", "achieved_fmr", "group", "non_mated", "false_matches", "fmr", "fmr_low", "fmr_high",
-    "mated", "false_non_matches", "fnmr", "fnmr_low", "fnmr_high", "interval", "flags",
-)  # fmt: skip
 _KEY_LETTERS = 8
 
 
@@ -79,37 +81,49 @@ class Writing:
         return COMPARISON_NAME if self.paired else EVALUATION_NAME
 
 
-def settle(
-    work: Work,
-    out: Path | None,
-    make: "Callable[[World], Sequence[Evaluation | Comparison]]",
-    writing: Writing,
-    *,
-    name: str,
-    machine: Machine,
-    force: bool = False,
-) -> Measured:
-    """Claim the folder of some work, measure unless it is finished there, write, and judge the gates.
+@dataclass(frozen=True)
+class Task:
+    """An evaluation or a comparison that is ready to be made.
 
-    Args:
-        work: What the outcome depends on.
-        out: The folder; None for ``<name>-<first letters of the key>``, which no other work has.
+    Attributes:
+        work: What it depends on.
+        name: Path of its folder when none is given, without the letters of the key that are added.
         make: Measures; called on every rank of a torchrun launch.
         writing: What is written.
-        name: Path of the folder without ``out``, to which letters of the key are added.
+        sources: Where the embeddings come from.
+    """
+
+    work: Work
+    name: str
+    make: "Callable[[World], Outcomes]"
+    writing: Writing
+    sources: "tuple[Source, ...]" = ()
+
+
+def place_of(task: Task, out: Path | None) -> Path:
+    """The folder of a task: ``out``, or a name with the first letters of the key, which no other work has."""
+    return Path(out) if out is not None else Path(f"{task.name}-{task.work.key[:_KEY_LETTERS]}")
+
+
+def settle(task: Task, out: Path | None, *, machine: Machine, force: bool = False) -> Measured:
+    """Claim the folder of a task, measure unless it is finished there, write, and judge the gates.
+
+    Args:
+        task: What to do.
+        out: The folder; None for a name of its own.
         machine: What may be used.
         force: Replace an earlier result.
 
     Raises:
         UsageError: ``out`` holds something else.
     """
-    world, place = world_from_environment(), out if out is not None else Path(f"{name}-{work.key[:_KEY_LETTERS]}")
+    world, place, writing = world_from_environment(), place_of(task, out), task.writing
     with process_group(world) as barrier:
-        folder = claim_together(place, work, world, barrier, force=force)
+        folder = claim_together(place, task.work, world, barrier, force=force)
         places = [place] if writing.count == 1 else [place / f"{k + 1:02d}" for k in range(writing.count)]
         if not folder.finished:
             try:
-                outcomes = make(world)
+                outcomes = task.make(world)
             except FrbiasError:
                 if world.leader:
                     folder.abandon()
@@ -129,10 +143,9 @@ def _broken(writing: Writing, documents: Sequence[dict[str, Any]]) -> tuple[str,
     from frbias.core.verification.gates import failures, parse_gate
 
     gates = [parse_gate(text) for text in writing.gates]
-    judged = [document["other"] if writing.paired else document for document in documents]
-    if len(judged) == 1:
-        return tuple(failures(gates, judged[0]))
-    return tuple(f"{document['name']}: {text}" for document in judged for text in failures(gates, document))
+    if len(documents) == 1:
+        return tuple(failures(gates, documents[0]))
+    return tuple(f"{found['other']['name']}: {text}" for found in documents for text in failures(gates, found))
 
 
 def write_outcome(
@@ -144,9 +157,8 @@ def write_outcome(
 ) -> dict[str, Any]:
     """Write the documents, ``rates.csv`` and the figures of an outcome; returns the results for provenance."""
     folder, document = Path(folder), outcome.to_json()
-    judged = document["other"] if writing.paired else document
-    write_json(folder / EVALUATION_NAME, judged)
-    write_text(folder / RATES_NAME, rates_csv(judged))
+    write_json(folder / EVALUATION_NAME, document["other"] if writing.paired else document)
+    write_text(folder / RATES_NAME, rates_csv(outcome if isinstance(outcome, Evaluation) else outcome.other))
     if writing.paired:
         write_json(folder / COMPARISON_NAME, document)
     if writing.scores:
@@ -195,29 +207,3 @@ def write_scores(path: Path, outcome: "Evaluation | Comparison") -> None:
     )
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)
-
-
-def rates_csv(document: dict[str, Any]) -> str:
-    """One line per target and group: counts, rates and intervals of an evaluation's document."""
-    from frbias.core.reporting.figures.drawing import Points
-
-    rows: list[tuple[Any, ...]] = []
-    for record in document["targets"]:
-        for group in record["groups"]:
-            booted = group["fnmr_bootstrap"] is not None
-            fmr, fnmr = (_bounds(group, rate) for rate in ("fmr", "fnmr"))
-            flags = [f"fmr:{f}" for f in group["fmr_flags"]] + [f"fnmr:{f}" for f in group["fnmr_flags"]]
-            rows.append(
-                (
-                    record["target"], record["tau"], record["achieved_fmr"], group["name"],
-                    group["non_mated"], group["false_matches"], group["fmr"], *fmr,
-                    group["mated"], group["false_non_matches"], group["fnmr"], *fnmr,
-                    "subject bootstrap" if booted else "wilson", " ".join(flags),
-                )
-            )  # fmt: skip
-    return Points(RATE_COLUMNS, rows).to_csv()
-
-
-def _bounds(group: dict[str, Any], rate: str) -> tuple[float | None, float | None]:
-    found = group[f"{rate}_bootstrap"]
-    return (found["low"], found["high"]) if found is not None else tuple(group[f"{rate}_wilson"])

@@ -15,6 +15,7 @@ from frbias.core.foundation.cache import Cache, Entry, cache_limit
 from frbias.core.foundation.devices import World, process_group
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.plans import Step, step_of
 from frbias.core.foundation.provenance import read_provenance
 from frbias.core.foundation.words import counted
 from frbias.core.stages.align import align_table, align_work
@@ -44,7 +45,6 @@ def faces_for(
     world: World,
     *,
     refused: Sequence[tuple[str, str]] = (),
-    options: AlignOptions | None = None,
 ) -> SampleTable:
     """The faces of a set as a recogniser takes them: the set itself when it is aligned, else from the cache.
 
@@ -54,15 +54,14 @@ def faces_for(
         machine: What may be used.
         world: Place among torchrun's processes.
         refused: Files (with reasons) that did not make it into the table.
-        options: How to align; default: the usual.
 
     Raises:
         BadInputError: No image can be read, or no face was found in any.
     """
     if is_aligned(table, size):
         return table
-    chosen = options or AlignOptions(size=0 if size == (112, 112) else size[0])
-    work, cache = align_work(table, chosen), shared_cache()
+    chosen = _alignment(size)
+    work, cache = align_work(table, chosen, refused), shared_cache()
     with process_group(world) as barrier, cache.using(ALIGNED, work.key, lock=world.leader) as folder:
         made = align_table(table, folder, options=chosen, refused=refused, machine=machine, world=world, work=work)
         if made.rejected:
@@ -94,6 +93,22 @@ def embeddings_of(
     return found
 
 
+def plan_shared(images: SampleTable, recogniser: "Recogniser", refused: Sequence[tuple[str, str]]) -> list[Step]:
+    """The steps that lead to the embeddings of a set; those that are in the cache are said to be."""
+    cache, size = shared_cache(), recogniser.input_size
+    steps, faces = [], images
+    if not is_aligned(images, size):
+        work = align_work(images, _alignment(size), refused)
+        place = cache.place(ALIGNED, work.key)
+        steps.append(step_of(f"Align {counted(len(images), 'image')}", work, place))
+        if steps[-1].state != "finished":
+            return [*steps, Step(f"Embed with {recogniser.name}", None, "new")]
+        faces = read_samples(place)
+    work = embed_work(faces, recogniser, EmbedOptions())
+    what = f"Embed {counted(len(faces), 'face')} with {recogniser.name}"
+    return [*steps, step_of(what, work, cache.place(EMBEDDINGS, work.key))]
+
+
 def is_aligned(table: SampleTable, size: tuple[int, int]) -> bool:
     """Whether the first readable image has a recogniser's input size (height, width).
 
@@ -106,6 +121,10 @@ def is_aligned(table: SampleTable, size: tuple[int, int]) -> bool:
         except BadImageError:
             continue
     raise BadInputError(f"{table.root} has no image that can be read.")
+
+
+def _alignment(size: tuple[int, int]) -> AlignOptions:
+    return AlignOptions(size=0 if size == (112, 112) else size[0])
 
 
 def describe_entry(entry: Entry) -> str:

@@ -10,6 +10,7 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.plans import Step
 from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.measuring import MeasureOptions
 
@@ -30,6 +31,10 @@ class Source(Protocol):
 
     def identity(self) -> dict[str, Any]:
         """Content hashes of all that is read, and the name that the outcome will show."""
+        ...
+
+    def steps(self) -> list[Step]:
+        """What has to be done before they are there."""
         ...
 
     def load(self, machine: Machine, world: World) -> Embeddings:
@@ -60,6 +65,10 @@ class EmbeddingsFile:
         """Hash of the file, and the name."""
         return {"embeddings": hash_of_embeddings(self.path), "name": self.name}
 
+    def steps(self) -> list[Step]:
+        """Nothing."""
+        return []
+
     def load(self, machine: Machine, world: World) -> Embeddings:
         """The embeddings."""
         del machine, world
@@ -89,6 +98,12 @@ class EmbeddedSet:
         """Hashes of the images and the weights, and the name."""
         found = {**self.images.identity(), "weights": self.recogniser.sha256, "name": self.name}
         return found if self.options.flip == "none" else {**found, "flip": self.options.flip}
+
+    def steps(self) -> list[Step]:
+        """Alignment, when it is needed, and embedding."""
+        from frbias.core.stages.shared import plan_shared
+
+        return plan_shared(self.images.table, self.recogniser, self.images.refused)
 
     def load(self, machine: Machine, world: World) -> Embeddings:
         """The embeddings; the faces are aligned first when they are not."""

@@ -80,7 +80,7 @@ class Prefix:
         """Hash of everything the function depends on."""
         stages = stage_of_entries(self.model)
         weights = {k: v for k, v in self.model.state_dict().items() if stages[k] in self.stages}
-        how = [self.model.architecture, self.stages, self.model.pixel_mean, self.model.pixel_scale, self.dtype]
+        how = [self.model.architecture, self.stages, self.model.pixels.to_json(), self.dtype]
         return sha256_json([how, state_sha256(weights)])
 
 

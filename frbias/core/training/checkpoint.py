@@ -13,17 +13,19 @@ from typing import Any
 
 import torch
 
+from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.loading import BACKBONE_FILE
 from frbias.core.recognisers.trainable.base import StateDict
+from frbias.core.recognisers.trainable.weights import write_state
 
 FOLDER, TRAINING_FILE = "checkpoints", "training.pt"
 _WORK, _OLD = ".new", ".old"
 
 
-def save_checkpoint(run: Path, weights: StateDict, training: dict[str, Any]) -> None:
+def save_checkpoint(run: Path, weights: StateDict, pixels: Pixels, training: dict[str, Any]) -> None:
     """Write the newest checkpoint; the one before is kept."""
     folder = run / FOLDER
-    work = _write(folder, weights, training)
+    work = _write(folder, weights, pixels, training)
     if (folder / "last").exists():
         shutil.rmtree(folder / "previous", ignore_errors=True)
         (folder / "last").rename(folder / "previous")
@@ -31,10 +33,10 @@ def save_checkpoint(run: Path, weights: StateDict, training: dict[str, Any]) -> 
     _sync(folder)
 
 
-def save_best(run: Path, weights: StateDict) -> None:
+def save_best(run: Path, weights: StateDict, pixels: Pixels) -> None:
     """Write the weights of the best epoch in place of earlier ones."""
     folder = run / FOLDER
-    work = _write(folder, weights, None)
+    work = _write(folder, weights, pixels, None)
     if (folder / "best").exists():
         shutil.rmtree(folder / _OLD, ignore_errors=True)
         (folder / "best").rename(folder / _OLD)
@@ -59,14 +61,11 @@ def newest_checkpoint(run: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any
     return None
 
 
-def _write(folder: Path, weights: StateDict, training: dict[str, Any] | None) -> Path:
-    from safetensors.torch import save_file
-
+def _write(folder: Path, weights: StateDict, pixels: Pixels, training: dict[str, Any] | None) -> Path:
     work = folder / _WORK
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    plain = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-    save_file(plain, work / BACKBONE_FILE, metadata={"format": "pt"})
+    write_state(work / BACKBONE_FILE, weights, pixels)
     (work / BACKBONE_FILE).chmod(0o644)
     if training is not None:
         torch.save(training, work / TRAINING_FILE)

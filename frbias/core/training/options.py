@@ -1,38 +1,81 @@
-"""Everything a fine-tuning depends on, checked once."""
+"""Everything that decides how a recogniser is fine-tuned; each option is described in its field."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.requests import Request, option, option_fields, option_name
+from frbias.core.foundation.values import Unusable, number
 
 STAGES = ("stem", "1", "2", "3", "4", "head")
-CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": ("arcface", "cosface", "combined", "softmax"),
-    "gradient": ("true", "straight"),
-    "centres": ("means", "random"),
-    "optimiser": ("sgd", "adamw"),
-    "schedule": ("cosine", "poly", "step", "constant"),
-    "amp": ("off", "bf16", "fp16"),
-    "augment": ("none", "flip", "views", "fresh"),
-    "sampler": ("uniform", "per-subject", "age-balanced"),
-    "frozen_bn": ("eval", "train"),
-    "trained_bn": ("eval", "train"),
-    "cache": ("auto", "on", "off"),
-    "cache_dtype": ("fp16", "bf16", "fp32"),
-    "prefix_dtype": ("auto", "fp32", "bf16"),
-    "watch": ("eer", "garbe", "loss"),
-}
+_LOSS, _OPTIMISER, _DATA, _FREEZE, _WATCH = "Loss", "Optimiser", "Images", "Frozen stages", "Watching and keeping"
 
 
-@dataclass(frozen=True)
-class FinetuneOptions:
-    """Options of :func:`frbias.core.training.finetune`.
+class Degrees(float):
+    """Radians that were written in degrees."""
+
+
+def angle(value: object) -> float:
+    """Radians meant by ``0.5``, ``0.5rad`` or ``28.6deg``; a bare number for losses that take no angle.
+
+    Raises:
+        Unusable: It is no number.
+    """
+    text = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(text, str):
+        return number(text)
+    try:
+        if text.endswith("deg"):
+            return Degrees(math.radians(number(text.removesuffix("deg"))))
+        return number(text.removesuffix("rad"))
+    except Unusable:
+        raise Unusable(f"{value!r} is no angle; write 0.5 (radians) or 28.6deg.") from None
+
+
+def margin_triple(value: object) -> tuple[float, ...]:
+    """(m1, m2, m3) meant by ``1,0.5,0``, ``1,28.6deg,0`` or a list; m2 in radians.
+
+    Raises:
+        Unusable: Not three numbers.
+    """
+    parts = list(value) if isinstance(value, list | tuple) else str(value).split(",")
+    if len(parts) != 3:
+        raise Unusable(f"{value!r} is not m1,m2,m3; write 1,0.5,0.")
+    return number(parts[0]), float(angle(parts[1])), number(parts[2])
+
+
+def stages_named(value: object) -> tuple[str, ...]:
+    """Stages meant by ``1,2,3``, ``stem``, ``none``, an empty text or a list, in order.
+
+    Freezing stage 1 freezes the stem before it: training what feeds a frozen stage moves the ground under it.
+
+    Raises:
+        Unusable: A stage does not exist.
+    """
+    parts = [str(part) for part in value] if isinstance(value, list | tuple) else str(value).split(",")
+    names = [part.strip().lower().removeprefix("layer") for part in parts if part.strip()]
+    names = [] if names == ["none"] else names
+    for name in names:
+        if name not in STAGES:
+            raise Unusable(f"names {name!r}, which is no stage; stages are {', '.join(STAGES)} (or none).")
+    if "1" in names:
+        names.append("stem")
+    return tuple(stage for stage in STAGES if stage in names)
+
+
+def _stages_shown(frozen: tuple[str, ...]) -> str:
+    return ",".join(s for s in frozen if s != "stem" or "1" not in frozen) or "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneOptions(Request):
+    """How a recogniser is fine-tuned.
 
     Attributes:
-        frozen: Stages that stay as they are, out of ``stem``, ``1``, ``2``, ``3``, ``4``, ``head``; freezing ``1``
-            freezes the stem with it.
+        frozen: Stages that stay as they are, out of ``stem``, ``1``, ``2``, ``3``, ``4``, ``head``.
+        epochs: Passes over the training images.
+        batch_size: Images per step, over all processes and accumulated parts.
         loss: ``arcface`` (cos(t + margin)), ``cosface`` (cos t - margin), ``combined`` (cos(m1 t + m2) - m3) or
             ``softmax`` (normalised, no margin).
         margin: Angle in radians for ``arcface``, difference of cosines for ``cosface``.
@@ -52,8 +95,6 @@ class FinetuneOptions:
         weight_decay: On weights; on BatchNorm, PReLU and biases too when ``decay_all``.
         decay_all: See ``weight_decay``.
         clip: Largest norm of the backbone's gradient; 0 for no limit.
-        epochs: Passes over the training images.
-        batch_size: Images per step, over all processes and accumulated parts.
         accumulate: Parts a batch is processed in, one after the other.
         schedule: Shape of the learning rate after warm-up.
         warmup: Epochs of linear warm-up (fractions allowed).
@@ -83,203 +124,117 @@ class FinetuneOptions:
         seed: Of split, order, augmentation and initial values.
     """
 
-    frozen: tuple[str, ...] = ("stem", "1", "2", "3")
-    loss: str = "arcface"
-    margin: float = 0.5
-    margins: tuple[float, float, float] = (1.0, 0.5, 0.0)
-    scale: float = 64.0
-    gradient: str = "true"
-    filter_above: float = 0.0
-    centres: str = "means"
-    keep: float = 0.0
-    optimiser: str = "sgd"
-    lr: float = 0.01
-    centre_lr: float = 1.0
-    layer_decay: float = 1.0
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    decay_all: bool = False
-    clip: float = 5.0
-    epochs: int = 20
-    batch_size: int = 25
-    accumulate: int = 1
-    schedule: str = "cosine"
-    warmup: float = 1.0
-    centre_warmup: float = 0.0
-    amp: str = "off"
-    ema: float = 0.0
-    augment: str = "flip"
-    views: int = 4
-    dropout: float = 0.0
-    sampler: str = "uniform"
-    per_subject: int = 4
-    min_images: int = 0
-    validation: float = 0.2
-    frozen_bn: str = "eval"
-    trained_bn: str = "eval"
-    cache: str = "auto"
-    cache_dtype: str = "fp16"
-    prefix_dtype: str = "auto"
-    watch: str = "eer"
-    watch_fmr: float = 0.01
-    patience: int = 0
-    eval_every: int = 10
-    save_every: int = 0
-    seed: int = 0
+    title = "finetune"
+    frozen: tuple[str, ...] = option(
+        ("stem", "1", "2", "3"),
+        help="Stages that stay as they are: stem, 1, 2, 3, 4, head; or none.",
+        metavar="STAGES",
+        parse=stages_named,
+        show=_stages_shown,
+    )
+    epochs: int = option(20, help="Passes over the training images.", low=1, high=100_000)
+    batch_size: int = option(25, help="Images per step, in all.", low=2, high=65_536)
+    seed: int = option(0, help="Seed of everything random; the same seed gives the same result.", low=0, high=2**63 - 1)
+    loss: Literal["arcface", "cosface", "combined", "softmax"] = option("arcface", help="Loss.", panel=_LOSS)
+    margin: float = option(
+        0.5,
+        help="Angle as 0.5 (radians) or 28.6deg; a difference of cosines for cosface.",
+        panel=_LOSS,
+        metavar="ANGLE",
+        parse=angle,
+    )
+    margins: tuple[float, float, float] = option(
+        (1.0, 0.5, 0.0), help="m1,m2,m3 of the combined margin.", panel=_LOSS, parse=margin_triple
+    )
+    scale: float = option(64.0, help="Factor of the cosines.", panel=_LOSS, low=1, high=512)
+    filter_above: float = option(
+        0.0, help="Leave out other classes nearer than this cosine (noisy labels); 0 none.", panel=_LOSS, low=0, high=1
+    )
+    gradient: Literal["true", "straight"] = option("true", help="Derivative of the margin.", panel=_LOSS)
+    centres: Literal["means", "random"] = option("means", help="What class centres start as.", panel=_LOSS)
+    keep: float = option(0.0, help="Weight of staying near the start model.", panel=_LOSS, low=0, high=1000)
+    optimiser: Literal["sgd", "adamw"] = option("sgd", help="Optimiser.", panel=_OPTIMISER)
+    lr: float = option(0.01, help="Highest learning rate.", panel=_OPTIMISER, low=1e-9, high=10)
+    momentum: float = option(0.9, help="Of SGD.", panel=_OPTIMISER, low=0, high=0.999)
+    weight_decay: float = option(5e-4, help="Weight decay.", panel=_OPTIMISER, low=0, high=1)
+    decay_all: bool = option(False, help="Decay BatchNorm, PReLU and biases too.", panel=_OPTIMISER)
+    centre_lr: float = option(1.0, help="Factor for the class centres.", panel=_OPTIMISER, low=0, high=1e4)
+    layer_decay: float = option(
+        1.0, help="Factor for every stage further from the head.", panel=_OPTIMISER, low=0.01, high=1
+    )
+    clip: float = option(5.0, help="Largest gradient norm; 0 none.", panel=_OPTIMISER, low=0, high=1e6)
+    schedule: Literal["cosine", "poly", "step", "constant"] = option(
+        "cosine", help="Shape of the learning rate.", panel=_OPTIMISER
+    )
+    warmup: float = option(1.0, help="Epochs of warm-up.", panel=_OPTIMISER, low=0, high=1000)
+    centre_warmup: float = option(
+        0.0, help="Epochs that train the class centres alone.", panel=_OPTIMISER, low=0, high=1000
+    )
+    accumulate: int = option(1, help="Parts a batch is split into.", panel=_OPTIMISER, low=1, high=1024)
+    amp: Literal["off", "bf16", "fp16"] = option("off", help="Arithmetic of trained stages.", panel=_OPTIMISER)
+    ema: float = option(0.0, help="Decay of averaged weights; 0 none.", panel=_OPTIMISER, low=0, high=0.99999)
+    dropout: float = option(0.0, help="Before the last linear layer.", panel=_OPTIMISER, low=0, high=0.9)
+    augment: Literal["none", "flip", "views", "fresh"] = option("flip", help="Augmentation.", panel=_DATA)
+    views: int = option(4, help="Fixed augmentations of an image.", panel=_DATA, low=1, high=64)
+    sampler: Literal["uniform", "per-subject", "age-balanced"] = option(
+        "uniform", help="Order of the images.", panel=_DATA
+    )
+    per_subject: int = option(4, help="Images of a subject in a batch.", panel=_DATA, low=2, high=1024)
+    min_images: int = option(0, help="Leave out subjects with fewer images.", panel=_DATA, low=0, high=1_000_000)
+    validation: float = option(0.2, help="Fraction of subjects held out.", panel=_DATA, low=0, high=0.9)
+    frozen_bn: Literal["eval", "train"] = option("eval", help="BatchNorm of frozen stages.", panel=_FREEZE)
+    trained_bn: Literal["eval", "train"] = option("eval", help="BatchNorm of trained stages.", panel=_FREEZE)
+    cache: Literal["auto", "on", "off"] = option(
+        "auto", help="Keep the output of frozen stages on disk.", panel=_FREEZE, decides=False
+    )
+    cache_dtype: Literal["fp16", "bf16", "fp32"] = option("fp16", help="Format of what is kept.", panel=_FREEZE)
+    prefix_dtype: Literal["auto", "fp32", "bf16"] = option("auto", help="Arithmetic of frozen stages.", panel=_FREEZE)
+    watch: Literal["eer", "garbe", "loss"] = option("eer", help="Picks the best epoch.", panel=_WATCH)
+    watch_fmr: float = option(0.01, help="FMR at which garbe is watched.", panel=_WATCH, low=1e-6, high=0.5)
+    patience: int = option(0, help="Epochs without gain before stopping; 0 never.", panel=_WATCH, low=0, high=100_000)
+    eval_every: int = option(10, help="Epochs between evaluations.", panel=_WATCH, low=1, high=100_000)
+    save_every: int = option(
+        0, help="Steps between checkpoints; 0: epochs.", panel=_WATCH, low=0, high=10_000_000, decides=False
+    )
 
-    def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UsageError(
-                    f"{_flag(name)} {getattr(self, name)!r} is unknown; use {', '.join(choices[:-1])} or {choices[-1]}."
-                )
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise UsageError(f"{_flag(name)} {value:g} is out of range; use {low:g} to {high:g}.")
-        self._check_together()
-
-    def _check_together(self) -> None:
+    def conflicts(self) -> Iterator[str]:
+        """What cannot be trained."""
+        if unknown := sorted(set(self.frozen) - set(STAGES)):
+            yield f"--frozen names {unknown[0]!r}, which is no stage; stages are {', '.join(STAGES)}."
+        elif not set(STAGES) - set(self.frozen):
+            yield "--frozen names every stage, so nothing is left to train; leave out head."
+        yield from self._margin_conflicts()
         if self.batch_size % self.accumulate:
-            raise UsageError(
-                f"--batch-size {self.batch_size} cannot be split into --accumulate {self.accumulate} parts."
-            )
+            yield f"--batch-size {self.batch_size} cannot be split into --accumulate {self.accumulate} parts."
         if self.sampler == "per-subject" and self.batch_size % self.per_subject:
-            raise UsageError(
-                f"--batch-size {self.batch_size} is not a multiple of --per-subject {self.per_subject}; change one of them."
+            yield (
+                f"--batch-size {self.batch_size} is not a multiple of --per-subject {self.per_subject}; "
+                "change one of them."
             )
         if self.watch != "loss" and self.validation == 0:
-            raise UsageError(f"--watch {self.watch} needs validation subjects; use --watch loss or --validation 0.2.")
+            yield f"--watch {self.watch} needs validation subjects; use --watch loss or --validation 0.2."
         if self.cache == "on" and (self.augment == "fresh" or self.frozen_bn == "train"):
             cause = "--augment fresh" if self.augment == "fresh" else "--frozen-bn train"
-            raise UsageError(
-                f"--cache on cannot hold with {cause}: the frozen stages then give something new every time."
+            yield f"--cache on cannot hold with {cause}: the frozen stages then give something new every time."
+
+    def _margin_conflicts(self) -> Iterator[str]:
+        if not 0.0 <= self.margin <= math.pi / 2:
+            hint = f" If you mean degrees, write {self.margin:g}deg." if 0 <= self.margin <= 90 else ""
+            yield f"--margin {self.margin:g} is not an angle from 0 to pi/2 radians (90deg).{hint}"
+        if isinstance(self.margin, Degrees) and self.loss != "arcface":
+            yield f"--margin in degrees is an angle; --loss {self.loss} takes none; write a difference such as 0.35."
+        m1, m2, m3 = self.margins
+        if not (1.0 <= m1 <= 4.0 and 0.0 <= m2 <= math.pi / 2 and 0.0 <= m3 <= 1.0):
+            yield (
+                f"--margins {m1:g},{m2:g},{m3:g} is out of range; m1 is 1 to 4, m2 an angle from 0 to pi/2 "
+                "radians, m3 0 to 1."
             )
 
-    def to_json(self) -> dict[str, Any]:
-        """The options as JSON values; tuples become lists."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "margin": (0.0, math.pi / 2),
-    "scale": (1.0, 512.0),
-    "filter_above": (0.0, 1.0),
-    "keep": (0.0, 1000.0),
-    "lr": (1e-9, 10.0),
-    "centre_lr": (0.0, 1e4),
-    "layer_decay": (0.01, 1.0),
-    "momentum": (0.0, 0.999),
-    "weight_decay": (0.0, 1.0),
-    "clip": (0.0, 1e6),
-    "epochs": (1, 100_000),
-    "batch_size": (2, 65_536),
-    "accumulate": (1, 1024),
-    "warmup": (0.0, 1000.0),
-    "centre_warmup": (0.0, 1000.0),
-    "ema": (0.0, 0.99999),
-    "views": (1, 64),
-    "dropout": (0.0, 0.9),
-    "per_subject": (2, 1024),
-    "min_images": (0, 1_000_000),
-    "validation": (0.0, 0.9),
-    "watch_fmr": (1e-6, 0.5),
-    "patience": (0, 100_000),
-    "eval_every": (1, 100_000),
-    "save_every": (0, 10_000_000),
-    "seed": (0, 2**63 - 1),
-}
-
-
-def angle(text: str, option: str = "--margin") -> float:
-    """Radians meant by ``0.5``, ``0.5rad`` or ``28.6deg``.
-
-    Raises:
-        UsageError: No number, not from 0 to a right angle, or a bare number that looks like degrees.
-    """
-    stripped = text.strip().lower()
-    degrees = stripped.endswith("deg")
-    try:
-        value = float(stripped.removesuffix("deg").removesuffix("rad"))
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is no angle; write 0.5 (radians) or 28.6deg.") from None
-    radians = math.radians(value) if degrees else value
-    if not 0.0 <= radians <= math.pi / 2:
-        hint = f" If you mean degrees, write {text.strip()}deg." if not degrees and 0 <= value <= 90 else ""
-        raise UsageError(f"{option} {text} is not an angle from 0 to pi/2 radians (90deg).{hint}")
-    return radians
-
-
-def margin_triple(text: str, option: str = "--margins") -> tuple[float, float, float]:
-    """(m1, m2, m3) meant by ``1,0.5,0`` or ``1,28.6deg,0``; m2 in radians.
-
-    Raises:
-        UsageError: Not three numbers, or m1 below 1, or m3 not from 0 to 1.
-    """
-    parts = text.split(",")
-    try:
-        first, last = float(parts[0]), float(parts[2])
-        if len(parts) != 3 or not (1.0 <= first <= 4.0 and 0.0 <= last <= 1.0):
-            raise ValueError
-    except (IndexError, ValueError):
-        raise UsageError(
-            f"{option} {text!r} is not m1,m2,m3 with m1 from 1 to 4 and m3 from 0 to 1; write 1,0.5,0."
-        ) from None
-    return first, angle(parts[1], option), last
-
-
-def stages_named(text: str) -> tuple[str, ...]:
-    """Stages meant by ``1,2,3``, ``stem``, ``none`` or an empty text, in order.
-
-    Freezing stage 1 freezes the stem before it: training what feeds a frozen stage moves the ground
-    under it.
-
-    Raises:
-        UsageError: A stage does not exist, or nothing is left to train.
-    """
-    names = [part.strip().lower() for part in text.split(",") if part.strip()]
-    names = [] if names == ["none"] else [name.removeprefix("layer") for name in names]
-    for name in names:
-        if name not in STAGES:
-            raise UsageError(f"--frozen {text}: there is no stage {name!r}; stages are {', '.join(STAGES)} (or none).")
-    if "1" in names:
-        names.append("stem")
-    chosen = tuple(stage for stage in STAGES if stage in names)
-    if chosen == STAGES:
-        raise UsageError(f"--frozen {text}: every stage is frozen, so nothing is left to train; leave out head.")
-    return chosen
-
-
-def options_from(settings: Mapping[str, Any]) -> FinetuneOptions:
-    """Options as people write them, on the command line or in a TOML file.
-
-    ``frozen`` may be ``"1,2,3"``, ``margin`` ``"28.6deg"``, ``margins`` ``"1,0.5,0"``; names may be written with
-    dashes; everything else is as in :class:`FinetuneOptions`.
-
-    Raises:
-        UsageError: A name is unknown or a value cannot be used.
-    """
-    values = {name.replace("-", "_"): value for name, value in settings.items()}
-    if unknown := sorted(values.keys() - {f.name for f in fields(FinetuneOptions)}):
-        raise UsageError(f"finetune has no option {unknown[0]!r}.")
-    if "frozen" in values:
-        frozen = values["frozen"]
-        values["frozen"] = stages_named(frozen if isinstance(frozen, str) else ",".join(map(str, frozen)))
-    if "margin" in values:
-        text = str(values["margin"])
-        values["margin"] = angle(text) if values.get("loss", "arcface") == "arcface" else _number(text, "--margin")
-    if "margins" in values:
-        text = values["margins"]
-        values["margins"] = margin_triple(text if isinstance(text, str) else ",".join(map(str, text)))
-    return FinetuneOptions(**values)
-
-
-def _number(text: str, option: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is not a number.") from None
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    def as_written(self) -> dict[str, Any]:
+        """The options as a TOML file says them: option name -> text, number or truth."""
+        plain = self.to_json()
+        written = {option_name(f): plain[f.name] for f in option_fields(type(self)) if plain[f.name] is not None}
+        written["frozen"] = ",".join(self.frozen) or "none"
+        written["margin"] = f"{float(self.margin)!r}rad" if self.loss == "arcface" else float(self.margin)
+        written["margins"] = ",".join(repr(m) for m in self.margins)
+        return written

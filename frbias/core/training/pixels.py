@@ -87,7 +87,9 @@ def _check(kept: int, rejected: list[Rejected], root: Path) -> None:
         raise BadInputError(
             f"{root} is not aligned ({rejected[0].reason}).", hint=f"frbias align {root} --out {root}-aligned"
         )
-    raise BadInputError(f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0].file} {rejected[0].reason}.")
+    raise BadInputError(
+        f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0].file} {rejected[0].reason}."
+    )
 
 
 def _hash(pixels: Iterable[npt.NDArray[np.uint8]]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import write_text
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
@@ -18,14 +19,32 @@ from frbias.core.training.split import Split
 METRICS_NAME, CONFIG_NAME, SPLIT_NAME = "metrics.jsonl", "config.toml", "split.csv"
 
 
-def write_config(run: Path, options: FinetuneOptions, *, weights: str, data: str) -> None:
+def write_config(run: Path, options: FinetuneOptions) -> None:
     """Write the settings as TOML that ``frbias finetune --config`` reads."""
-    values = {"weights": weights, "data": data, **options.to_json()}
-    values["frozen"] = ",".join(values["frozen"]) or "none"
-    values["margin"] = f"{options.margin!r}rad" if options.loss == "arcface" else repr(options.margin)
-    values["margins"] = ",".join(repr(m) for m in options.margins)
-    lines = ["[finetune]", *(f"{k.replace('_', '-')} = {json.dumps(v)}" for k, v in values.items())]
-    write_text(run / CONFIG_NAME, "\n".join(lines) + "\n")
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in options.as_written().items()]
+    write_text(run / CONFIG_NAME, "\n".join(["[finetune]", *lines]) + "\n")
+
+
+def check_config(run: Path, options: FinetuneOptions) -> None:
+    """Refuse a run whose record of its settings was changed afterwards; a run without one is taken as it is.
+
+    Raises:
+        BadInputError: ``config.toml`` says something else than the run was made with.
+    """
+    path = run / CONFIG_NAME
+    if not path.is_file():
+        return
+    advice = f"put it back, or train anew with other options (another --out, or --force); {path} is a record only"
+    try:
+        section = tomllib.loads(path.read_text(encoding="utf-8"))["finetune"]
+        there = type(options).read(section).identity()
+    except (UsageError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInputError(f"{path} was changed after the run began and cannot be read; {advice}.") from error
+    for name, value in options.identity().items():
+        if there[name] != value:
+            raise BadInputError(
+                f"{path} was changed after the run began ({name} is {there[name]} there, {value} in the run); {advice}."
+            )
 
 
 def write_split(run: Path, faces: FaceSet, split: Split) -> None:

@@ -34,6 +34,14 @@ def with_tensorboard(run: Path, observe: Callable[[dict[str, Any]], None]) -> Ca
     return write
 
 
+def replay(run: Path, records: list[dict[str, Any]]) -> None:
+    """Write the records of a finished run to ``run/tensorboard``, unless there are events already."""
+    if not any((run / "tensorboard").glob("events*")):
+        write = with_tensorboard(run, lambda record: None)
+        for record in records:
+            write(record)
+
+
 def _scalars(record: dict[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, value in record.items():

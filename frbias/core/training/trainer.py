@@ -292,8 +292,8 @@ class Trainer:
                 training["model"] = self._trained_entries()
                 self.average.swap(self.model)
             if best:
-                save_best(self.run, self.model.state_dict())
-            save_checkpoint(self.run, self.model.state_dict(), training)
+                save_best(self.run, self.model.state_dict(), self.model.pixels)
+            save_checkpoint(self.run, self.model.state_dict(), self.model.pixels, training)
             if self.average is not None:
                 self.average.swap(self.model)
         self.barrier()

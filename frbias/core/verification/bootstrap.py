@@ -10,52 +10,23 @@ Two models are compared with the same draws (same seed, same subjects), replicat
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.measures.fairness import garbe_values, gini_values
+from frbias.core.verification.measures.intervals import PERCENTILE, Interval
 from frbias.core.verification.measures.rates import error_budget
+from frbias.core.verification.measures.table import GroupRates, all_values
 from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.scores.replicating import MatedScores, NonMatedTail, in_threads
+from frbias.core.verification.separation import Separation, separation_of
 
 Float = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
-METHOD = "subject bootstrap, percentile"
 MINIMUM_USABLE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A percentile interval, or the reason why there is none.
-
-    Attributes:
-        low, high: Bounds, None when undefined.
-        confidence: Nominal coverage.
-        used, dropped: Replicates that had a value, and that had none (a group was missing, no error anywhere).
-        reason: Why there is no interval.
-    """
-
-    low: float | None
-    high: float | None
-    confidence: float
-    used: int
-    dropped: int
-    reason: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object."""
-        record: dict[str, Any] = {
-            "low": self.low,
-            "high": self.high,
-            "confidence": self.confidence,
-            "method": METHOD,
-            "replicates_used": self.used,
-            "replicates_dropped": self.dropped,
-        }
-        return record if self.reason is None else {**record, "reason": self.reason}
+NOT_HELD = "too_many_comparisons_to_hold"
 
 
 @dataclass(frozen=True)
@@ -70,6 +41,7 @@ class Replicates:
         evaluated: Groups that enter the fairness measures.
         seed: Seed of the draws.
         subjects: Number of subjects drawn from.
+        separation: What is measured without a threshold, None when that was not asked for.
     """
 
     targets: tuple[float, ...]
@@ -81,6 +53,7 @@ class Replicates:
     evaluated: npt.NDArray[np.bool_]
     seed: int
     subjects: int
+    separation: Separation | None = None
 
     @property
     def count(self) -> int:
@@ -106,25 +79,29 @@ class Replicates:
         errors = self.false_non_matches[:, position, self.evaluated].sum(axis=1, keepdims=True)
         return self._rate(errors, self.mated[:, self.evaluated].sum(axis=1, keepdims=True), position)[:, 0]
 
-    def measures(self, position: int, *, alpha: float) -> dict[str, Float]:
-        """Fairness measures per replicate, NaN where undefined or a group is missing, shape (r,) each."""
-        fmr, fnmr = self.fmr(position)[:, self.evaluated], self.fnmr(position)[:, self.evaluated]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inequity = _ratio(fmr) ** alpha if alpha else 1.0
-            inequity = inequity * (_ratio(fnmr) ** (1 - alpha) if alpha < 1 else 1.0)
-        return {
-            "garbe": garbe_values(fmr, fnmr, alpha=alpha),
-            "gini_fmr": gini_values(fmr),
-            "gini_fnmr": gini_values(fnmr),
-            "fdr": 1 - alpha * np.ptp(fmr, axis=1) - (1 - alpha) * np.ptp(fnmr, axis=1),
-            "ir": np.asarray(inequity),
-        }
+    def measures(self, position: int, *, alpha: float, names: list[str] | None = None) -> dict[str, Float]:
+        """Measures of the table per replicate, NaN where undefined or a group is missing, shape (r,) each.
+
+        Args:
+            position: Position of the target FMR in ``targets``.
+            alpha: Weight of FMR.
+            names: Which measures; default: all.
+        """
+        rates = GroupRates(
+            self.fmr(position)[:, self.evaluated],
+            self.fnmr(position)[:, self.evaluated],
+            alpha,
+            self.targets[position],
+            self.non_mated[:, self.evaluated],
+            self.mated[:, self.evaluated],
+        )
+        return all_values(rates, names)
 
     def interval(self, values: Float, position: int, confidence: float) -> Interval:
         """Percentile interval of a quantity at one target, saying so when the target could not be resolved."""
         found = percentile_interval(values, confidence=confidence)
         unresolved = found.reason is not None and bool(np.isnan(self.tau[:, position]).mean() > 0.5)
-        return replace(found, reason="too_many_comparisons_to_hold") if unresolved else found
+        return replace(found, reason=NOT_HELD) if unresolved else found
 
     def _rate(self, errors: Int64, trials: Int64, position: int) -> Float:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -150,6 +127,7 @@ def bootstrap(
     seed: int = 0,
     threads: int = 0,
     weights: npt.NDArray[np.int64] | None = None,
+    separation: bool = False,
 ) -> Replicates:
     """Draw subjects with replacement and count errors at each target FMR's own threshold.
 
@@ -160,6 +138,7 @@ def bootstrap(
         seed: Seed; two models with the same subjects and seed get the same draws.
         threads: Threads; 0: one per core. Changes nothing in the result.
         weights: Draws to use instead, shape (replicates, subjects).
+        separation: Also measure what needs no threshold: EER, d' and mean scores.
 
     Raises:
         ValueError: Subjects are unknown.
@@ -169,29 +148,39 @@ def bootstrap(
     ordered = tuple(sorted(float(t) for t in targets))
     subjects = len(comparisons.subject_names)
     drawn = draw_weights(subjects, replicates, seed) if weights is None else np.asarray(weights, dtype=np.int64)
-    score, kind, first, second, complete = _pooled_tail(comparisons)
+    tail = _pooled_tail(comparisons)
     totals = _class_totals(comparisons, drawn)
     pooled = totals[:, comparisons.classes.pool].sum(axis=1)
     allowed = np.array([[error_budget(t, int(n)) for t in ordered] for n in pooled], dtype=np.int64)
-    at = np.full((len(drawn), len(ordered)), len(score), dtype=np.int64)
+    at = np.full((len(drawn), len(ordered)), len(tail.score), dtype=np.int64)
     matches = np.zeros((len(drawn), len(ordered), comparisons.classes.count), dtype=np.int64)
     rejected = np.zeros((len(drawn), len(ordered), len(comparisons.groups)), dtype=np.int64)
     mated = _within_groups(comparisons)
     tau = np.empty(at.shape)
 
     def work(part: slice) -> None:
-        from frbias.core.verification.scores.kernels import replicate_mated, replicate_non_mated
+        from frbias.core.verification.scores.kernels import replicate_mated, replicate_non_mated  # compiles
 
-        replicate_non_mated(drawn[part], score, kind, first, second, allowed[part], complete, at[part], matches[part])
-        tau[part] = _thresholds(at[part], score)
-        replicate_mated(drawn[part], *mated, tau[part], rejected[part])
+        replicate_non_mated(drawn[part], tail, allowed[part], at[part], matches[part])
+        tau[part] = _thresholds(at[part], tail.score)
+        replicate_mated(drawn[part], mated, tau[part], rejected[part])
 
-    _in_threads(work, len(drawn), threads or len(os.sched_getaffinity(0)))
+    threads = threads or len(os.sched_getaffinity(0))
+    in_threads(work, len(drawn), threads)
     counts = np.zeros((len(drawn), len(comparisons.groups)), dtype=np.int64)
-    np.add.at(counts.T, mated[1], drawn[:, mated[2]].T)
+    np.add.at(counts.T, mated.group, drawn[:, mated.subject].T)
     member = comparisons.classes.member
     return Replicates(
-        ordered, tau, matches @ member, rejected, totals @ member, counts, comparisons.evaluated, seed, subjects
+        ordered,
+        tau,
+        matches @ member,
+        rejected,
+        totals @ member,
+        counts,
+        comparisons.evaluated,
+        seed,
+        subjects,
+        separation_of(comparisons, drawn, tail, totals, threads) if separation else None,
     )
 
 
@@ -207,9 +196,16 @@ def percentile_interval(values: Float, *, confidence: float = 0.95) -> Interval:
     defined = values[np.isfinite(values)]
     dropped = len(values) - len(defined)
     if len(defined) < max(MINIMUM_USABLE, len(values) // 2):
-        return Interval(None, None, confidence, len(defined), dropped, "too_few_usable_replicates")
+        return Interval(None, None, confidence, PERCENTILE, len(defined), dropped, "too_few_usable_replicates")
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high), confidence, len(defined), dropped)
+    return Interval(float(low), float(high), confidence, PERCENTILE, len(defined), dropped)
+
+
+def separation_interval(values: Float, *, confidence: float = 0.95) -> Interval:
+    """:func:`percentile_interval` of what needs no threshold; says so where the scores it needs are not held."""
+    found = percentile_interval(values, confidence=confidence)
+    missing = found.reason is not None and bool(np.isnan(values).mean() > 0.5)
+    return replace(found, reason=NOT_HELD) if missing else found
 
 
 def design_effects(values: Float, trials: Int64, rate: float) -> Float:
@@ -231,22 +227,21 @@ def design_effects(values: Float, trials: Int64, rate: float) -> Float:
     return np.where(spread > 0, effects, np.median(effects[spread > 0]) if (spread > 0).any() else 1.0)
 
 
-def _pooled_tail(comparisons: Comparisons) -> tuple[Any, ...]:
+def _pooled_tail(comparisons: Comparisons) -> NonMatedTail:
     tally, pool = comparisons.tally, comparisons.classes.pool
     complete = tally.complete(pool)
     held = tally.held[pool] | (tally.histogram[pool] == 0)
     gaps = np.flatnonzero(~held.all(axis=0))
-    start = (
-        0
-        if complete
-        else int(np.searchsorted(tally.score, tally.bins.lower_edges()[gaps[-1] + 1]))
-        if (gaps[-1] + 1 < tally.bins.count)
-        else len(tally.score)
-    )
+    start = 0
+    if not complete:
+        above = gaps[-1] + 1
+        start = len(tally.score)
+        if above < tally.bins.count:
+            start = int(np.searchsorted(tally.score, tally.bins.lower_edges()[above]))
     chosen = np.arange(start, len(tally.score))[::-1]
     chosen = chosen[np.isin(tally.kind[chosen], pool)]
     subject_of = comparisons.subject_of.astype(np.int32)
-    return (
+    return NonMatedTail(
         np.ascontiguousarray(tally.score[chosen]),
         np.ascontiguousarray(tally.kind[chosen]),
         subject_of[tally.first[chosen]],
@@ -255,11 +250,11 @@ def _pooled_tail(comparisons: Comparisons) -> tuple[Any, ...]:
     )
 
 
-def _within_groups(comparisons: Comparisons) -> tuple[Any, Int64, Int64]:
+def _within_groups(comparisons: Comparisons) -> MatedScores:
     mated = comparisons.mated
     inside = np.flatnonzero(mated.group >= 0)
     inside = inside[np.argsort(mated.score[inside], kind="stable")]
-    return mated.score[inside], mated.group[inside], mated.subject[inside]
+    return MatedScores(mated.score[inside], mated.group[inside], mated.subject[inside])
 
 
 def _class_totals(comparisons: Comparisons, drawn: Int64) -> Int64:
@@ -297,18 +292,3 @@ def _thresholds(at: Int64, score: npt.NDArray[Any]) -> Float:
     padded = np.append(score.astype(np.float64), np.nan)
     above = np.append(np.nextafter(score, score.dtype.type(np.inf)).astype(np.float64), np.nan)
     return np.asarray(np.where(at >= 0, padded[np.maximum(at, 0)], above[np.maximum(-at - 1, 0)]))
-
-
-def _in_threads(work: Any, count: int, threads: int) -> None:
-    size = max(1, -(-count // max(1, threads * 4)))
-    parts = [slice(k, min(k + size, count)) for k in range(0, count, size)]
-    if threads == 1 or len(parts) == 1:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, parts))
-
-
-def _ratio(rates: Float) -> Float:
-    return np.asarray(rates.max(axis=1) / rates.min(axis=1))

@@ -1,14 +1,17 @@
 """Points of the figures: DET curves, score distributions, fairness over the target FMR."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from frbias.core.verification.bootstrap import Replicates, percentile_interval
-from frbias.core.verification.measures.fairness import garbe, gini
-from frbias.core.verification.measures.noise import noise_floor
+from frbias.core.verification.measures.noise import Floor, noise_floor
 from frbias.core.verification.measures.rates import Curve, det_points, error_budget
+from frbias.core.verification.measures.table import all_measures, names_shown
+from frbias.core.verification.protocols import ProtocolDistribution
+from frbias.core.verification.records import Record, member
 from frbias.core.verification.scores.binning import NotHeldError
 from frbias.core.verification.scores.comparisons import Comparisons
 
@@ -17,6 +20,79 @@ DENSITY_BINS = 100
 CURVE_DRAWS = 1000
 MANTISSAS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 HIGHEST_TARGET = 0.1
+
+
+@dataclass(frozen=True)
+class DetCurve(Record):
+    """Points of a DET curve, from the lowest threshold to one above every score."""
+
+    name: str
+    non_mated: int
+    mated: int
+    threshold: tuple[float, ...]
+    fmr: tuple[float, ...]
+    fnmr: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class GroupHistogram(Record):
+    """Scores of a group, mated and non-mated, per bin."""
+
+    name: str
+    mated: tuple[int, ...]
+    non_mated: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GapHistogram(Record):
+    """Mated scores of an age gap per bin."""
+
+    gap_years: str
+    mated: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Distributions(Record):
+    """Histograms over common bins.
+
+    Attributes:
+        edges: Bin edges.
+        groups, age_gaps: Histograms.
+        classes: The kinds of comparison that a protocol names, None without a protocol.
+    """
+
+    edges: tuple[float, ...]
+    groups: tuple[GroupHistogram, ...]
+    age_gaps: tuple[GapHistogram, ...]
+    classes: tuple[ProtocolDistribution, ...] | None = member(omit_none=True)
+
+
+@dataclass(frozen=True)
+class FairnessPoint(Record):
+    """The measures that are shown over the target FMR, at one target.
+
+    Attributes:
+        target, tau, achieved_fmr: The operating point.
+        values: By measure, None where undefined.
+        noise_floor: By measure, for independent comparisons.
+        band: Bootstrap interval by measure, None without a bootstrap.
+    """
+
+    target: float
+    tau: float
+    achieved_fmr: float
+    values: dict[str, float | None] = member(names=lambda: names_shown("curve"))
+    noise_floor: dict[str, Floor] = member()
+    band: dict[str, tuple[float | None, float | None]] | None = member(omit_none=True)
+
+
+@dataclass(frozen=True)
+class Curves(Record):
+    """Points of the figures."""
+
+    det: tuple[DetCurve, ...]
+    distributions: Distributions
+    fairness: tuple[FairnessPoint, ...]
 
 
 def curve_targets(non_mated: int, *, lowest: float = 1e-6) -> tuple[float, ...]:
@@ -31,7 +107,7 @@ def curve_targets(non_mated: int, *, lowest: float = 1e-6) -> tuple[float, ...]:
     return tuple(v for v in values if v <= HIGHEST_TARGET and error_budget(v, non_mated) >= 1)
 
 
-def det_curves(comparisons: Comparisons, limit: int = 160) -> list[dict[str, Any]]:
+def det_curves(comparisons: Comparisons, limit: int = 160) -> tuple[DetCurve, ...]:
     """DET points of all evaluated groups together and of each, at bin edges, where all counts are exact."""
     tally, mated = comparisons.tally, comparisons.mated
     edges = tally.bins.lower_edges()
@@ -43,10 +119,10 @@ def det_curves(comparisons: Comparisons, limit: int = 160) -> list[dict[str, Any
         member = comparisons.classes.member[:, group] > 0
         scores = mated.score[mated.group == group]
         found.append(_det(comparisons.groups[group], edges, tally.histogram[member].sum(axis=0), scores, limit))
-    return found
+    return tuple(found)
 
 
-def distributions(comparisons: Comparisons, gaps: Float | None) -> dict[str, Any]:
+def distributions(comparisons: Comparisons, gaps: Float | None) -> Distributions:
     """Histograms of scores by group, mated and non-mated, and of mated scores by age gap."""
     from frbias.core.verification.ages import GAP_CLASSES
 
@@ -59,43 +135,45 @@ def distributions(comparisons: Comparisons, gaps: Float | None) -> dict[str, Any
     step = 1 / float(tally.bins.scale)
     edges = float(tally.bins.low) + np.append(starts, starts[-1] + width) * step
 
-    def coarse(counts: npt.NDArray[np.int64]) -> list[int]:
-        return [int(v) for v in np.add.reduceat(counts[: last + 1], starts)]
+    def coarse(counts: npt.NDArray[np.int64]) -> tuple[int, ...]:
+        return tuple(int(v) for v in np.add.reduceat(counts[: last + 1], starts))
 
-    def mated_counts(scores: npt.NDArray[Any]) -> list[int]:
+    def mated_counts(scores: npt.NDArray[Any]) -> tuple[int, ...]:
         return coarse(np.bincount(tally.bins.of(scores), minlength=tally.bins.count))
 
     groups = []
     for group in np.flatnonzero(comparisons.evaluated):
         member = comparisons.classes.member[:, group] > 0
+        scores = mated.score[mated.group == group]
         groups.append(
-            {
-                "name": comparisons.groups[group],
-                "mated": mated_counts(mated.score[mated.group == group]),
-                "non_mated": coarse(tally.histogram[member].sum(axis=0)),
-            }
+            GroupHistogram(comparisons.groups[group], mated_counts(scores), coarse(tally.histogram[member].sum(axis=0)))
         )
-    by_gap = []
-    if gaps is not None:
-        by_gap = [
-            {"gap_years": g.name, "mated": mated_counts(mated.score[g.holds(gaps)])}
-            for g in GAP_CLASSES
-            if g.holds(gaps).any()
-        ]
-    return {"edges": edges.tolist(), "groups": groups, "age_gaps": by_gap}
+    by_gap = [] if gaps is None else [(g.name, g.holds(gaps)) for g in GAP_CLASSES]
+    return Distributions(
+        tuple(edges.tolist()),
+        tuple(groups),
+        tuple(GapHistogram(name, mated_counts(mated.score[inside])) for name, inside in by_gap if inside.any()),
+    )
 
 
 def fairness_curve(
-    comparisons: Comparisons, targets: tuple[float, ...], replicates: Replicates | None, *, alpha: float, seed: int
-) -> list[dict[str, Any]]:
-    """GARBE and its parts over target FMRs, with confidence band and noise floor.
+    comparisons: Comparisons,
+    targets: tuple[float, ...],
+    replicates: Replicates | None,
+    *,
+    alpha: float,
+    seed: int,
+    confidence: float = 0.95,
+) -> tuple[FairnessPoint, ...]:
+    """The measures shown over target FMRs, with bootstrap band and noise floor.
 
     Thresholds are the ``at_most`` ones where every score is held; in large sets the smallest bin edge whose FMR
     does not exceed the target (bins are 6e-5 wide).
     """
     chosen, pool = comparisons.evaluated, comparisons.classes.pool
     if chosen.sum() < 2:
-        return []
+        return ()
+    names = names_shown("curve")
     non_mated, mated = comparisons.non_mated_counts[chosen], comparisons.mated_counts[chosen]
     points = []
     for target in targets:
@@ -113,25 +191,23 @@ def fairness_curve(
             draws=CURVE_DRAWS,
             seed=seed,
         )
-        point: dict[str, Any] = {
-            "target": target,
-            "tau": float(tau),
-            "achieved_fmr": int(accepted[pool].sum()) / comparisons.pooled_non_mated,
-            "garbe": garbe(fmr, fnmr, alpha=alpha).value,
-            "gini_fmr": gini(fmr).value,
-            "gini_fnmr": gini(fnmr).value,
-            "noise_floor": {
-                "garbe": floor.garbe.to_json(),
-                "gini_fmr": floor.gini_fmr.to_json(),
-                "gini_fnmr": floor.gini_fnmr.to_json(),
-            },
-        }
+        measures = all_measures(fmr, fnmr, alpha=alpha, target=target, non_mated=non_mated, mated=mated)
+        bands = None
         if replicates is not None and target in replicates.targets:
-            values = replicates.measures(replicates.targets.index(target), alpha=alpha)
-            bands = {name: percentile_interval(values[name]) for name in ("garbe", "gini_fmr", "gini_fnmr")}
-            point["band"] = {name: [band.low, band.high] for name, band in bands.items()}
-        points.append(point)
-    return points
+            values = replicates.measures(replicates.targets.index(target), alpha=alpha, names=names)
+            found = {name: percentile_interval(values[name], confidence=confidence) for name in names}
+            bands = {name: (band.low, band.high) for name, band in found.items()}
+        points.append(
+            FairnessPoint(
+                target=target,
+                tau=float(tau),
+                achieved_fmr=int(accepted[pool].sum()) / comparisons.pooled_non_mated,
+                values={name: measures[name].value for name in names},
+                noise_floor=floor.floors,
+                band=bands,
+            )
+        )
+    return tuple(points)
 
 
 def _counts_near(comparisons: Comparisons, pool: npt.NDArray[np.int64], allowed: int) -> tuple[Any, Any]:
@@ -150,7 +226,7 @@ def _counts_near(comparisons: Comparisons, pool: npt.NDArray[np.int64], allowed:
 
 def _det(
     name: str, edges: npt.NDArray[Any], histogram: npt.NDArray[np.int64], scores: npt.NDArray[Any], limit: int
-) -> dict[str, Any]:
+) -> DetCurve:
     false_matches = histogram[::-1].cumsum()[::-1]
     false_non_matches = np.searchsorted(np.sort(scores), edges, side="left")
     top = edges.dtype.type(max(edges[-1], scores.max()))
@@ -164,11 +240,11 @@ def _det(
     )
     chosen = det_points(curve, limit)
     lowest = float(edges[1]) if len(edges) > 1 else float(thresholds[-1])
-    return {
-        "name": name,
-        "non_mated": curve.non_mated,
-        "mated": curve.mated,
-        "threshold": [max(float(t), lowest) if np.isinf(t) else float(t) for t in thresholds[chosen]],
-        "fmr": curve.fmr[chosen].tolist(),
-        "fnmr": curve.fnmr[chosen].tolist(),
-    }
+    return DetCurve(
+        name=name,
+        non_mated=curve.non_mated,
+        mated=curve.mated,
+        threshold=tuple(max(float(t), lowest) if np.isinf(t) else float(t) for t in thresholds[chosen]),
+        fmr=tuple(curve.fmr[chosen].tolist()),
+        fnmr=tuple(curve.fnmr[chosen].tolist()),
+    )

@@ -10,25 +10,31 @@ import numpy.typing as npt
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.verification.ages import by_age_gap, by_age_pair
-from frbias.core.verification.bootstrap import (
-    Interval,
-    Replicates,
-    bootstrap,
-    design_effects,
+from frbias.core.verification.acquisition import AcquisitionCounts
+from frbias.core.verification.bootstrap import Replicates, bootstrap, separation_interval
+from frbias.core.verification.curves import (
+    HIGHEST_TARGET,
+    Curves,
+    curve_targets,
+    det_curves,
+    distributions,
+    fairness_curve,
 )
-from frbias.core.verification.curves import HIGHEST_TARGET, curve_targets, det_curves, distributions, fairness_curve
-from frbias.core.verification.facts import bootstrap_facts, comparison_facts, group_facts, overall, sample_facts
+from frbias.core.verification.differentials import score_differentials
+from frbias.core.verification.facts import (
+    NearDuplicates,
+    RefusedTarget,
+    bootstrap_facts,
+    comparison_facts,
+    group_facts,
+    record_of_test,
+    sample_facts,
+)
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_age
-from frbias.core.verification.measures.fairness import Measure, all_measures
-from frbias.core.verification.measures.noise import NoiseFloor, noise_floor
-from frbias.core.verification.measures.rates import (
-    DEFAULT_CONVENTION,
-    check_target,
-    error_budget,
-)
+from frbias.core.verification.measures.rates import EqualErrorRate, check_target, d_prime
+from frbias.core.verification.operating import at_target, mated_ages
 from frbias.core.verification.protocols import protocol_distributions
-from frbias.core.verification.results import AtTarget, Evaluation, GroupAtTarget, Rate
+from frbias.core.verification.results import Evaluation, Moments, Overall
 from frbias.core.verification.scores.comparisons import Comparisons
 from frbias.core.verification.scores.engine import Budget, compare_all
 from frbias.core.verification.scores.holding import held_at
@@ -51,6 +57,7 @@ class EvaluationOptions:
         curves: Whether to compute the points of the figures.
         failure_to_acquire: Share of images without a usable face, None unknown.
         threads: Threads; 0: one per core.
+        acquisition: Images tried and failed by group, as far as known.
     """
 
     targets: tuple[float, ...] = DEFAULT_TARGETS
@@ -61,6 +68,7 @@ class EvaluationOptions:
     curves: bool = True
     failure_to_acquire: float | None = None
     threads: int = 0
+    acquisition: tuple[AcquisitionCounts, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.targets or any(not 0 < t < 1 for t in self.targets):
@@ -84,6 +92,7 @@ def evaluate_embeddings(
     matched_age: float | None = None,
     drop_duplicates: float | None = None,
     failure_to_acquire: float | None = None,
+    acquisition: Sequence[AcquisitionCounts] = (),
     curves: bool = True,
     name: str = "embeddings",
     budget: Budget | None = None,
@@ -109,6 +118,7 @@ def evaluate_embeddings(
         matched_age: Limit non-mated pairs to age-matched ones, tolerance in years.
         drop_duplicates: Leave out later images of a subject whose cosine to an earlier one reaches this value.
         failure_to_acquire: Share of images without a usable face.
+        acquisition: Images tried and failed by group, see :mod:`frbias.core.verification.acquisition`.
         curves: Whether to compute the points of the figures.
         name: Title.
         budget: Limits of held scores.
@@ -143,7 +153,9 @@ def evaluate_embeddings(
         kept = np.setdiff1d(np.arange(len(matrix)), dropped)
         matrix, subjects, years = matrix[kept], np.asarray(subjects)[kept], years[kept]
         grouping = replace(grouping, codes=grouping.codes[kept])
-    options = EvaluationOptions(chosen, alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads)
+    options = EvaluationOptions(
+        chosen, alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads, tuple(acquisition)
+    )
     tails = [min(2 * t, 1.0) for t in (*chosen, *([HIGHEST_TARGET] if curves else []))] if bootstrap else []
     comparisons = compare_all(
         matrix,
@@ -162,13 +174,15 @@ def evaluate_embeddings(
         progress=progress,
     )
     done = evaluate(comparisons, grouping, options, ages=years, name=name)
-    if curves and grouping.protocol is not None:
-        shapes = done.curves["distributions"]
-        shapes["classes"] = protocol_distributions(
-            grouping.protocol, comparisons, matrix, np.asarray(subjects), years, np.array(shapes["edges"])
-        )
-    left_out = {"limit": drop_duplicates, "dropped": len(dropped), "rows": dropped.tolist()}
-    return replace(done, samples={**done.samples, "near_duplicates": None if drop_duplicates is None else left_out})
+    if done.curves is not None and grouping.protocol is not None:
+        edges = np.array(done.curves.distributions.edges)
+        classes = protocol_distributions(grouping.protocol, comparisons, matrix, np.asarray(subjects), years, edges)
+        shapes = replace(done.curves.distributions, classes=classes)
+        done = replace(done, curves=replace(done.curves, distributions=shapes))
+    if drop_duplicates is None:
+        return done
+    left_out = NearDuplicates(drop_duplicates, len(dropped), tuple(dropped.tolist()))
+    return replace(done, samples=replace(done.samples, near_duplicates=left_out))
 
 
 def evaluate(
@@ -203,36 +217,82 @@ def evaluate(
     comparisons, eer, thresholds = held_at(comparisons, usable)
     curve_at = curve_targets(comparisons.pooled_non_mated) if options.curves else ()
     replicates = _replicates(comparisons, (*usable, *curve_at), options)
+    gaps = mated_ages(comparisons, ages)
     results = tuple(
-        _at_target(comparisons, target, tau, replicates, options, ages)
+        at_target(
+            comparisons,
+            target,
+            tau,
+            replicates,
+            gaps,
+            alpha=options.alpha,
+            seed=options.seed,
+            confidence=options.confidence,
+            failure_to_acquire=options.failure_to_acquire,
+            acquisition=options.acquisition,
+        )
         for target, tau in zip(usable, thresholds, strict=True)
     )
+    samples = sample_facts(comparisons, grouping, options.failure_to_acquire)
+    groups, counts = group_facts(comparisons, grouping), comparison_facts(comparisons)
+    drawn = bootstrap_facts(replicates, options.confidence)
+    curves = None
+    if options.curves:
+        shown = fairness_curve(
+            comparisons, curve_at, replicates, alpha=options.alpha, seed=options.seed, confidence=options.confidence
+        )
+        shapes = distributions(comparisons, None if gaps is None else gaps.gap)
+        curves = Curves(det_curves(comparisons), shapes, shown)
     return Evaluation(
         name=name,
-        samples=sample_facts(comparisons, grouping, options.failure_to_acquire),
-        groups=group_facts(comparisons, grouping),
-        comparisons=comparison_facts(comparisons),
         alpha=options.alpha,
         confidence=options.confidence,
-        overall=overall(comparisons, eer),
+        samples=samples,
+        groups=groups,
+        comparisons=counts,
+        overall=_overall(comparisons, eer, replicates, options.confidence),
         targets=results,
         refused=refused,
-        curves=_curves(comparisons, curve_at, replicates, options, ages),
-        bootstrap=bootstrap_facts(replicates, options.confidence),
-        replicates=replicates,
+        bootstrap=drawn,
+        test_record=record_of_test(samples, groups, counts, drawn),
         provenance=provenance or {},
+        curves=curves,
+        replicates=replicates,
         source=comparisons,
     )
 
 
-def _usable_targets(targets: Sequence[float], non_mated: int) -> tuple[tuple[float, ...], tuple[dict[str, Any], ...]]:
+def _overall(
+    comparisons: Comparisons, eer: EqualErrorRate, replicates: Replicates | None, confidence: float
+) -> Overall:
+    """EER, d' and moments of the evaluated comparisons."""
+    scores = comparisons.mated.score[comparisons.in_evaluated_group].astype(np.float64)
+    mated = Moments(float(scores.mean()), float(scores.std()))
+    non_mated = Moments(*comparisons.tally.moments(comparisons.classes.pool))
+    prime = d_prime(mated.mean, mated.std, non_mated.mean, non_mated.std)
+    band = None
+    if replicates is not None and replicates.separation is not None:
+        eer = replace(eer, bootstrap=separation_interval(replicates.separation.eer, confidence=confidence))
+        band = separation_interval(replicates.separation.d_prime, confidence=confidence)
+    return Overall(
+        eer,
+        prime,
+        mated,
+        non_mated,
+        d_prime_reason="no_spread" if prime is None else None,
+        d_prime_bootstrap=band,
+        score_differentials=score_differentials(comparisons, replicates, confidence=confidence),
+    )
+
+
+def _usable_targets(targets: Sequence[float], non_mated: int) -> tuple[tuple[float, ...], tuple[RefusedTarget, ...]]:
     usable, refused, sentences = [], [], []
     for target in targets:
         try:
             check_target(target, non_mated)
             usable.append(target)
         except UsageError as error:
-            refused.append({"target": target, "reason": "budget_below_one", "smallest_usable": 1 / non_mated})
+            refused.append(RefusedTarget(target, "budget_below_one", 1 / non_mated))
             sentences.append(error.message)
     if not usable:
         raise UsageError(sentences[-1])
@@ -243,135 +303,13 @@ def _replicates(comparisons: Comparisons, targets: Sequence[float], options: Eva
     if not options.replicates or not comparisons.subject_names:
         return None
     return bootstrap(
-        comparisons, sorted(set(targets)), replicates=options.replicates, seed=options.seed, threads=options.threads
+        comparisons,
+        sorted(set(targets)),
+        replicates=options.replicates,
+        seed=options.seed,
+        threads=options.threads,
+        separation=True,
     )
-
-
-def _at_target(
-    comparisons: Comparisons,
-    target: float,
-    tau: Any,
-    replicates: Replicates | None,
-    options: EvaluationOptions,
-    ages: Float | None,
-) -> AtTarget:
-    chosen = np.flatnonzero(comparisons.evaluated)
-    accepted = comparisons.tally.at_least(tau, comparisons.counted)
-    matches, rejected = accepted @ comparisons.classes.member, comparisons.false_non_matches(tau)
-    non_mated, mated = comparisons.non_mated_counts, comparisons.mated_counts
-    position = None if replicates is None else replicates.targets.index(target)
-    fmr_bands, fnmr_bands = _bands(replicates, position, options)
-    groups = tuple(
-        GroupAtTarget(
-            comparisons.groups[g],
-            Rate(int(matches[g]), int(non_mated[g]), fmr_bands.get(g), options.confidence),
-            Rate(int(rejected[g]), int(mated[g]), fnmr_bands.get(g), options.confidence),
-        )
-        for g in map(int, chosen)
-    )
-    fmr, fnmr = np.array([g.fmr.value for g in groups]), np.array([g.fnmr.value for g in groups])
-    fnmr_band, tau_band, intervals = None, None, {}
-    if replicates is not None and position is not None:
-        fnmr_band = replicates.interval(replicates.overall_fnmr(position), position, options.confidence)
-        tau_band = replicates.interval(replicates.tau[:, position], position, options.confidence)
-        values = replicates.measures(position, alpha=options.alpha)
-        intervals = {k: replicates.interval(v, position, options.confidence) for k, v in values.items()}
-    gaps, younger, older = _mated_ages(comparisons, ages)
-    return AtTarget(
-        target=target,
-        convention=DEFAULT_CONVENTION,
-        tau=float(tau),
-        tau_interval=tau_band,
-        budget=error_budget(target, comparisons.pooled_non_mated),
-        fmr=Rate(int(accepted[comparisons.classes.pool].sum()), comparisons.pooled_non_mated, None, options.confidence),
-        fnmr=Rate(int(rejected[chosen].sum()), int(mated[chosen].sum()), fnmr_band, options.confidence),
-        groups=groups,
-        measures=all_measures(fmr, fnmr, alpha=options.alpha, target=target),
-        intervals=intervals,
-        floors=_floors(groups, target, replicates, position, options),
-        age_gaps=[] if gaps is None else by_age_gap(comparisons.mated.score, gaps, tau),
-        cross_age=None if gaps is None else by_age_pair(comparisons.mated.score, younger, older, tau),
-        cross_groups=_cross_groups(comparisons, accepted),
-        failure_to_acquire=options.failure_to_acquire,
-    )
-
-
-def _bands(
-    replicates: Replicates | None, position: int | None, options: EvaluationOptions
-) -> tuple[dict[int, Interval], dict[int, Interval]]:
-    if replicates is None or position is None:
-        return {}, {}
-    both = replicates.fmr(position), replicates.fnmr(position)
-    fmr, fnmr = (
-        {g: replicates.interval(values[:, g], position, options.confidence) for g in range(values.shape[1])}
-        for values in both
-    )
-    return fmr, fnmr
-
-
-def _floors(
-    groups: Sequence[GroupAtTarget],
-    target: float,
-    replicates: Replicates | None,
-    position: int | None,
-    options: EvaluationOptions,
-) -> tuple[NoiseFloor, ...]:
-    if len(groups) < 2:
-        return ()
-    non_mated, mated = np.array([g.fmr.trials for g in groups]), np.array([g.fnmr.trials for g in groups])
-    shared = sum(g.fmr.errors for g in groups) / int(non_mated.sum())
-    missed = sum(g.fnmr.errors for g in groups) / int(mated.sum())
-    settings: dict[str, Any] = {"fmr": shared, "fnmr": missed, "alpha": options.alpha, "seed": options.seed}
-    floors = [noise_floor(non_mated, mated, **settings)]
-    if replicates is not None and position is not None:
-        chosen = replicates.evaluated
-        fmr_effect = design_effects(replicates.fmr(position)[:, chosen], non_mated, shared)
-        fnmr_effect = design_effects(replicates.fnmr(position)[:, chosen], mated, missed)
-        floors.append(noise_floor(non_mated / fmr_effect, mated / fnmr_effect, kind="clustered", **settings))
-    return tuple(floors)
-
-
-def _mated_ages(comparisons: Comparisons, ages: Float | None) -> tuple[Float | None, Float, Float]:
-    empty = np.empty(0)
-    if ages is None or not np.isfinite(ages).any() or not len(comparisons.mated.first):
-        return None, empty, empty
-    first, second = ages[comparisons.mated.first], ages[comparisons.mated.second]
-    return np.abs(first - second), np.minimum(first, second), np.maximum(first, second)
-
-
-def _cross_groups(comparisons: Comparisons, accepted: npt.NDArray[np.int64]) -> dict[str, Any] | None:
-    """Non-mated comparisons between every pair of groups at the threshold, when each pair has its own class."""
-    if not comparisons.classes.cross or len(comparisons.groups) < 2:
-        return None
-    table = comparisons.classes.table[1:, 1:]
-    counts, matches = comparisons.tally.counts[table], accepted[table]
-    rates = [
-        [int(m) / int(n) if n else None for m, n in zip(row, total, strict=True)]
-        for row, total in zip(matches, counts, strict=True)
-    ]
-    return {
-        "groups": list(comparisons.groups),
-        "non_mated": counts.tolist(),
-        "false_matches": matches.tolist(),
-        "fmr": rates,
-    }
-
-
-def _curves(
-    comparisons: Comparisons,
-    targets: tuple[float, ...],
-    replicates: Replicates | None,
-    options: EvaluationOptions,
-    ages: Float | None,
-) -> dict[str, Any]:
-    if not options.curves:
-        return {}
-    gaps, _, _ = _mated_ages(comparisons, ages)
-    return {
-        "det": det_curves(comparisons),
-        "distributions": distributions(comparisons, gaps),
-        "fairness": fairness_curve(comparisons, targets, replicates, alpha=options.alpha, seed=options.seed),
-    }
 
 
 def _shortage(comparisons: Comparisons) -> str:
@@ -384,11 +322,4 @@ def _check_lengths(expected: int, **lengths: int) -> None:
             raise BadInputError(f"There are {expected} embeddings but {length} {what}.")
 
 
-__all__ = [
-    "DEFAULT_TARGETS",
-    "Evaluation",
-    "EvaluationOptions",
-    "Measure",
-    "evaluate",
-    "evaluate_embeddings",
-]
+__all__ = ["DEFAULT_TARGETS", "Evaluation", "EvaluationOptions", "evaluate", "evaluate_embeddings"]

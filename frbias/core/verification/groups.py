@@ -81,6 +81,7 @@ class Grouping:
         rule: How the bounds are meant.
         gaps: Ages between groups that no group holds, as text.
         protocol: Name of the protocol, or None.
+        note: Why there are no groups although some were asked for, or None.
     """
 
     names: tuple[str, ...]
@@ -89,6 +90,7 @@ class Grouping:
     rule: str
     gaps: tuple[str, ...] = ()
     protocol: str | None = None
+    note: str | None = None
 
     @property
     def ungrouped(self) -> int:

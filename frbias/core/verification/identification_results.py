@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from frbias.core.foundation.errors import UsageError
 from frbias.core.verification.ages import GAP_CLASSES
-from frbias.core.verification.bootstrap import Interval, draw_weights, percentile_interval
+from frbias.core.verification.bootstrap import draw_weights, percentile_interval
 from frbias.core.verification.groups import Grouping
 from frbias.core.verification.identification import Searches
-from frbias.core.verification.measures.intervals import flags, wilson
+from frbias.core.verification.measures.intervals import Interval, flags, wilson
 from frbias.core.verification.measures.rates import check_target, error_budget, threshold_at_fmr
 
 Float = npt.NDArray[np.float64]
@@ -310,7 +310,7 @@ def _below(
 def _complement(share: Share) -> Share:
     interval = share.interval
     if interval is not None and interval.low is not None and interval.high is not None:
-        interval = Interval(1 - interval.high, 1 - interval.low, interval.confidence, interval.used, interval.dropped)
+        interval = replace(interval, low=1 - interval.high, high=1 - interval.low)
     return Share(share.of - share.count, share.of, interval)
 
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from frbias.core.verification.accuracy import (
     FoldAccuracy,
 )
-from frbias.core.verification.bootstrap import Interval
 from frbias.core.verification.measures.fairness import accuracy_ser, accuracy_std
+from frbias.core.verification.measures.intervals import Interval
 from frbias.core.verification.measures.rates import (
     EqualErrorRate,
 )

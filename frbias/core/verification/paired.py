@@ -2,104 +2,57 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.verification.bootstrap import Interval, percentile_interval
+from frbias.core.verification.differences import (
+    Difference,
+    GroupDifferences,
+    KeptGroup,
+    KeptThreshold,
+    PairedAtTarget,
+    difference_named,
+)
 from frbias.core.verification.evaluation import evaluate_embeddings
+from frbias.core.verification.headline import headline_target
+from frbias.core.verification.measures.table import MEASURES, WITHOUT_THRESHOLD
+from frbias.core.verification.records import Record, checked_object, read_fields
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.binning import NotHeldError
 from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.verdict import Verdict, judge
+from frbias.core.verification.versions import check_version
 
 Float = npt.NDArray[np.float64]
 SCHEMA = "frbias.comparison"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Other minus baseline of one quantity.
+class Comparison(Record):
+    """A baseline and another recogniser on the same samples.
 
     Attributes:
-        baseline, other: The two values, None when undefined.
-        interval: Paired bootstrap interval of the difference, or None without a bootstrap.
-        lower_is_better: Which direction is an improvement.
-        improved: Share of usable replicates in which the other is strictly better.
+        difference: What a difference is.
+        paired: Whether there are paired intervals.
+        verdict: The verdict at the headline's target FMR.
+        overall: Differences of ``eer`` and ``d_prime``.
+        targets: Differences at every target that both have.
+        verdicts: The verdict at every one of them.
+        baseline, other: The two evaluations.
     """
 
-    baseline: float | None
-    other: float | None
-    interval: Interval | None
-    lower_is_better: bool
-    improved: float | None
-
-    @property
-    def value(self) -> float | None:
-        """Other minus baseline."""
-        return None if self.baseline is None or self.other is None else self.other - self.baseline
-
-    @property
-    def verdict(self) -> str:
-        """``better``, ``worse``, or ``no clear difference`` when the interval holds 0 or there is none."""
-        if self.interval is None or self.interval.low is None or self.interval.high is None:
-            return "no interval"
-        if self.interval.low <= 0 <= self.interval.high:
-            return "no clear difference"
-        return "better" if (self.interval.high < 0) == self.lower_is_better else "worse"
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {
-            "baseline": self.baseline,
-            "other": self.other,
-            "difference": self.value,
-            "direction": "lower is better" if self.lower_is_better else "higher is better",
-            "bootstrap": None if self.interval is None else self.interval.to_json(),
-            "improved_share": self.improved,
-            "verdict": self.verdict,
-        }
-
-
-@dataclass(frozen=True)
-class PairedAtTarget:
-    """Differences at one target FMR, each model at its own threshold.
-
-    Attributes:
-        target: Target FMR.
-        differences: ``garbe``, ``gini_fmr``, ``gini_fnmr``, ``fdr``, ``ir``, ``fnmr``, ``tar``.
-        group_fmr, group_fnmr: By group name.
-        at_baseline_tau: Counts of the other model at the baseline's threshold, None when not available.
-    """
-
-    target: float
-    differences: dict[str, Difference]
-    group_fmr: dict[str, Difference]
-    group_fnmr: dict[str, Difference]
-    at_baseline_tau: dict[str, Any] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {
-            "target": self.target,
-            **{name: difference.to_json() for name, difference in self.differences.items()},
-            "groups": [
-                {"name": name, "fmr": self.group_fmr[name].to_json(), "fnmr": self.group_fnmr[name].to_json()}
-                for name in self.group_fnmr
-            ],
-            "at_baseline_tau": self.at_baseline_tau,
-        }
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A baseline and another recogniser on the same samples."""
-
+    difference: str
+    paired: bool
+    verdict: Verdict
+    overall: dict[str, Difference]
+    targets: tuple[PairedAtTarget, ...]
+    verdicts: tuple[Verdict, ...]
     baseline: Evaluation
     other: Evaluation
-    targets: tuple[PairedAtTarget, ...]
 
     def at(self, target: float) -> PairedAtTarget:
         """Differences at one target; KeyError when it was not evaluated."""
@@ -108,17 +61,28 @@ class Comparison:
                 return result
         raise KeyError(target)
 
+    def verdict_at(self, target: float) -> Verdict:
+        """Verdict at one target; KeyError when it was not evaluated."""
+        for verdict in self.verdicts:
+            if verdict.target == target:
+                return verdict
+        raise KeyError(target)
+
     def to_json(self, *, curves: bool = True) -> dict[str, Any]:
         """The document of ``docs/evaluation.md``."""
-        return {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "difference": "other minus baseline, each at its own threshold for the target FMR",
-            "paired": self.baseline.replicates is not None,
-            "baseline": self.baseline.to_json(curves=curves),
-            "other": self.other.to_json(curves=curves),
-            "targets": [target.to_json() for target in self.targets],
-        }
+        parts = {"baseline": self.baseline.to_json(curves=curves), "other": self.other.to_json(curves=curves)}
+        return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **super().to_json(), **parts}
+
+    @classmethod
+    def from_json(cls, value: Any, path: str = "") -> Self:
+        """Read a comparison document.
+
+        Raises:
+            BadInputError: It is something else, of another schema version, or a member is wrong.
+        """
+        record = checked_object(value, path)
+        check_version(record, SCHEMA, SCHEMA_VERSION)
+        return cls(**read_fields(cls, record, path))
 
 
 def compare_embeddings(
@@ -160,35 +124,60 @@ def compare_evaluations(baseline: Evaluation, other: Evaluation) -> Comparison:
     _check_pair(baseline, other)
     shared = {t.target for t in other.targets}
     targets = tuple(_paired(baseline, other, t.target) for t in baseline.targets if t.target in shared)
-    return Comparison(baseline, other, targets)
+    overall = _overall(baseline, other)
+    verdicts = tuple(judge(baseline, other, overall, at) for at in targets)
+    headline = headline_target((baseline, other))
+    return Comparison(
+        "other minus baseline, each at its own threshold for the target FMR",
+        baseline.replicates is not None,
+        next(verdict for verdict in verdicts if verdict.target == headline),
+        overall,
+        targets,
+        verdicts,
+        baseline,
+        other,
+    )
+
+
+def _overall(baseline: Evaluation, other: Evaluation) -> dict[str, Difference]:
+    values = {
+        "eer": (baseline.overall.eer.value, other.overall.eer.value),
+        "d_prime": (baseline.overall.d_prime, other.overall.d_prime),
+    }
+    apart = [e.replicates and e.replicates.separation for e in (baseline, other)]
+    found = {}
+    for name in WITHOUT_THRESHOLD:
+        draws = (getattr(apart[0], name), getattr(apart[1], name)) if apart[0] and apart[1] else None
+        found[name] = difference_named(name, values[name], draws, confidence=baseline.confidence)
+    return found
 
 
 def _paired(baseline: Evaluation, other: Evaluation, target: float) -> PairedAtTarget:
     a, b = baseline.at(target), other.at(target)
-    draws = _draws(baseline, target), _draws(other, target)
+    one, two = _draws(baseline, target), _draws(other, target)
 
-    def difference(name: str, one: float | None, two: float | None, lower: bool) -> Difference:
-        if draws[0] is None or draws[1] is None:
-            return Difference(one, two, None, lower, None)
-        with np.errstate(invalid="ignore"):
-            change = draws[1][name] - draws[0][name]
-        usable = change[np.isfinite(change)]
-        better = usable < 0 if lower else usable > 0
-        interval = percentile_interval(change, confidence=baseline.confidence)
-        return Difference(one, two, interval, lower, float(better.mean()) if usable.size else None)
+    def draws(name: str) -> tuple[Float, Float] | None:
+        return None if one is None or two is None else (one[name], two[name])
 
-    rows = {
-        name: difference(name, a.measures[name].value, b.measures[name].value, name != "fdr")
-        for name in ("garbe", "gini_fmr", "gini_fnmr", "fdr", "ir")
+    def of_group(name: str, x: float, y: float) -> Difference:
+        return Difference.of(x, y, draws(name), lower=True, confidence=baseline.confidence)
+
+    values: dict[str, tuple[float | None, float | None]] = {
+        name: (a.measures[name].value, b.measures[name].value) for name in MEASURES if name in a.measures
     }
-    rows["fnmr"] = difference("fnmr", a.fnmr.value, b.fnmr.value, True)
-    rows["tar"] = difference("tar", 1 - a.fnmr.value, 1 - b.fnmr.value, False)
-    pairs = list(zip(a.groups, b.groups, strict=True))
+    values["fnmr"] = a.fnmr.value, b.fnmr.value
+    values["tar"] = 1 - a.fnmr.value, 1 - b.fnmr.value
     return PairedAtTarget(
         target,
-        rows,
-        {x.name: difference(f"fmr {x.name}", x.fmr.value, y.fmr.value, True) for x, y in pairs},
-        {x.name: difference(f"fnmr {x.name}", x.fnmr.value, y.fnmr.value, True) for x, y in pairs},
+        {n: difference_named(n, pair, draws(n), confidence=baseline.confidence) for n, pair in values.items()},
+        tuple(
+            GroupDifferences(
+                x.name,
+                of_group(f"fmr {x.name}", x.fmr.value, y.fmr.value),
+                of_group(f"fnmr {x.name}", x.fnmr.value, y.fnmr.value),
+            )
+            for x, y in zip(a.groups, b.groups, strict=True)
+        ),
         _at_baseline_tau(other, a.tau),
     )
 
@@ -202,13 +191,13 @@ def _draws(evaluation: Evaluation, target: float) -> dict[str, Float] | None:
     found["fnmr"] = replicates.overall_fnmr(position)
     found["tar"] = 1 - found["fnmr"]
     fmr, fnmr = replicates.fmr(position), replicates.fnmr(position)
-    for column, group in zip(np.flatnonzero(replicates.evaluated), evaluation.groups["evaluated"], strict=True):
-        found[f"fmr {group['name']}"] = fmr[:, column]
-        found[f"fnmr {group['name']}"] = fnmr[:, column]
+    for column, group in zip(np.flatnonzero(replicates.evaluated), evaluation.groups.evaluated, strict=True):
+        found[f"fmr {group.name}"] = fmr[:, column]
+        found[f"fnmr {group.name}"] = fnmr[:, column]
     return found
 
 
-def _at_baseline_tau(other: Evaluation, tau: float) -> dict[str, Any] | None:
+def _at_baseline_tau(other: Evaluation, tau: float) -> KeptThreshold | None:
     source = other.source
     if source is None:
         return None
@@ -217,24 +206,25 @@ def _at_baseline_tau(other: Evaluation, tau: float) -> dict[str, Any] | None:
     chosen = np.flatnonzero(source.evaluated)
     matches, rejected = accepted @ source.classes.member, source.false_non_matches(threshold)
     non_mated, mated = source.non_mated_counts, source.mated_counts
-    false_matches = int(accepted[source.classes.pool].sum())
-    return {
-        "tau": float(threshold),
-        "false_matches": false_matches,
-        "fmr": false_matches / source.pooled_non_mated,
-        "false_non_matches": int(rejected[chosen].sum()),
-        "fnmr": int(rejected[chosen].sum()) / int(mated[chosen].sum()),
-        "groups": [
-            {
-                "name": source.groups[g],
-                "false_matches": int(matches[g]),
-                "fmr": int(matches[g]) / int(non_mated[g]),
-                "false_non_matches": int(rejected[g]),
-                "fnmr": int(rejected[g]) / int(mated[g]),
-            }
-            for g in chosen
-        ],
-    }
+    false_matches, missed = int(accepted[source.classes.pool].sum()), int(rejected[chosen].sum())
+    groups = [
+        KeptGroup(
+            source.groups[g],
+            int(matches[g]),
+            int(matches[g]) / int(non_mated[g]),
+            int(rejected[g]),
+            int(rejected[g]) / int(mated[g]),
+        )
+        for g in chosen
+    ]
+    return KeptThreshold(
+        float(threshold),
+        false_matches,
+        false_matches / source.pooled_non_mated,
+        missed,
+        missed / int(mated[chosen].sum()),
+        tuple(groups),
+    )
 
 
 def _accepted(source: Comparisons, threshold: Any) -> npt.NDArray[np.int64]:
@@ -247,9 +237,7 @@ def _accepted(source: Comparisons, threshold: Any) -> npt.NDArray[np.int64]:
 
 
 def _check_pair(baseline: Evaluation, other: Evaluation) -> None:
-    first, second = (
-        [(g["name"], g["mated"], g["non_mated"]) for g in e.groups["evaluated"]] for e in (baseline, other)
-    )
+    first, second = ([(g.name, g.mated, g.non_mated) for g in e.groups.evaluated] for e in (baseline, other))
     if first != second:
         raise BadInputError(
             f"{baseline.name} and {other.name} were not evaluated on the same comparisons; "

@@ -1,15 +1,29 @@
 """Score distributions of the kinds of comparison that a named protocol asks for."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from frbias.core.verification.groups import DistributionClass, Grouping, protocol_named
+from frbias.core.verification.records import Record
 from frbias.core.verification.scores.comparisons import Comparisons
 from frbias.core.verification.scores.engine import compare_all
 
 Float = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProtocolDistribution(Record):
+    """Scores of one kind of comparison: histogram, mean and spread."""
+
+    name: str
+    kind: str
+    comparisons: int
+    mean: float
+    std: float
+    counts: tuple[int, ...]
 
 
 def protocol_distributions(
@@ -19,7 +33,7 @@ def protocol_distributions(
     subjects: npt.NDArray[Any],
     ages: Float,
     edges: Float,
-) -> list[dict[str, Any]]:
+) -> tuple[ProtocolDistribution, ...]:
     """Histograms, means and spreads of a protocol's kinds of comparison.
 
     Args:
@@ -29,16 +43,18 @@ def protocol_distributions(
         edges: Bin edges of the histograms.
 
     Returns:
-        One object per kind that has comparisons: ``name``, ``kind``, ``comparisons``, ``mean``, ``std``, ``counts``.
+        One record per kind that has comparisons.
     """
     records = [
         _mated(wanted, comparisons, ages, edges) if wanted.mated else _non_mated(wanted, matrix, subjects, ages, edges)
         for wanted in protocol_named(protocol).distributions
     ]
-    return [record for record in records if record is not None]
+    return tuple(record for record in records if record is not None)
 
 
-def _mated(wanted: DistributionClass, comparisons: Comparisons, ages: Float, edges: Float) -> dict[str, Any] | None:
+def _mated(
+    wanted: DistributionClass, comparisons: Comparisons, ages: Float, edges: Float
+) -> ProtocolDistribution | None:
     first, second = ages[comparisons.mated.first], ages[comparisons.mated.second]
     one = wanted.first.holds(first) & wanted.second.holds(second)
     two = wanted.first.holds(second) & wanted.second.holds(first)
@@ -51,7 +67,7 @@ def _mated(wanted: DistributionClass, comparisons: Comparisons, ages: Float, edg
 
 def _non_mated(
     wanted: DistributionClass, matrix: npt.NDArray[np.float32], subjects: npt.NDArray[Any], ages: Float, edges: Float
-) -> dict[str, Any] | None:
+) -> ProtocolDistribution | None:
     """Of one age group: the two samples of every protocol's non-mated kind are of the same ages."""
     rows = np.flatnonzero(wanted.first.holds(ages))
     if len(np.unique(subjects[rows])) < 2:
@@ -63,12 +79,6 @@ def _non_mated(
     return _record(wanted, *tally.moments(np.array([0])), counts)
 
 
-def _record(wanted: DistributionClass, mean: float, std: float, counts: npt.NDArray[Any]) -> dict[str, Any]:
-    return {
-        "name": wanted.name,
-        "kind": "mated" if wanted.mated else "non_mated",
-        "comparisons": int(counts.sum()),
-        "mean": mean,
-        "std": std,
-        "counts": [int(n) for n in counts],
-    }
+def _record(wanted: DistributionClass, mean: float, std: float, counts: npt.NDArray[Any]) -> ProtocolDistribution:
+    kind = "mated" if wanted.mated else "non_mated"
+    return ProtocolDistribution(wanted.name, kind, int(counts.sum()), mean, std, tuple(int(n) for n in counts))

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
 
+from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.core.faces.detect import describe_detector
 from frbias.core.foundation.devices import choose_device
-from frbias.core.foundation.errors import BadImageError, UsageError
-from frbias.synth.backend import Column, Made, Task, WorkUnit
-from frbias.synth.backends import option_values
+from frbias.core.foundation.errors import BadImageError
 from frbias.synth.cusp import trial
-from frbias.synth.cusp.editing import NOISE_MODES, CuspEditor, NoiseMode, Precision
+from frbias.synth.cusp.editing import CuspEditor
 from frbias.synth.cusp.labels import (
+    LABELS,
     LS_BINS,
     RR_TRAINED,
     THESIS_BINS,
@@ -24,101 +24,42 @@ from frbias.synth.cusp.labels import (
     untrained,
 )
 from frbias.synth.cusp.preparation import Prepared, prepare
-from frbias.synth.cusp.saliency import MASK_RULES
+from frbias.synth.cusp.request import CuspRequest
 from frbias.synth.cusp.sources import Source, find_sources, folder_names, hash_of, seed_of
-from frbias.synth.cusp.weights import AUTO, DEFAULT, LABELS, CuspWeights, find_weights
+from frbias.synth.cusp.weights import DEFAULT, CuspWeights, find_weights
 
 # Raised whenever the same options would give other pictures.
 GENERATOR_VERSION = 1
-TEMPLATES = ("ffhq", "none")
 _DEFAULT_AGES = {"rr": ("20", "35", "50", "65"), "ls": tuple(f"{low}-{high}" for low, high in LS_BINS)}
-_PRECISIONS = ("fp32", "fp16", "bf16")
-
-
-@dataclass(frozen=True)
-class CuspOptions:
-    """What to make of which faces.
-
-    Attributes:
-        input: Folder of photographs, image set (folder or name), or ``mesh:N``.
-        variant: ``rr`` (years) or ``ls`` (age bins).
-        weights: Name or path of the network; empty: the registered one of the variant; ``tiny``: random, for tests.
-        ages: Ages in years, or bins by name (``30-39``) for ``ls``; empty: a spread, or all bins.
-        age_bins: ``thesis``: one random age from each of its eight ranges for every face, in place of ``ages``.
-        global_blur, mask_blur: Strengths of the blurs of the skip connection, 0..1.
-        mask_rule: ``auto``: what the checkpoint's own text shows, else ``as_released_head``; or a rule.
-        noise: ``const``, ``random`` (from the seed) or ``none``.
-        template: ``ffhq``: cut the FFHQ square around the largest face; ``none``: inputs are such crops already.
-        precision: Of the finer decoder blocks: ``fp32``, ``fp16``, ``bf16``.
-        compiled: Compile the decoder (CUDA).
-        seed: Of random noise, random ages and generated adults.
-    """
-
-    input: str = "mesh:20"
-    variant: str = "rr"
-    weights: str = ""
-    ages: tuple[str, ...] = ()
-    age_bins: str = ""
-    global_blur: float = 0.2
-    mask_blur: float = 0.8
-    mask_rule: str = "auto"
-    noise: str = "const"
-    template: str = "ffhq"
-    precision: str = "fp32"
-    compiled: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        choices = {
-            "variant": tuple(LABELS),
-            "mask_rule": (AUTO, *MASK_RULES),
-            "template": TEMPLATES,
-            "noise": NOISE_MODES,
-            "precision": _PRECISIONS,
-            "age_bins": ("", "thesis"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                names = ", ".join(a for a in allowed if a)
-                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)!r} is unknown; use {names}.")
-        if self.age_bins and self.ages:
-            raise UsageError("Give --ages or --age-bins, not both.")
-        if not (0 <= self.global_blur <= 1 and 0 <= self.mask_blur <= 1):
-            raise UsageError("--global-blur and --mask-blur are strengths from 0 (none) to 1 (strongest).")
 
 
 @dataclass(frozen=True)
 class CuspBackend:
-    """Ages faces; see :class:`frbias.synth.backend.AgeSynthesizer`.
+    """Ages faces; see :class:`frbias.synth.age_synthesizer.AgeSynthesizer`.
 
     Attributes:
-        options: What to make.
+        request: What to make.
         device: Where.
     """
 
-    options: CuspOptions
+    request: CuspRequest
     device: str = "auto"
     name: str = "cusp"
     parallel: Literal["processes", "batches"] = "batches"
     sources: tuple[Source, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", tuple(find_sources(self.options.input, self.options.seed)))
+        object.__setattr__(self, "sources", tuple(find_sources(self.request.input, self.request.seed)))
 
     def describe(self) -> dict[str, Any]:
         """Options, the weights' hashes, the mask rule and where it comes from, and a hash of the inputs."""
-        o = self.options
+        request = self.request
         return {
             "generator_version": GENERATOR_VERSION,
-            "variant": o.variant,
-            "ages": [t.name for t in self._fixed_targets()] or o.age_bins,
-            "global_blur": o.global_blur,
-            "mask_blur": o.mask_blur,
-            "noise": o.noise,
-            "template": "ffhq, from five points" if o.template == "ffhq" else "none, resized",
-            "detector": describe_detector("yunet") if o.template == "ffhq" else {},
-            "precision": o.precision,
-            "seed": o.seed,
+            **request.identity(),
+            "ages": [t.name for t in self._fixed_targets()],
+            "template": "ffhq, from five points" if request.template == "ffhq" else "none, resized",
+            "detector": describe_detector("yunet") if request.template == "ffhq" else {},
             "sources": len(self.sources),
             "sources_sha256": hash_of(self.sources),
             **self.weights().describe(),
@@ -130,7 +71,7 @@ class CuspBackend:
         Raises:
             AssetMissingError: They are not installed.
         """
-        return find_weights(self.options.weights, self.options.variant, self.options.mask_rule)
+        return find_weights(self.request.weights, self.request.variant, self.request.mask_rule)
 
     def plan(self) -> list[WorkUnit]:
         """One unit per face, one task per age."""
@@ -149,7 +90,7 @@ class CuspBackend:
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Age the faces of ``units``, each encoded once."""
-        editor = _editor(self.options, self.device)
+        editor = _editor(self.request, self.device)
         for unit in units:
             source, targets = unit.payload
             try:
@@ -158,20 +99,25 @@ class CuspBackend:
                 yield [Made(None, reason=error.reason)] * len(unit.tasks)
                 continue
             seeds = [int(cast(int, task.columns["seed"])) for task in unit.tasks]
-            mode = cast(NoiseMode, self.options.noise)
+            mode = self.request.noise
             images = editor.decode_labels(editor.encode(face.image), [t.label for t in targets], mode, seeds)
-            yield [Made(image, face.columns) for image in images]
+            yield [
+                Made(image, face.columns, file_name=t.file_name) for image, t in zip(images, unit.tasks, strict=True)
+            ]
+
+    def prepare(self) -> None:
+        """Nothing: the work is done in this process."""
 
     @property
     def notes(self) -> list[str]:
         """What a person should know before starting."""
         notes = []
         low, high = RR_TRAINED
-        ranges = [f"{a}-{b}" for a, b in THESIS_BINS if a < low] if self.options.variant == "rr" else []
-        odd = ranges if self.options.age_bins else untrained(self._fixed_targets(), LABELS[self.options.variant])
+        ranges = [f"{a}-{b}" for a, b in THESIS_BINS if a < low] if self.request.variant == "rr" else []
+        odd = ranges if self.request.age_bins else untrained(self._fixed_targets(), LABELS[self.request.variant])
         if odd:
             notes.append(f"FFHQ-RR was trained to show ages {low} to {high}; {', '.join(odd)} lie outside.")
-        if self.options.weights == trial.NAME:
+        if self.request.weights == trial.NAME:
             notes.append("The tiny network has random weights: its pictures show nothing and are for tests alone.")
         elif self.weights().rule_from == DEFAULT:
             notes.append(
@@ -183,26 +129,26 @@ class CuspBackend:
 
     def _prepared(self, source: Source, side: int) -> Prepared:
         picture = source.read()
-        face = prepare(picture.image, side, aligned=self.options.template == "none", points=picture.points)
+        face = prepare(picture.image, side, aligned=self.request.template == "none", points=picture.points)
         return Prepared(face.image, {**picture.columns, **face.columns})
 
     def _fixed_targets(self) -> list[Target]:
-        if self.options.age_bins:
+        if self.request.age_bins:
             return []
-        names = self.options.ages or _DEFAULT_AGES[self.options.variant]
-        targets = [target_of(str(name), LABELS[self.options.variant]) for name in names]
+        names = self.request.ages or _DEFAULT_AGES[self.request.variant]
+        targets = [target_of(str(name), LABELS[self.request.variant]) for name in names]
         refuse_twins(targets)
         return targets
 
     def _targets(self, source: Source) -> list[Target]:
-        drawn = [self.options.seed, seed_of(source.name)]
-        return self._fixed_targets() or thesis_targets(LABELS[self.options.variant], drawn)
+        drawn = [self.request.seed, seed_of(source.name)]
+        return self._fixed_targets() or thesis_targets(LABELS[self.request.variant], drawn)
 
     def _common_columns(self) -> dict[str, Column]:
         return {
-            "generator": "cusp-test" if self.options.weights == trial.NAME else self.name,
-            "global_blur": self.options.global_blur,
-            "mask_blur": self.options.mask_blur,
+            "generator": "cusp-test" if self.request.weights == trial.NAME else self.name,
+            "global_blur": self.request.global_blur,
+            "mask_blur": self.request.mask_blur,
             "mask_rule": self.weights().rule,
         }
 
@@ -212,39 +158,35 @@ class CuspBackend:
             "source_file": source.name,
             "age_label": target.label,
             "age_target": target.name,
-            "seed": seed_of(self.options.seed, source.name, target.name),
+            "seed": seed_of(self.request.seed, source.name, target.name),
         }
         return Task(f"{folder}/{folder}_{target.name}{variant}.png", source.subject, target.age, columns)
 
 
-def make(options: Mapping[str, Any], device: str) -> CuspBackend:
-    """A backend from plain option values; its weights must be installed.
+def make(request: CuspRequest, device: str) -> CuspBackend:
+    """The generator for a request; its weights must be installed.
 
     Raises:
-        UsageError: An option is unknown or out of range, or the weights are of the other variant.
+        UsageError: The weights are of the other variant, or do not have an age that is asked for.
         BadInputError: The input holds no pictures.
         AssetMissingError: The weights are not installed; says what they are and where they come from.
     """
-    values = option_values(CuspOptions, "cusp", options)
-    if "ages" in values:
-        values["ages"] = tuple(f"{age:g}" if isinstance(age, float | int) else str(age) for age in values["ages"])
-    chosen = CuspOptions(**values)
-    find_weights(chosen.weights, chosen.variant, chosen.mask_rule)
-    backend = CuspBackend(chosen, device)
+    find_weights(request.weights, request.variant, request.mask_rule)
+    backend = CuspBackend(request, device)
     backend.plan()
     return backend
 
 
 @lru_cache(maxsize=1)
-def _editor(options: CuspOptions, device: str) -> CuspEditor:
-    weights = find_weights(options.weights, options.variant, options.mask_rule)
+def _editor(request: CuspRequest, device: str) -> CuspEditor:
+    weights = find_weights(request.weights, request.variant, request.mask_rule)
     return CuspEditor(
         weights.loaded.network,
         rule=weights.rule,
         classifier=weights.classifier,
-        global_blur=options.global_blur,
-        mask_blur=options.mask_blur,
+        global_blur=request.global_blur,
+        mask_blur=request.mask_blur,
         device=choose_device(device),
-        precision=cast(Precision, options.precision),
-        compiled=options.compiled,
+        precision=request.precision,
+        compiled=request.compile,
     )

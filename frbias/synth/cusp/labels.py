@@ -16,6 +16,7 @@ RR_LABELS = 101
 RR_TRAINED = (20, 69)
 # First and last year of every label of an LS network.
 LS_BINS = ((0, 2), (3, 6), (7, 9), (10, 14), (15, 19), (20, 29), (30, 39), (40, 49), (50, 69), (70, 120))
+LABELS = {"rr": RR_LABELS, "ls": len(LS_BINS)}
 # From each of these ranges (years, last one not included) the thesis drew one age per person.
 THESIS_BINS = ((0, 5), (5, 10), (10, 15), (15, 20), (20, 30), (30, 40), (40, 50), (50, 65))
 _OLDEST = 80  # stands for the open bin 70-120 when a single age is wanted

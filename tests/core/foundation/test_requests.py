@@ -39,10 +39,11 @@ def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         Brew.read({"bean": "arabika", "cups": "three", "heat": 300, "suggar": True}, where="[brew]")
     text = str(caught.value)
-    assert text.splitlines()[0] == "4 things are wrong with [brew]:"
+    assert text.splitlines()[0] == "5 things are wrong with [brew]:"
     assert "did you mean arabica?" in text
     assert "'three' is not a whole number" in text
     assert "has no option 'suggar'; did you mean 'sugar'?" in text
+    assert "--heat 300 is out of range" in text
     assert "--hand-drip is missing" in text
     with pytest.raises(UsageError, match=r"--heat 300 is out of range; use 20 to 100\."):
         Brew(heat=300.0, hand_drip="v60")

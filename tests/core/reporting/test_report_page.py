@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -211,27 +212,23 @@ def test_same_input_same_bytes(document: dict[str, Any], tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("fairness", "errors", "held_out", "tone", "words"),
+    ("outcome", "held_out", "tone", "words"),
     [
-        (
-            "better",
-            "better",
-            True,
-            "good",
-            "tuned &amp; kept is fairer across groups than base &lt;b&gt; on unseen people.",
-        ),
-        ("better", "worse", True, "open", "But it misses more mated comparisons"),
-        ("better", "better", False, "open", "These people were in the training set"),
-        ("worse", "no clear difference", True, "bad", "less fair across groups"),
-        ("no clear difference", "no clear difference", True, "open", "Inconclusive: no clear difference"),
-        ("no interval", "no interval", None, "open", "Undecided"),
+        ("fairer", True, "good", "Measured on unseen people."),
+        ("fairer", False, "open", "These people were in the training set"),
+        ("fairer_at_a_price", True, "open", "made of 9 &lt;words&gt;"),
+        ("levelling_down", True, "bad", "made of 9 &lt;words&gt;"),
+        ("less_fair", False, "bad", "because of 0-12"),
+        ("better_for_all", True, "good", "because of 0-12"),
+        ("worse_for_all", True, "bad", "because of 0-12"),
+        ("no_clear_change", True, "open", "because of 0-12"),
+        ("undecided", None, "open", "because of 0-12"),
     ],
 )
-def test_verdict_follows_the_paired_interval(
+def test_the_page_shows_the_verdict_of_the_document(
     document: dict[str, Any],
     tmp_path: Path,
-    fairness: str,
-    errors: str,
+    outcome: str,
     held_out: bool | None,
     tone: str,
     words: str,
@@ -239,8 +236,8 @@ def test_verdict_follows_the_paired_interval(
 ) -> None:
     monkeypatch.setattr("frbias.core.reporting.html.draw_all", lambda *a, **k: ())
     changed = json.loads(json.dumps(document))
-    record = next(t for t in changed["targets"] if t["target"] == 0.01)
-    record["garbe"]["verdict"], record["fnmr"]["verdict"] = fairness, errors
+    verdict = next(v for v in changed["verdicts"] if v["target"] == 0.01)
+    verdict |= {"outcome": outcome, "sentence": "made of 9 <words>", "reasons": ["because of 0-12"]}
     text = write_report(tmp_path / "r.html", changed, held_out=held_out).read_text(encoding="utf-8")
     assert f'class="verdict {tone}"' in text
     assert words in text
@@ -249,11 +246,11 @@ def test_verdict_follows_the_paired_interval(
 
 
 def test_verdict_of_the_comparison_itself(comparison: Comparison, page: str) -> None:
-    expected = comparison.at(0.01).differences["garbe"].verdict
-    headline = re.search(r'<p class="words">(.*?)</p>', page)
+    headline = re.search(r'<p class="words"><data [^>]*>(.*?)</data></p>', page)
     assert headline is not None
-    words = {"better": "is fairer", "worse": "is less fair", "no clear difference": "Inconclusive"}
-    assert words[expected] in headline[1]
+    assert unescape(headline[1]) == comparison.verdict_at(0.01).sentence
+    judged = re.findall(r'data-json="overall\.(eer|d_prime)\.verdict"[^>]*>([^<]*)<', page)
+    assert dict(judged) == {name: change.verdict for name, change in comparison.overall.items()}
 
 
 def test_one_evaluation_without_bootstrap(tmp_path: Path) -> None:
@@ -276,15 +273,22 @@ def test_one_evaluation_without_bootstrap(tmp_path: Path) -> None:
     assert "by chance" in text
 
 
+def undefine(record: dict[str, Any]) -> None:
+    """GARBE of a target's record becomes undefined."""
+    record |= {"garbe": None, "garbe_reason": "gini_fnmr:mean_zero"}
+    record["measures"]["garbe"] |= {"value": None, "reason": "gini_fnmr:mean_zero"}
+
+
 def test_undefined_values_are_said_to_be_undefined(document: dict[str, Any], tmp_path: Path) -> None:
     changed = json.loads(json.dumps(document))
     for side in ("baseline", "other"):
         del changed[side]["curves"]
     for record in changed["other"]["targets"]:
-        record["garbe"] = None
-        record["garbe_reason"] = "gini_fnmr:mean_zero"
+        undefine(record)
     for record in changed["targets"]:
         record["garbe"] |= {"other": None, "difference": None, "bootstrap": None, "verdict": "no interval"}
+    for verdict in changed["verdicts"]:
+        verdict |= {"outcome": "undecided", "sentence": "Undecided."}
     text = write_report(tmp_path / "r.html", changed).read_text(encoding="utf-8")
     assert ">undefined<" in text
     assert "Undecided" in text
@@ -299,14 +303,12 @@ def test_the_headline_moves_to_where_garbe_is_defined(
     changed = json.loads(json.dumps(document))
     index = next(i for i, t in enumerate(changed["targets"]) if t["target"] == 0.01)
     changed["targets"][index]["garbe"] |= {"other": None, "difference": None, "bootstrap": None}
-    changed["targets"][index]["gini_fmr"]["verdict"] = "better"
-    changed["other"]["targets"][index] |= {"garbe": None, "garbe_reason": "gini_fnmr:mean_zero"}
+    undefine(changed["other"]["targets"][index])
     moved = write_report(tmp_path / "a.html", changed).read_text(encoding="utf-8")
     assert "nearest to the usual one GARBE is undefined" in moved
     assert f'data-json="targets.{index}.garbe.other"' not in moved
     asked = write_report(tmp_path / "b.html", changed, target=0.01).read_text(encoding="utf-8")
     assert f'data-json="targets.{index}.garbe.other"' in asked
-    assert "False matches by themselves are spread more evenly" in asked
 
 
 def test_the_headline_is_about_a_target_with_enough_errors(document: dict[str, Any]) -> None:
@@ -326,12 +328,8 @@ def test_the_headline_is_about_a_target_with_enough_errors(document: dict[str, A
     assert headline_index(changed, 0.1) == 0
 
 
-def test_something_else_is_refused(tmp_path: Path) -> None:
+def test_something_else_is_refused(document: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="neither an evaluation nor a comparison"):
         write_report(tmp_path / "r.html", {"schema": "other"})
     with pytest.raises(BadInputError, match=r"no provenance\.json"):
-        write_report(tmp_path / "r.html", {"schema": "frbias.evaluation"} | _smallest(), stages=[tmp_path])
-
-
-def _smallest() -> dict[str, Any]:
-    return {"targets": [{"target": 0.01}]}
+        write_report(tmp_path / "r.html", document["baseline"], stages=[tmp_path])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.requests import Request
 
 MACHINE = Machine(Resources(device="cpu", workers=1, threads=1))
@@ -26,6 +27,7 @@ class Case:
         run: Calls the stage: ``run(request, out)``; True when it reused what was there.
         other: For every field that can make other work: changes (of this and, where they belong together, of other
             fields) that do.
+        plan: Says what the stage would do: ``plan(request, out)``; None for a stage that cannot say.
         same: For fields that need not make other work (where something lies, how wide it is done): changes that do not.
     """
 
@@ -34,6 +36,7 @@ class Case:
     run: Callable[[Any, Path], bool]
     other: Mapping[str, Changes]
     same: Mapping[str, Changes] = field(default_factory=dict)
+    plan: Callable[[Any, Path], Plan] | None = None
 
     def changed(self, changes: Changes) -> Request:
         """The request with some fields changed."""

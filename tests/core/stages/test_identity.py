@@ -95,7 +95,7 @@ def finished(case: Case) -> Case:
 
 
 def align_case(root: Path) -> Case:
-    from frbias.core.stages.align import align
+    from frbias.core.stages.align import align, plan_align
 
     data = photographs(root / "set")
     return finished(
@@ -103,6 +103,7 @@ def align_case(root: Path) -> Case:
             AlignRequest(data=str(data)),
             root / "out",
             lambda request, out: bool(align(request, out, machine=MACHINE).reused),
+            plan=plan_align,
             other={
                 "data": {"data": str(photographs(root / "brighter" / "set", 9))},
                 "template": {"template": "ffhq"},
@@ -121,7 +122,7 @@ def align_case(root: Path) -> Case:
 
 
 def embed_case(root: Path) -> Case:
-    from frbias.core.stages.embed import embed
+    from frbias.core.stages.embed import embed, plan_embed
 
     data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
     return finished(
@@ -129,6 +130,7 @@ def embed_case(root: Path) -> Case:
             EmbedRequest(data=str(data), weights=str(model)),
             root / "out",
             lambda request, out: embed(request, out, machine=MACHINE).reused,
+            plan=plan_embed,
             other={
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
@@ -160,7 +162,7 @@ SMALL: dict[str, Any] = {"at_fmr": (0.1, 0.2), "bootstrap": 0, "figures": False,
 
 def evaluate_case(root: Path) -> Case:
     """Of images and a recogniser; embeddings and scores have cases of their own."""
-    from frbias.core.stages.evaluate import evaluate
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
 
     data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
     scores = root / "scores.csv"
@@ -170,6 +172,7 @@ def evaluate_case(root: Path) -> Case:
             EvaluateRequest(data=str(data), weights=str(model), **SMALL),
             root / "out",
             lambda request, out: evaluate(request, out, machine=MACHINE).reused,
+            plan=plan_evaluate,
             other={
                 **MEASURES,
                 "protocol": {"protocol": "decades", "groups": None},
@@ -191,7 +194,7 @@ def evaluate_case(root: Path) -> Case:
 
 
 def evaluate_embeddings_case(root: Path) -> Case:
-    from frbias.core.stages.evaluate import evaluate
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
 
     one, two = embeddings(root / "e.parquet", 0), embeddings(root / "o.parquet", 1)
     return finished(
@@ -199,6 +202,7 @@ def evaluate_embeddings_case(root: Path) -> Case:
             EvaluateRequest(embeddings=one, baseline=str(two), **SMALL),
             root / "out",
             lambda request, out: evaluate(request, out, machine=MACHINE).reused,
+            plan=plan_evaluate,
             other={
                 "embeddings": {"embeddings": embeddings(root / "others" / "e.parquet", 2)},
                 "baseline": {"baseline": str(embeddings(root / "others" / "o.parquet", 3))},
@@ -212,7 +216,7 @@ def evaluate_embeddings_case(root: Path) -> Case:
 
 
 def evaluate_scores_case(root: Path) -> Case:
-    from frbias.core.stages.evaluate import evaluate
+    from frbias.core.stages.evaluate import evaluate, plan_evaluate
 
     scores, others = root / "s.csv", root / "others" / "s.csv"
     others.parent.mkdir(parents=True)
@@ -223,6 +227,7 @@ def evaluate_scores_case(root: Path) -> Case:
             EvaluateRequest(scores=scores, **{**SMALL, "groups": None}),
             root / "out",
             lambda request, out: evaluate(request, out, machine=MACHINE).reused,
+            plan=plan_evaluate,
             other={"scores": {"scores": others}},
             same={"scores": {"scores": Path(copied(scores, root / "copy" / "s.csv"))}},
         )
@@ -231,7 +236,7 @@ def evaluate_scores_case(root: Path) -> Case:
 
 def compare_case(root: Path) -> Case:
     """Of recognisers on images; embeddings have a case of their own."""
-    from frbias.core.stages.compare import compare
+    from frbias.core.stages.compare import compare, plan_compare
 
     data, one = faces(root / "set"), weights(root / "one" / "model.safetensors")
     two = weights(root / "two" / "other.safetensors", 1e-3)
@@ -240,6 +245,7 @@ def compare_case(root: Path) -> Case:
             CompareRequest(data=str(data), models=(str(one), str(two)), **SMALL),
             root / "out",
             lambda request, out: compare(request, out, machine=MACHINE).reused,
+            plan=plan_compare,
             other={
                 **MEASURES,
                 "protocol": {"protocol": "decades", "groups": None},
@@ -257,7 +263,7 @@ def compare_case(root: Path) -> Case:
 
 
 def compare_embeddings_case(root: Path) -> Case:
-    from frbias.core.stages.compare import compare
+    from frbias.core.stages.compare import compare, plan_compare
 
     one, two = embeddings(root / "e.parquet", 0), embeddings(root / "o.parquet", 1)
     other = embeddings(root / "others" / "o.parquet", 2)
@@ -266,6 +272,7 @@ def compare_embeddings_case(root: Path) -> Case:
             CompareRequest(models=(str(one), str(two)), **SMALL),
             root / "out",
             lambda request, out: compare(request, out, machine=MACHINE).reused,
+            plan=plan_compare,
             other={"models": {"models": (str(one), str(other))}},
             same={"models": {"models": (str(one), copied(two, root / "copy" / "o.parquet"))}},
         )
@@ -337,4 +344,17 @@ def test_what_does_not_change_the_result_is_reused(named: tuple[str, Case]) -> N
     before = snapshot(case.out)
     for field, changes in case.same.items():
         assert case.run(case.changed(changes), case.out), field
+    assert snapshot(case.out) == before
+
+
+@pytest.mark.xdist_group("identity")
+def test_a_plan_says_what_the_stage_would_do(named: tuple[str, Case]) -> None:
+    _, case = named
+    if case.plan is None:
+        pytest.skip("the stage has no plan")
+    before = snapshot(case.out)
+    assert case.plan(case.request, case.out).steps[-1].state == "finished"
+    changes = next(iter(case.other.values()))
+    assert case.plan(case.changed(changes), case.out).steps[-1].state == "other"
+    assert case.plan(case.request, case.out.parent / "nothing").steps[-1].state == "new"
     assert snapshot(case.out) == before

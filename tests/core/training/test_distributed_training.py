@@ -8,15 +8,17 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.finetune import finetune
-from frbias.core.training.options import FinetuneOptions
+from frbias.core.stages.requests.finetune import FinetuneRequest
 
 
 def test_two_processes_train_what_one_trains(people: SampleTable, weights: str, tmp_path: Path) -> None:
-    options = FinetuneOptions(
-        frozen=("stem", "1", "2", "3"), epochs=3, batch_size=8, validation=0.25, lr=0.001, keep=0.1, ema=0.5, cache="on"
-    )
-    alone = finetune(options, people, tmp_path / "alone", weights=weights, device="cpu")
+    request = FinetuneRequest(
+        data=str(people.root), weights=weights,
+        frozen=("stem", "1", "2", "3"), epochs=3, batch_size=8, validation=0.25, lr=0.001, keep=0.1, ema=0.5, cache="on",
+    )  # fmt: skip
+    alone = finetune(request, tmp_path / "alone", machine=Machine(Resources(device="cpu")))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29713"]
     command += ["-m", "frbias", "finetune", "--frozen", "1,2,3", "--epochs", "3", "--batch-size", "8", "--lr", "0.001"]
     command += ["--validation", "0.25", "--keep", "0.1", "--ema", "0.5", "--cache", "on", "--device", "cpu"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,16 +15,18 @@ import torch
 from safetensors.torch import load_file
 
 from frbias.core.data.images import write_png
-from frbias.core.data.samples import SampleTable, make_table
+from frbias.core.data.samples import SampleTable, make_table, read_samples, write_samples
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
+from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.base import stage_of_entries
 from frbias.core.recognisers.trainable.weights import from_state
 from frbias.core.stages.finetune import FinetuneResult, finetune
+from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.training import trainer as trainer_module
-from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.runfiles import sole_writer
 
+CPU = Machine(Resources(device="cpu"))
 SMALL: dict[str, Any] = {
     "frozen": ("stem", "1", "2", "3"),
     "epochs": 3,
@@ -34,8 +37,9 @@ SMALL: dict[str, Any] = {
 
 
 def train(people: SampleTable, out: Path, weights: str, **changes: Any) -> FinetuneResult:
-    extra = {k: changes.pop(k) for k in ("evaluation", "names_unrelated", "observe", "force") if k in changes}
-    return finetune(FinetuneOptions(**{**SMALL, **changes}), people, out, weights=weights, device="cpu", **extra)
+    extra = {k: changes.pop(k) for k in ("observe", "force") if k in changes}
+    request = FinetuneRequest(**{"data": str(people.root), "weights": weights, **SMALL, **changes})
+    return finetune(request, out, machine=CPU, **extra)
 
 
 def state(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
@@ -129,11 +133,12 @@ def test_killed_and_resumed_is_bitwise_the_uninterrupted_run(
 
 def test_sigkill_and_resume(people: SampleTable, weights: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from frbias.core.data.samples import read_samples\n"
+        "import sys; from pathlib import Path\n"
+        "from frbias.core.foundation.machine import Machine, Resources\n"
         "from frbias.core.stages.finetune import finetune\n"
-        "from frbias.core.training.options import FinetuneOptions\n"
-        "finetune(FinetuneOptions(frozen=('stem','1','2','3'), epochs=8, batch_size=8, validation=0.25, lr=0.02),"
-        " read_samples(Path(sys.argv[1])), Path(sys.argv[2]), weights=sys.argv[3], device='cpu')"
+        "from frbias.core.stages.requests.finetune import FinetuneRequest\n"
+        "finetune(FinetuneRequest(frozen=('stem','1','2','3'), epochs=8, batch_size=8, validation=0.25, lr=0.02,"
+        " data=sys.argv[1], weights=sys.argv[3]), Path(sys.argv[2]), machine=Machine(Resources(device='cpu')))"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     child = subprocess.Popen(
@@ -237,7 +242,7 @@ def test_averaged_weights_are_the_ones_that_are_used(people: SampleTable, weight
 
 
 def test_evaluation_every_few_epochs(people: SampleTable, others: SampleTable, weights: str, tmp_path: Path) -> None:
-    result = train(people, tmp_path / "run", weights, evaluation=others, eval_every=2)
+    result = train(people, tmp_path / "run", weights, eval_data=str(others.root), eval_every=2)
     assert [r["epoch"] for r in result.metrics if r.get("evaluation")] == [0, 2, 3]
     stored = json.loads((tmp_path / "run" / "evaluations" / "epoch-0002" / "metrics.json").read_text())
     assert stored["eer"] == result.metrics[2]["evaluation"]["eer"]
@@ -271,17 +276,19 @@ def test_patience_ends_training(
 
 
 def test_bad_images_are_listed_and_left_out(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(people.root, root)
     rows = people.frame.to_dict("records")
-    root = people.root
     (root / "broken.png").write_bytes(b"no image")
-    (root / "large.png").unlink(missing_ok=True)
     write_png(root / "large.png", torch.zeros(50, 60, 3, dtype=torch.uint8).numpy())
     extra = [{"file_name": name, "subject": "p00", "age": 3.0} for name in ("broken.png", "large.png")]
-    train(make_table(root, [*rows, *extra]), tmp_path / "run", weights, epochs=1)
+    write_samples(make_table(root, [*rows, *extra]))
+    train(read_samples(root), tmp_path / "run", weights, epochs=1)
     listed = (tmp_path / "run" / "rejected.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in listed] == ["file", "broken.png", "large.png"]
+    write_samples(make_table(root, extra[1:]))
     with pytest.raises(BadInputError, match="not aligned"):
-        train(make_table(root, extra[1:]), tmp_path / "none", weights)
+        train(read_samples(root), tmp_path / "none", weights)
 
 
 def test_a_loss_that_explodes_is_said_so(
@@ -291,3 +298,34 @@ def test_a_loss_that_explodes_is_said_so(
     with pytest.raises(FrbiasError, match="smaller --lr"):
         train(people, tmp_path / "run", weights)
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_edited_record_of_the_settings_is_noticed(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    train(people, tmp_path / "run", weights, epochs=1)
+    config = tmp_path / "run" / "config.toml"
+    written = config.read_text()
+    for old, new, words in (
+        ("lr = 0.02", "lr = 0.5", "lr is 0.5 there, 0.02 in the run"),
+        ("lr =", "lr", "cannot be read"),
+    ):
+        assert old in written
+        config.write_text(written.replace(old, new))
+        with pytest.raises(BadInputError, match=words):
+            train(people, tmp_path / "run", weights, epochs=1)
+    config.write_text(written)
+    assert train(people, tmp_path / "run", weights, epochs=1, cache="off").reused
+
+
+def test_what_is_read_is_part_of_the_run(
+    people: SampleTable, others: SampleTable, weights: str, tmp_path: Path
+) -> None:
+    first = train(people, tmp_path / "run", weights, epochs=1, eval_data=str(others.root))
+    changed = tmp_path / "changed"
+    shutil.copytree(others.root, changed)
+    assert train(people, tmp_path / "run", weights, epochs=1, eval_data=str(changed)).reused
+    face = next(changed.rglob("*.png"))
+    write_png(face, torch.zeros(112, 112, 3, dtype=torch.uint8).numpy())
+    with pytest.raises(UsageError, match="eval-data"):
+        train(people, tmp_path / "run", weights, epochs=1, eval_data=str(changed))
+    with pytest.raises(UsageError, match="weights"):
+        train(people, tmp_path / "run", str(first.out), epochs=1, eval_data=str(others.root))

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from frbias.core.foundation.errors import UsageError
-from frbias.core.training.options import FinetuneOptions, angle, options_from, stages_named
+from frbias.core.training.options import FinetuneOptions, angle, stages_named
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ def test_angles(text: str, radians: float) -> None:
 
 def test_a_bare_number_of_degrees_is_refused_with_a_hint() -> None:
     with pytest.raises(UsageError, match=r"write 28\.6deg"):
-        angle("28.6")
+        FinetuneOptions.read({"margin": "28.6"})
 
 
 @pytest.mark.parametrize("text", ["", "deg", "half", "-1", "nan", "inf", "91deg"])
 def test_no_angles(text: str) -> None:
-    with pytest.raises(UsageError):
-        angle(text)
+    with pytest.raises(UsageError, match="--margin"):
+        FinetuneOptions.read({"margin": text})
 
 
 def test_stage_one_takes_the_stem_with_it() -> None:
@@ -36,7 +36,9 @@ def test_stage_one_takes_the_stem_with_it() -> None:
 @pytest.mark.parametrize("text", ["9", "1,x", "stem,1,2,3,4,head", "0"])
 def test_stages_that_do_not_exist_or_leave_nothing(text: str) -> None:
     with pytest.raises(UsageError, match="--frozen"):
-        stages_named(text)
+        FinetuneOptions.read({"frozen": text})
+    with pytest.raises(UsageError, match="--frozen"):
+        FinetuneOptions(frozen=tuple(text.split(",")))
 
 
 @pytest.mark.parametrize(
@@ -59,16 +61,34 @@ def test_nonsense_is_refused(change: dict, word: str) -> None:
 
 
 def test_options_as_people_write_them() -> None:
-    options = options_from({"frozen": "1,2", "margin": "28.6deg", "batch-size": 12, "margins": "1,10deg,0.1"})
+    given = {"frozen": "1,2", "margin": "28.6deg", "batch-size": 12, "margins": "1,10deg,0.1"}
+    options = FinetuneOptions.read(given)
     assert options.frozen == ("stem", "1", "2")
     assert options.margin == pytest.approx(math.radians(28.6))
     assert options.margins == (1.0, pytest.approx(math.radians(10)), 0.1)
     assert options.batch_size == 12
-    assert options_from({"loss": "cosface", "margin": 0.35}).margin == 0.35
+    assert options == FinetuneOptions.read({**given, "frozen": ["1", 2], "margins": [1, "10deg", 0.1]})
+    assert FinetuneOptions.read({"loss": "cosface", "margin": 0.35}).margin == 0.35
+    with pytest.raises(UsageError, match="takes none"):
+        FinetuneOptions.read({"loss": "cosface", "margin": "20deg"})
     with pytest.raises(UsageError, match="no option 'speed'"):
-        options_from({"speed": 1})
+        FinetuneOptions.read({"speed": 1})
+
+
+def test_what_is_written_reads_back() -> None:
+    for options in (
+        FinetuneOptions(),
+        FinetuneOptions(frozen=(), loss="cosface", margin=0.35, decay_all=True, seed=2**62),
+    ):
+        assert FinetuneOptions.read(options.as_written()) == options
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        FinetuneOptions.read({"lr": "fast", "epochs": 0, "loss": "arkface", "frozen": 9, "sede": 1})
+    assert [word in str(caught.value) for word in ("--lr", "--epochs 0", "arcface?", "'9'", "'seed'?")] == [True] * 5
 
 
 def test_options_need_no_torch() -> None:
-    code = "import sys, frbias.core.training.options, frbias.cli.finetune; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, frbias.core.stages.requests.finetune, frbias.cli.finetune; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -101,9 +101,13 @@ def test_held_windows_give_the_same_evaluation_as_all_scores(people: tuple[np.nd
             assert (a.tau, a.fmr.errors, a.fnmr.errors) == (b.tau, b.fmr.errors, b.fnmr.errors)
             assert [g.fmr.errors for g in a.groups] == [g.fmr.errors for g in b.groups]
             assert a.cross_groups == b.cross_groups
-        assert whole.overall == other.overall
+        assert whole.overall.eer.value == other.overall.eer.value
+        assert (whole.overall.d_prime, whole.overall.mated) == (other.overall.d_prime, other.overall.mated)
+    assert whole.overall.eer == windows.overall.eer, "the held tail reaches the equal error rate"
+    assert windows.overall.d_prime_bootstrap is not None
+    assert windows.overall.d_prime_bootstrap.reason == "too_many_comparisons_to_hold"
     for a, b in zip(whole.targets, windows.targets, strict=True):
-        assert a.intervals["garbe"] == b.intervals["garbe"]
+        assert a.measures["garbe"] == b.measures["garbe"]
         assert a.tau_interval == b.tau_interval
 
 
@@ -180,8 +184,9 @@ def test_near_duplicates_keep_the_first_of_a_subject() -> None:
         repeated, subjects, groups=Grouping(("all",), np.zeros(44, int), "nothing", ""), bootstrap=0,
         targets=[0.1], drop_duplicates=0.999,
     )  # fmt: skip
-    assert done.samples["samples"] == 41
-    assert done.samples["near_duplicates"]["rows"] == [40, 41, 42]
+    assert done.samples.samples == 41
+    assert done.samples.near_duplicates is not None
+    assert done.samples.near_duplicates.rows == (40, 41, 42)
 
 
 def test_another_tile_product_goes_through_the_same_counting(people: tuple[np.ndarray, ...]) -> None:

@@ -9,6 +9,7 @@ from populations import population
 
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.verification.evaluation import evaluate_embeddings
+from frbias.core.verification.facts import ExcludedGroup, RefusedTarget
 from frbias.core.verification.groups import group_by_protocol, group_by_value
 from frbias.core.verification.measures.fairness import gini
 from frbias.core.verification.results import Evaluation
@@ -36,7 +37,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
 
 def test_the_document_holds_what_the_contract_names(document: dict[str, Any]) -> None:
     assert document["schema"] == "frbias.evaluation"
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert [t["target"] for t in document["targets"]] == [0.1, 0.01]
     for record in document["targets"]:
         for key in (
@@ -143,18 +144,18 @@ def test_groups_without_comparisons_are_excluded_by_name() -> None:
     who = who.copy()
     who[:2] = [100, 101]
     done = evaluate_embeddings(matrix, who, ages, groups="0-29,30-69,80+", targets=[0.1], bootstrap=0, curves=False)
-    assert [g["name"] for g in done.groups["evaluated"]] == ["0-29", "30-69"]
-    assert done.groups["excluded"] == [{"name": "80+", "samples": 2, "subjects": 2, "reason": "no_mated_comparisons"}]
-    assert done.groups["gaps"] == ["70-79"]
+    assert [g.name for g in done.groups.evaluated] == ["0-29", "30-69"]
+    assert done.groups.excluded == (ExcludedGroup("80+", "no_mated_comparisons", 2, 2),)
+    assert done.groups.gaps == ("70-79",)
     assert len(done.at(0.1).groups) == 2
-    assert done.at(0.1).fmr.trials == sum(g["non_mated"] for g in done.groups["evaluated"])
+    assert done.at(0.1).fmr.trials == sum(g.non_mated for g in done.groups.evaluated)
 
 
 def test_targets_beyond_the_data_are_refused_with_the_smallest_usable() -> None:
     matrix, who, ages = population(images=100, subjects=20)
     done = evaluate_embeddings(matrix, who, ages, groups="0-80", targets=(0.1, 1e-9), bootstrap=0)
-    total = done.comparisons["non_mated"]
-    assert list(done.refused) == [{"target": 1e-9, "reason": "budget_below_one", "smallest_usable": 1 / total}]
+    total = done.comparisons.non_mated
+    assert done.refused == (RefusedTarget(1e-9, "budget_below_one", 1 / total),)
     assert done.at(0.1).measures["garbe"].reason == "gini_fmr:fewer_than_two_groups; gini_fnmr:fewer_than_two_groups"
     with pytest.raises(UsageError, match=f"smallest usable target is 1/{total}"):
         evaluate_embeddings(matrix, who, ages, groups="0-80", targets=[1e-9])
@@ -178,17 +179,18 @@ def test_senseless_targets_are_refused(targets: tuple[float, ...]) -> None:
 def test_thesis_protocol_reports_its_distributions_by_single_comparisons() -> None:
     matrix, who, ages = population(images=400, subjects=30)
     done = evaluate_embeddings(matrix, who, ages, groups=group_by_protocol(ages, "thesis"), targets=[0.1], bootstrap=0)
-    classes = {c["name"]: c for c in done.curves["distributions"]["classes"]}
+    assert done.curves is not None
+    classes = {c.name: c for c in done.curves.distributions.classes or ()}
     i, j = np.triu_indices(400, k=1)
     middle = (ages[i] >= 20) & (ages[i] <= 40) & (ages[j] >= 20) & (ages[j] <= 40)
-    assert classes["mated middle 20-40"]["comparisons"] == int((middle & (who[i] == who[j])).sum())
+    assert classes["mated middle 20-40"].comparisons == int((middle & (who[i] == who[j])).sum())
     young = (ages[i] >= 20) & (ages[i] <= 30) & (ages[j] >= 20) & (ages[j] <= 30)
-    assert classes["non-mated 20-30"]["comparisons"] == int((young & (who[i] != who[j])).sum())
+    assert classes["non-mated 20-30"].comparisons == int((young & (who[i] != who[j])).sum())
     unit = matrix.astype(np.float64) / np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
     scores = np.einsum("ij,ij->i", unit[i], unit[j])[young & (who[i] != who[j])]
-    assert classes["non-mated 20-30"]["mean"] == pytest.approx(scores.mean(), abs=1e-6)
-    assert classes["non-mated 20-30"]["std"] == pytest.approx(scores.std(), abs=1e-6)
-    assert done.groups["protocol"] == "thesis"
+    assert classes["non-mated 20-30"].mean == pytest.approx(scores.mean(), abs=1e-6)
+    assert classes["non-mated 20-30"].std == pytest.approx(scores.std(), abs=1e-6)
+    assert done.groups.protocol == "thesis"
 
 
 def test_other_columns_and_many_groups() -> None:
@@ -199,5 +201,5 @@ def test_other_columns_and_many_groups() -> None:
     )
     assert len(done.at(0.1).groups) == 15
     assert done.at(0.1).cross_groups is None  # one class for all pairs of different groups
-    assert done.at(0.1).age_gaps == []
-    assert done.comparisons["non_mated_everywhere"] + done.comparisons["mated_everywhere"] == 400 * 399 // 2
+    assert done.at(0.1).age_gaps == ()
+    assert done.comparisons.non_mated_everywhere + done.comparisons.mated_everywhere == 400 * 399 // 2

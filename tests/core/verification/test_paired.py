@@ -36,12 +36,12 @@ def test_a_better_model_is_called_better_and_pairing_narrows_the_interval() -> N
     assert difference.improved == 1
     assert found.at(0.1).differences["tar"].verdict == "better"
     assert difference.interval is not None
-    old, new = (e.at(0.1).fnmr.interval for e in (found.baseline, found.other))
+    old, new = (e.at(0.1).fnmr.bootstrap for e in (found.baseline, found.other))
     width = difference.interval.high - difference.interval.low
     assert width < (old.high - old.low) + (new.high - new.low)
     kept = found.at(0.1).at_baseline_tau
     assert kept is not None
-    assert kept["tau"] == found.baseline.at(0.1).tau
+    assert kept.tau == found.baseline.at(0.1).tau
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert document["schema"] == "frbias.comparison"
     assert document["targets"][0]["fnmr"]["difference"] == difference.value
@@ -55,10 +55,8 @@ def test_at_the_baselines_threshold_the_counts_are_those_of_the_scores() -> None
     assert kept is not None
     assert source is not None
     inside = np.isin(source.tally.kind, source.classes.pool)
-    assert kept["false_matches"] == int((source.tally.score[inside] >= np.float32(kept["tau"])).sum())
-    assert kept["false_non_matches"] == int(
-        (source.mated.score[source.in_evaluated_group] < np.float32(kept["tau"])).sum()
-    )
+    assert kept.false_matches == int((source.tally.score[inside] >= np.float32(kept.tau)).sum())
+    assert kept.false_non_matches == int((source.mated.score[source.in_evaluated_group] < np.float32(kept.tau)).sum())
 
 
 def test_what_is_not_paired_is_refused() -> None:

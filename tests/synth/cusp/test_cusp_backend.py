@@ -11,10 +11,11 @@ from PIL import Image
 
 from frbias.core.data.samples import read_samples
 from frbias.core.foundation.errors import AssetMissingError, BadInputError, UsageError
-from frbias.synth.cusp.backend import CuspBackend, CuspOptions, make
+from frbias.synth.cusp.backend import CuspBackend, make
 from frbias.synth.cusp.preparation import prepare
+from frbias.synth.cusp.request import CuspRequest
 from frbias.synth.cusp.sources import find_sources
-from frbias.synth.generation import generate
+from frbias.synth.generate import generate_with
 
 
 def astronaut() -> Image.Image:
@@ -46,9 +47,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def options(folder: Path, **changes: object) -> CuspOptions:
+def options(folder: Path, **changes: object) -> CuspRequest:
     values = {"input": str(folder), "weights": "tiny", "ages": ("20", "40"), "mask_rule": "intended", **changes}
-    return CuspOptions(**values)  # type: ignore[arg-type]
+    return CuspRequest(**values)  # type: ignore[arg-type]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -56,7 +57,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_inputs_of_every_kind(photos: Path, tmp_path: Path) -> None:
-    result = generate(CuspBackend(options(photos), "cpu"), tmp_path / "out")
+    result = generate_with(CuspBackend(options(photos), "cpu"), tmp_path / "out")
     table = read_samples(tmp_path / "out")
     assert sorted(set(table.subjects)) == ["alpha", "deep", "grey", "plain", "turned", "two"]
     assert result.images == 12
@@ -78,8 +79,8 @@ def test_same_bytes_however_the_work_is_cut(photos: Path, tmp_path: Path) -> Non
     for name in ("tiny.png", "nobody.png", "text.png", "turned.jpg", "deep.png"):
         (photos / name).unlink()
     backend = CuspBackend(options(photos, noise="random"), "cpu")
-    generate(backend, tmp_path / "one", batch_size=1)
-    generate(backend, tmp_path / "many", batch_size=8)
+    generate_with(backend, tmp_path / "one", in_flight=1)
+    generate_with(backend, tmp_path / "many", in_flight=8)
     assert contents(tmp_path / "one") == contents(tmp_path / "many")
     units = backend.plan()
     backwards = {u.key: made for u, made in zip(units[::-1], backend.render(units[::-1]), strict=True)}
@@ -134,17 +135,17 @@ def test_aligned_inputs_are_only_resized() -> None:
 def test_options_and_missing_weights(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for bad in ({"variant": "xx"}, {"mask_rule": "guess"}, {"noise": "loud"}, {"global_blur": 2.0}):
         with pytest.raises(UsageError):
-            CuspOptions(**bad)  # type: ignore[arg-type]
+            CuspRequest(**bad)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not both"):
-        CuspOptions(ages=("20",), age_bins="thesis")
+        CuspRequest(ages=("20",), age_bins="thesis")
     monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AssetMissingError, match="CUSP"):
-        make({"input": str(photos)}, "cpu")
+        make(CuspRequest(input=str(photos)), "cpu")
     with pytest.raises(UsageError, match="--variant ls"):
-        make({"input": str(photos), "weights": _snapshot()}, "cpu")
+        make(CuspRequest(input=str(photos), weights=_snapshot()), "cpu")
     with pytest.raises(UsageError, match="no option 'colour'"):
-        make({"input": str(photos), "colour": 3}, "cpu")
+        CuspRequest.read({"input": str(photos), "colour": 3})
 
 
 def _snapshot() -> str:
@@ -152,7 +153,7 @@ def _snapshot() -> str:
 
 
 def test_a_snapshot_gives_its_own_rule_and_classifier(photos: Path) -> None:
-    backend = make({"input": str(photos), "weights": _snapshot(), "variant": "ls", "ages": ["20-29"]}, "cpu")
+    backend = make(CuspRequest(input=str(photos), weights=_snapshot(), variant="ls", ages=("20-29",)), "cpu")
     said = backend.describe()
     assert (said["mask_rule"], said["mask_rule_from"]) == ("as_released_head", "checkpoint")
     assert len(said["weights_sha256"]) == 64

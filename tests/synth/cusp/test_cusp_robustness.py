@@ -18,13 +18,14 @@ from frbias.core.data.units import Made, WorkUnit
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import AssetMissingError, BadImageError, BadInputError, UsageError
 from frbias.core.foundation.provenance import read_provenance
-from frbias.synth.cusp.backend import CuspBackend, CuspOptions, make
+from frbias.synth.cusp.backend import CuspBackend
 from frbias.synth.cusp.editing import CuspEditor
 from frbias.synth.cusp.preparation import prepare
+from frbias.synth.cusp.request import CuspRequest
 from frbias.synth.cusp.sources import GeneratedAdult, find_sources, folder_names, hash_of
 from frbias.synth.cusp.trial import random_classifier, random_network, tiny_network
 from frbias.synth.cusp.weights import DEFAULT, find_weights
-from frbias.synth.generation import generate
+from frbias.synth.generate import generate_with
 
 PEOPLE = 5
 
@@ -41,7 +42,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def backend(folder: Path, **changes: object) -> CuspBackend:
     values = {"input": str(folder), "weights": "tiny", "ages": ("20", "40"), "template": "none", **changes}
-    return CuspBackend(CuspOptions(**values), "cpu")  # type: ignore[arg-type]
+    return CuspBackend(CuspRequest(**values), "cpu")  # type: ignore[arg-type]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -60,10 +61,10 @@ class Interrupted(CuspBackend):
 
 def test_interrupted_and_resumed_is_never_interrupted(crops: Path, tmp_path: Path) -> None:
     whole = backend(crops, noise="random", mask_rule="intended")
-    generate(whole, tmp_path / "whole", batch_size=3)
+    generate_with(whole, tmp_path / "whole", in_flight=3)
     with pytest.raises(KeyboardInterrupt):
-        generate(Interrupted(whole.options, "cpu"), tmp_path / "cut", batch_size=PEOPLE)
-    result = generate(whole, tmp_path / "cut", batch_size=1)
+        generate_with(Interrupted(whole.request, "cpu"), tmp_path / "cut", in_flight=PEOPLE)
+    result = generate_with(whole, tmp_path / "cut", in_flight=1)
     assert result.reused == 4
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
@@ -81,8 +82,8 @@ def test_killed_and_resumed_is_never_killed(crops: Path, tmp_path: Path) -> None
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "cut/metadata.csv").exists()
     ages = tuple(str(age) for age in range(31))
-    generate(backend(crops, ages=ages), tmp_path / "whole")
-    again = generate(backend(crops, ages=ages), tmp_path / "cut")
+    generate_with(backend(crops, ages=ages), tmp_path / "whole")
+    again = generate_with(backend(crops, ages=ages), tmp_path / "cut")
     assert 0 < again.reused < again.images == 31 * PEOPLE
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
@@ -139,7 +140,7 @@ def test_names_never_meet(tmp_path: Path) -> None:
         Image.new("RGB", (48, 48), "red").save(tmp_path / name)
     made = backend(tmp_path)
     assert len({source.subject for source in made.sources}) == 4
-    result = generate(made, tmp_path / "out")
+    result = generate_with(made, tmp_path / "out")
     assert (result.images, result.subjects) == (8, 4)
 
 
@@ -166,7 +167,7 @@ def test_tables_give_subjects_points_and_facts(tmp_path: Path) -> None:
     for name in ("x/1.png", "z.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (160, 200), "gray").save(tmp_path / name)
-    result = generate(backend(tmp_path, template="ffhq"), tmp_path / "out")
+    result = generate_with(backend(tmp_path, template="ffhq"), tmp_path / "out")
     table = read_samples(tmp_path / "out")
     assert (result.images, result.rejected) == (4, 1)
     assert sorted(set(table.subjects)) == ["x/1", "zoe"]
@@ -182,11 +183,11 @@ def test_changed_inputs_are_other_work(crops: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "p.png").write_bytes((crops / "p0.png").read_bytes())
     first = hash_of(find_sources(str(folder), 0))
-    generate(backend(folder), tmp_path / "out")
+    generate_with(backend(folder), tmp_path / "out")
     (folder / "p.png").write_bytes((crops / "p1.png").read_bytes())
     assert hash_of(find_sources(str(folder), 0)) != first
     with pytest.raises(UsageError, match="--force"):
-        generate(backend(folder), tmp_path / "out")
+        generate_with(backend(folder), tmp_path / "out")
 
 
 def test_too_small_and_impossible_faces() -> None:
@@ -212,13 +213,13 @@ def test_generated_adults_bring_their_points() -> None:
     assert hash_of(found) != hash_of(find_sources("mesh:3", 0)) != hash_of(found[:2])
 
 
-def test_ages_that_would_be_twins_or_fractions(crops: Path) -> None:
+def test_ages_that_would_be_twins_or_fractions() -> None:
     with pytest.raises(UsageError, match="21 and 25 are the same picture"):
-        make({"input": str(crops), "weights": "tiny", "variant": "ls", "ages": [21, 25]}, "cpu")
+        CuspRequest.read({"variant": "ls", "ages": [21, 25]})
     with pytest.raises(UsageError, match="20 and 20"):
-        make({"input": str(crops), "weights": "tiny", "ages": [20, 20]}, "cpu")
+        CuspRequest.read({"ages": [20, 20]})
     with pytest.raises(UsageError, match="whole number"):
-        make({"input": str(crops), "weights": "tiny", "ages": [20.5]}, "cpu")
+        CuspRequest.read({"ages": "20.5"})
 
 
 def test_thesis_ages_outside_of_the_training_are_said(crops: Path) -> None:
@@ -244,7 +245,7 @@ def test_a_checkpoint_without_evidence_says_so(crops: Path, tmp_path: Path, monk
 
 
 def test_the_manifest_tells_what_the_pictures_depend_on(crops: Path, tmp_path: Path) -> None:
-    generate(backend(crops, mask_rule="intended"), tmp_path / "out")
+    generate_with(backend(crops, mask_rule="intended"), tmp_path / "out")
     record = read_provenance(tmp_path / "out")
     assert record is not None
     said = record["arguments"]

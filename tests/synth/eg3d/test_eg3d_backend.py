@@ -15,7 +15,7 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import sha256_file
 from frbias.synth.eg3d.ages import parse_bins
-from frbias.synth.eg3d.backend import Eg3dBackend, Eg3dOptions, make, person_seed
+from frbias.synth.eg3d.backend import Eg3dBackend, make, person_seed
 from frbias.synth.eg3d.calibration import (
     calibrate,
     calibration_path,
@@ -26,14 +26,15 @@ from frbias.synth.eg3d.calibration import (
 from frbias.synth.eg3d.cameras import Pose
 from frbias.synth.eg3d.loading import tiny_generator
 from frbias.synth.eg3d.poses import parse_poses
+from frbias.synth.eg3d.request import Eg3dRequest
 from frbias.synth.eg3d.synthesizer import Synthesizer
-from frbias.synth.generation import generate
+from frbias.synth.generate import generate_with
 
 TINY = {"weights": "tiny", "subjects": 2, "ages": (5.0, 40.0), "poses": "-20,20x0"}
 
 
 def backend(**options: object) -> Eg3dBackend:
-    return Eg3dBackend(Eg3dOptions(**{**TINY, **options}), "cpu")  # type: ignore[arg-type]
+    return Eg3dBackend(Eg3dRequest(**{**TINY, **options}), "cpu")  # type: ignore[arg-type]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -50,7 +51,7 @@ def files(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("eg3d") / "set"
-    generate(backend(), out)
+    generate_with(backend(), out)
     return out
 
 
@@ -108,9 +109,9 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path, tiny_set: Path) -> N
 
     out = tmp_path / "set"
     with pytest.raises(KeyboardInterrupt):
-        generate(Stopping(Eg3dOptions(**TINY), "cpu"), out)  # type: ignore[arg-type]
+        generate_with(Stopping(Eg3dRequest(**TINY), "cpu"), out)  # type: ignore[arg-type]
     assert len(files(out)) == 4
-    result = generate(backend(), out)
+    result = generate_with(backend(), out)
     assert (result.images, result.reused) == (8, 4)
     assert files(out) == files(tiny_set)
     assert (out / "metadata.csv").read_bytes() == (tiny_set / "metadata.csv").read_bytes()
@@ -143,7 +144,7 @@ def test_added_weights_are_found_and_used(
     snapshot = next((fixtures_dir / "eg3d").glob("*/*.pkl"))
     code, _, err = run(capsys, "models", "add", "eg3d", str(snapshot))
     assert code == 0, err
-    result = generate(make({"subjects": 1, "ages": [30]}, "cpu"), tmp_path / "set")
+    result = generate_with(make(Eg3dRequest(subjects=1, ages=(30.0,)), "cpu"), tmp_path / "set")
     assert result.images == 1
     told = json.loads((tmp_path / "set" / "provenance.json").read_text())["arguments"]["generator"]
     assert told["age_condition"] == "scalar"
@@ -160,7 +161,6 @@ def test_added_weights_are_found_and_used(
         {"psi": 9.0},
         {"cutoff": -1},
         {"ages": (5.0, 5.0)},
-        {"ages": ()},
         {"ages": (150.0,)},
         {"age_bins": "3-6"},
         {"poses": "left"},
@@ -175,12 +175,12 @@ def test_nonsense_is_refused(options: dict[str, object]) -> None:
 
 def test_unknown_option_is_named() -> None:
     with pytest.raises(UsageError, match="smile"):
-        make({"weights": "tiny", "smile": True}, "cpu")
+        Eg3dRequest.read({"weights": "tiny", "smile": True})
 
 
 def test_generator_without_age_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frbias.synth.eg3d.loading.tiny_generator", lambda: TINY_25)
-    chosen = backend(ages=None, subjects=1)
+    chosen = backend(ages=(), subjects=1)
     (unit,) = chosen.plan()
     assert np.isnan(unit.tasks[0].age)
     assert [m.image.shape for m in next(chosen.render([unit]))] == [(64, 64, 3)] * 2  # type: ignore[union-attr]
@@ -200,7 +200,7 @@ def test_subjects_do_not_depend_on_how_many_there_are() -> None:
 
 
 def test_age_bins_give_everybody_an_age_in_each() -> None:
-    units = backend(ages=None, age_bins="3-6,6-9,50-50", subjects=40).plan()
+    units = backend(ages=(), age_bins="3-6,6-9,50-50", subjects=40).plan()
     ages = np.array([unit.tasks[0].age for unit in units]).reshape(40, 3)
     assert ((ages[:, 0] >= 3) & (ages[:, 0] < 6)).all()
     assert ((ages[:, 1] >= 6) & (ages[:, 1] < 9)).all()
@@ -282,21 +282,21 @@ def test_a_calibration_is_fitted_stored_with_the_weights_and_used(tmp_path: Path
     weights = tmp_path / "age.pkl"
     weights.write_bytes(state.read_bytes())
     options = {"weights": str(weights), "subjects": 1, "ages": (20.0, 60.0)}
-    generate(Eg3dBackend(Eg3dOptions(**options), "cpu"), tmp_path / "raw")  # type: ignore[arg-type]
+    generate_with(Eg3dBackend(Eg3dRequest(**options), "cpu"), tmp_path / "raw")  # type: ignore[arg-type]
     frame = pd.read_csv(tmp_path / "raw" / "metadata.csv", dtype=str, keep_default_na=False)
     frame["estimated_age"] = [str(0.5 * float(a) + 15) for a in frame["condition_age"]]
     frame.to_csv(tmp_path / "raw" / "metadata.csv", index=False)
-    chosen = Eg3dBackend(Eg3dOptions(**options, calibrate_from=str(tmp_path / "raw")), "cpu")  # type: ignore[arg-type]
+    chosen = Eg3dBackend(Eg3dRequest(**options, calibrate_from=str(tmp_path / "raw")), "cpu")  # type: ignore[arg-type]
     assert calibration_path(weights, 0.75).is_file()
     assert [unit.payload[1] for unit in chosen.plan()] == pytest.approx([10.0, 90.0])
-    later = Eg3dBackend(Eg3dOptions(**options), "cpu")  # type: ignore[arg-type]
+    later = Eg3dBackend(Eg3dRequest(**options), "cpu")  # type: ignore[arg-type]
     assert later.describe()["calibration"]["slope"] == pytest.approx(0.5)
     assert not later.notes
-    bare = Eg3dBackend(Eg3dOptions(**options, calibration="none"), "cpu")  # type: ignore[arg-type]
+    bare = Eg3dBackend(Eg3dRequest(**options, calibration="none"), "cpu")  # type: ignore[arg-type]
     assert bare.plan()[0].payload[1] == 20.0
-    generate(later, tmp_path / "new")
+    generate_with(later, tmp_path / "new")
     with pytest.raises(BadInputError, match="estimated_age"):
-        Eg3dBackend(Eg3dOptions(**options, calibrate_from=str(tmp_path / "new")), "cpu")  # type: ignore[arg-type]
+        Eg3dBackend(Eg3dRequest(**options, calibrate_from=str(tmp_path / "new")), "cpu")  # type: ignore[arg-type]
 
 
 def test_dex_estimates_the_ages_of_a_set(tmp_path: Path, fixtures_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,16 +316,16 @@ def test_dex_estimates_the_ages_of_a_set(tmp_path: Path, fixtures_dir: Path, mon
     weights = tmp_path / "age.pkl"
     weights.write_bytes(next((fixtures_dir / "eg3d").glob("*/*.pkl")).read_bytes())
     options: dict[str, Any] = {"weights": str(weights), "subjects": 2, "ages": (20.0, 60.0)}
-    generate(Eg3dBackend(Eg3dOptions(**options), "cpu"), tmp_path / "raw")
-    chosen = Eg3dBackend(Eg3dOptions(**options, calibrate_from=str(tmp_path / "raw"), age_estimator="dex"), "cpu")
+    generate_with(Eg3dBackend(Eg3dRequest(**options), "cpu"), tmp_path / "raw")
+    chosen = Eg3dBackend(Eg3dRequest(**options, calibrate_from=str(tmp_path / "raw"), age_estimator="dex"), "cpu")
     fitted = chosen.calibration
     assert fitted is not None
     assert (fitted.slope, fitted.intercept, fitted.images) == (pytest.approx(0.5), pytest.approx(10), 3)
     assert fitted.estimator == "DEX abababababab"
     with pytest.raises(UsageError, match="calibrate-from"):
-        Eg3dOptions(age_estimator="dex").check()
+        Eg3dRequest(age_estimator="dex")
     with pytest.raises(UsageError, match="unknown"):
-        Eg3dOptions(age_estimator="other", calibrate_from="x").check()
+        Eg3dRequest(age_estimator="other", calibrate_from="x")
 
 
 def test_weights_that_are_something_else_are_refused(tmp_path: Path) -> None:
@@ -333,4 +333,4 @@ def test_weights_that_are_something_else_are_refused(tmp_path: Path) -> None:
 
     save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(BadInputError):
-        Eg3dBackend(Eg3dOptions(weights=str(tmp_path / "x.safetensors")), "cpu").plan()
+        Eg3dBackend(Eg3dRequest(weights=str(tmp_path / "x.safetensors")), "cpu").plan()

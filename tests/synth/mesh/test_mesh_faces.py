@@ -4,14 +4,15 @@ import pytest
 
 from frbias.core.assets.embedded import embedded_model
 from frbias.core.foundation.errors import UsageError
-from frbias.synth.mesh.backend import MeshBackend, MeshOptions, render_face
+from frbias.synth.mesh.backend import MeshBackend, render_face
 from frbias.synth.mesh.faces import Sitter
 from frbias.synth.mesh.identity import sample_identity
 from frbias.synth.mesh.landmarks import EYE_CENTRES, MOUTH_CORNERS, NOSE_TIP
+from frbias.synth.mesh.request import MeshRequest
 from frbias.synth.mesh.shape import shape_weights
 from frbias.synth.mesh.view import sample_view
 
-OPTIONS = MeshOptions(subjects=1)
+OPTIONS = MeshRequest(subjects=1)
 AGES = (1.0, 9.0, 34.0, 71.0)
 
 
@@ -33,7 +34,7 @@ def test_a_picture_is_a_function_of_seed_subject_age_and_variant(faces):
     for changed in (
         render_face(3, 34.0, 1, OPTIONS),
         render_face(3, 35.0, 0, OPTIONS),
-        render_face(3, 34.0, 0, MeshOptions(subjects=1, seed=1)),
+        render_face(3, 34.0, 0, MeshRequest(subjects=1, seed=1)),
     ):
         assert not np.array_equal(changed.image, image)
 
@@ -108,7 +109,7 @@ def _upright(points5):
 
 
 def test_the_nose_points_where_the_yaw_says():
-    options = MeshOptions(subjects=1, yaw=45, pitch=0, roll=0)
+    options = MeshRequest(subjects=1, yaw=45, pitch=0, roll=0)
     for subject, variant in ((3, 1), (4, 1), (5, 3)):
         face = render_face(subject, 30, variant, options)
         if abs(face.yaw) > 8:
@@ -128,15 +129,15 @@ def test_even_variants_look_ahead():
 @pytest.mark.parametrize("age", [-1.0, 80.5, float("nan")])
 def test_ages_that_the_head_does_not_cover_are_refused(age):
     with pytest.raises(UsageError, match="0 to 80"):
-        MeshBackend(MeshOptions(subjects=1, ages=(20.0, age)))
+        MeshBackend(MeshRequest(subjects=1, ages=(20.0, age)))
     with pytest.raises(UsageError, match="0 to 80"):
         render_face(0, age, 0, OPTIONS)
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"subjects": 0}, {"variants": 0}, {"ages": ()}, {"ages": (5.0, 5.0)}, {"size": 32}, {"seed": -1}, {"yaw": 80.0}],
+    [{"subjects": 0}, {"variants": 0}, {"ages": (5.0, 5.0)}, {"size": 32}, {"seed": -1}, {"yaw": 80.0}],
 )
 def test_options_that_make_no_sense_are_refused(bad):
     with pytest.raises(UsageError):
-        MeshBackend(MeshOptions(**{"subjects": 2, **bad}))
+        MeshBackend(MeshRequest(**{"subjects": 2, **bad}))

@@ -12,15 +12,15 @@ from frbias.core.data.datasets.scan import scan_folder
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.provenance import read_provenance
 from frbias.synth.backends import make_backend
-from frbias.synth.generation import generate
-from frbias.synth.mesh.backend import MeshOptions
+from frbias.synth.generate import generate_with
 from frbias.synth.mesh.fgnet_layout import FgnetLayoutBackend, roster
+from frbias.synth.mesh.request import MeshRequest
 
 
 @pytest.fixture(scope="module")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("standin") / "fgnet"
-    generate(FgnetLayoutBackend(MeshOptions(subjects=1, size=64, seed=3)), out)
+    generate_with(FgnetLayoutBackend(MeshRequest(subjects=1, size=64, seed=3, layout="fgnet")), out)
     return out
 
 
@@ -60,7 +60,7 @@ def test_it_says_that_it_is_synthetic(stand_in: Path) -> None:
 
 
 def test_plan_covers_the_whole_roster() -> None:
-    backend = make_backend("mesh", {"layout": "fgnet"})
+    backend = make_backend(MeshRequest(layout="fgnet"))
     units = backend.plan()
     assert len(units) == 82
     assert sum(len(unit.tasks) for unit in units) == 1002
@@ -78,4 +78,4 @@ def test_plan_covers_the_whole_roster() -> None:
 )
 def test_what_cannot_be_combined(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        make_backend("mesh", options)
+        MeshRequest(**options)  # type: ignore[arg-type]

@@ -3,10 +3,12 @@ import hashlib
 import pandas as pd
 
 from frbias.core.data.samples import POINT_COLUMNS, read_samples
-from frbias.synth.generation import generate
-from frbias.synth.mesh.backend import MeshBackend, MeshOptions, render_face
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.synth.generate import generate_with
+from frbias.synth.mesh.backend import MeshBackend, render_face
+from frbias.synth.mesh.request import MeshRequest
 
-OPTIONS = MeshOptions(subjects=3, first_subject=12, ages=(4.0, 35.5), variants=1, seed=7, size=96)
+OPTIONS = MeshRequest(subjects=3, first_subject=12, ages=(4.0, 35.5), variants=1, seed=7, size=96)
 
 
 def _hashes(folder):
@@ -15,19 +17,19 @@ def _hashes(folder):
 
 
 def test_the_files_are_the_same_for_any_number_of_workers_and_any_selection(tmp_path):
-    generate(MeshBackend(OPTIONS), tmp_path / "one", workers=1)
-    generate(MeshBackend(OPTIONS), tmp_path / "two", workers=2, batch_size=3)
+    generate_with(MeshBackend(OPTIONS), tmp_path / "one", machine=Machine(Resources(workers=1)))
+    generate_with(MeshBackend(OPTIONS), tmp_path / "two", machine=Machine(Resources(workers=2)), in_flight=3)
     one = _hashes(tmp_path / "one")
     assert one == _hashes(tmp_path / "two")
     assert "00013/00013_35.5_0.png" in one
-    fewer = MeshOptions(subjects=1, first_subject=13, ages=(35.5,), variants=1, seed=7, size=96)
-    generate(MeshBackend(fewer), tmp_path / "few", workers=1)
+    fewer = MeshRequest(subjects=1, first_subject=13, ages=(35.5,), variants=1, seed=7, size=96)
+    generate_with(MeshBackend(fewer), tmp_path / "few", machine=Machine(Resources(workers=1)))
     name = "00013/00013_35.5_0.png"
     assert _hashes(tmp_path / "few")[name] == one[name]
 
 
 def test_the_table_says_what_was_drawn(tmp_path):
-    generate(MeshBackend(OPTIONS), tmp_path / "set", workers=1)
+    generate_with(MeshBackend(OPTIONS), tmp_path / "set", machine=Machine(Resources(workers=1)))
     table = read_samples(tmp_path / "set")
     assert table.subjects == ["00012", "00012", "00013", "00013", "00014", "00014"]
     assert list(table.ages) == [4.0, 35.5] * 3

@@ -1,6 +1,7 @@
 """Any folder, with a CSV file that says who is who: columns ``file_name, subject, age`` or common names for them."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _column(frame: pd.DataFrame, wanted: str) -> str | None:
-    present = {str(c).strip().lower(): str(c) for c in frame.columns}
+    present = {re.sub(r"[\s_-]+", "_", str(c).strip().lower()): str(c) for c in frame.columns}
     return next((present[name] for name in SYNONYMS[wanted] if name in present), None)
 
 

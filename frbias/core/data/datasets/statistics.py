@@ -1,6 +1,5 @@
 """What a data set holds: ages, images per subject, and mated pairs per age group."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,27 +11,33 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import atomic_path
 
-DECADES = tuple((float(start), float(start + 10)) for start in range(0, 110, 10))
+DECADES = ",".join(f"{start}-{start + 9}" for start in range(0, 110, 10))
+AgeBounds = tuple[int, int | None]
 
 
 @dataclass(frozen=True)
 class GroupCount:
-    """One age group, half open: low <= age < high.
+    """One age group, bounds included in whole years: low <= age < high + 1.
 
     Attributes:
-        low, high: Bounds in years.
+        low, high: Bounds in years; ``high`` None: no upper bound.
         images: Images of that age.
         subjects: Subjects with at least one of them.
         mated_pairs: Pairs of images of one subject, both of that age.
         non_mated_pairs: Pairs of images of two subjects, both of that age.
     """
 
-    low: float
-    high: float
+    low: int
+    high: int | None
     images: int
     subjects: int
     mated_pairs: int
     non_mated_pairs: int
+
+    @property
+    def name(self) -> str:
+        """``20-39`` or ``60+``."""
+        return f"{self.low}+" if self.high is None else f"{self.low}-{self.high}"
 
 
 @dataclass(frozen=True)
@@ -68,33 +73,8 @@ class Statistics:
         return asdict(self)
 
 
-def parse_groups(text: str) -> tuple[tuple[float, float], ...]:
-    """Read ``0-10,10-20,20-70`` as half-open groups of years.
-
-    Raises:
-        UsageError: A part is no range, or two groups overlap.
-    """
-    groups: list[tuple[float, float]] = []
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        try:
-            bounds = (float(low), float(high))
-        except ValueError:
-            bounds = (0.0, 0.0)
-        if not dash or not bounds[0] < bounds[1]:
-            raise UsageError(
-                f"--groups {text!r}: {part.strip()!r} is no range of years; write e.g. --groups 0-18,18-45,45-80."
-            )
-        groups.append(bounds)
-    groups.sort()
-    for (_, high_before), (low_after, _) in itertools.pairwise(groups):
-        if low_after < high_before:
-            raise UsageError(f"--groups {text!r}: two groups overlap at {low_after:g} years.")
-    return tuple(groups)
-
-
-def describe_table(table: SampleTable, groups: Sequence[tuple[float, float]] = DECADES) -> Statistics:
-    """Count images, subjects and pairs, in all and within half-open age ``groups``."""
+def describe_table(table: SampleTable, groups: Sequence[AgeBounds]) -> Statistics:
+    """Count images, subjects and pairs, in all and within age ``groups`` (bounds included)."""
     ages = table.ages
     subjects = np.array(table.subjects, dtype=object)
     known = ages[~np.isnan(ages)]
@@ -143,8 +123,8 @@ def draw_statistics(table: SampleTable, path: Path, *, title: str = "") -> None:
         figure.savefig(temporary, dpi=130)
 
 
-def _group(low: float, high: float, ages: Any, subjects: Any) -> GroupCount:
-    inside = (ages >= low) & (ages < high)
+def _group(low: int, high: int | None, ages: Any, subjects: Any) -> GroupCount:
+    inside = (ages >= low) & (ages < (np.inf if high is None else high + 1))
     named = subjects[inside & (subjects != "")]
     mated, non_mated = _pairs(named)
     return GroupCount(low, high, int(inside.sum()), len(set(named)), mated, non_mated)

@@ -10,6 +10,8 @@ from itertools import chain
 import torch
 from torch import nn
 
+from frbias.core.recognisers.base import Pixels
+
 STAGES = ("stem", "1", "2", "3", "4", "head")
 
 
@@ -20,15 +22,13 @@ class Backbone(nn.Module):
         architecture: Name under which :mod:`frbias.core.recognisers.loading` builds it.
         embedding_dim: Length D of an embedding.
         input_size: Height and width of the input in pixels.
-        pixel_mean: Subtracted from every pixel (0..255) before scaling.
-        pixel_scale: Pixels are divided by it; both belong to how the weights were trained.
+        pixels: What is done to the pixels before; belongs to how the weights were trained.
     """
 
     architecture: str = ""
     embedding_dim: int
     input_size: int = 112
-    pixel_mean: float = 127.5
-    pixel_scale: float = 127.5
+    pixels: Pixels = Pixels()
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Normalise faces for :meth:`forward`.
@@ -45,7 +45,9 @@ class Backbone(nn.Module):
         size = self.input_size
         if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != (size, size, 3):
             raise ValueError(f"expected uint8 images of shape (N, {size}, {size}, 3), got {tuple(images.shape)}")
-        return (images.permute(0, 3, 1, 2).float() - self.pixel_mean) / self.pixel_scale
+        ordered = images if self.pixels.colour == "RGB" else images.flip(3)
+        mean, scale = (_channels(v, images.device) for v in (self.pixels.mean, self.pixels.scale))
+        return (ordered.permute(0, 3, 1, 2).float() - mean) / scale
 
     def stages(self) -> dict[str, list[nn.Module]]:
         """Modules of every stage, in order: ``stem``, ``1``, ``2``, ``3``, ``4``, ``head``."""
@@ -84,6 +86,10 @@ def fix_scale(norm: nn.BatchNorm1d) -> nn.BatchNorm1d:
 def parameter_count(model: nn.Module) -> int:
     """Number of parameters, fixed ones included."""
     return sum(p.numel() for p in model.parameters())
+
+
+def _channels(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=device).reshape(3, 1, 1)
 
 
 StateDict = Mapping[str, torch.Tensor]

@@ -1,16 +1,88 @@
-"""MobileFaceNet (Chen et al. 2018, arXiv:1804.07573) in the double-width form of the insightface releases.
+"""MobileFaceNet (Chen et al. 2018, arXiv:1804.07573) of any width: the classic one, and insightface's double-width one.
 
 Bottlenecks of 1x1 conv, depthwise 3x3 conv and linear 1x1 conv; the embedding comes from a depthwise
-7x7 conv over the whole last map. Names of parameters are those of the releases.
+7x7 conv over the whole last map. Names of parameters are those of the insightface releases; a state dict tells the
+widths by its shapes.
 """
+
+import re
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from frbias.core.recognisers.trainable.base import Backbone
+from frbias.core.recognisers.trainable.base import Backbone, StateDict
 
-_UNITS = (4, 6, 2)
-_OUT = 512
+
+@dataclass(frozen=True)
+class Group:
+    """One resolution: a bottleneck that halves the map, then bottlenecks with shortcuts.
+
+    Attributes:
+        width: Channels between bottlenecks.
+        down: Channels inside the first bottleneck.
+        units: Bottlenecks with shortcuts behind it.
+        middle: Channels inside these.
+    """
+
+    width: int
+    down: int
+    units: int
+    middle: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Widths of a MobileFaceNet.
+
+    Attributes:
+        stem: Channels of the first two convolutions.
+        split: Groups of the second convolution; as many as channels when it is depthwise.
+        groups: Three resolutions.
+        out: Channels of the last map.
+        embedding_dim: Length of the embedding.
+    """
+
+    stem: int
+    split: int
+    groups: tuple[Group, ...]
+    out: int
+    embedding_dim: int
+
+
+def double_width(embedding_dim: int = 512) -> Shape:
+    """The form of the insightface releases; its second convolution has half as many groups as channels."""
+    groups = (Group(128, 128, 4, 128), Group(256, 256, 6, 256), Group(256, 512, 2, 256))
+    return Shape(128, 64, groups, 512, embedding_dim)
+
+
+def classic(embedding_dim: int = 512) -> Shape:
+    """The form of the paper (Table 1), as its implementations have it."""
+    groups = (Group(64, 128, 4, 128), Group(128, 256, 6, 256), Group(128, 512, 2, 256))
+    return Shape(64, 64, groups, 512, embedding_dim)
+
+
+def shape_of(state: StateDict) -> Shape:
+    """Widths that the entries of a state dict tell.
+
+    Raises:
+        KeyError: An entry that every MobileFaceNet has is missing.
+        ValueError: It has another number of resolutions than three.
+    """
+    numbers = {int(m.group(1)) for key in state if (m := re.match(r"layers\.(\d+)\.", key))}
+    if not numbers <= set(range(8)):
+        raise ValueError(f"{max(numbers) + 1} layers instead of 8")
+    groups = []
+    for number in (2, 4, 6):
+        inside = "layers.{}.layers.0.weight"
+        first = f"layers.{number}." + inside
+        units = len({m.group(1) for key in state if (m := re.match(rf"layers\.{number + 1}\.layers\.(\d+)\.", key))})
+        down, width = state[first.format(0)].shape[0], state[first.format(2)].shape[0]
+        middle = state[f"layers.{number + 1}.layers.0." + inside.format(0)].shape[0] if units else down
+        groups.append(Group(width, down, units, middle))
+    stem, second = state["layers.0.layers.0.weight"].shape[0], state["layers.1.layers.0.weight"].shape
+    linear = state["features.layers.2.weight"].shape
+    return Shape(stem, stem // second[1], tuple(groups), linear[1], linear[0])
 
 
 class _Chain(nn.Module):
@@ -42,35 +114,33 @@ class Bottleneck(_Chain):
 
 
 class MobileFaceNet(Backbone):
-    """MobileFaceNet with 128/128/256/256 channels.
+    """MobileFaceNet.
 
     Args:
-        embedding_dim: Length of the embedding; 512 in all releases.
+        shape: Its widths; the double-width form by default.
     """
 
     architecture = "mobilefacenet"
 
-    def __init__(self, embedding_dim: int = 512) -> None:
+    def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
-        self.embedding_dim = embedding_dim
-        self.layers = nn.ModuleList(
-            [
-                _activated(3, 128, 3, 2, 1),
-                _activated(128, 128, 3, 1, 1, groups=64),
-                Bottleneck(128, 128, 128, 2),
-                _units(128, 128, _UNITS[0]),
-                Bottleneck(128, 256, 256, 2),
-                _units(256, 256, _UNITS[1]),
-                Bottleneck(256, 256, 512, 2),
-                _units(256, 256, _UNITS[2]),
-            ]
-        )
-        self.conv_sep = _activated(256, _OUT, 1)
+        shape = shape or double_width()
+        self.embedding_dim = shape.embedding_dim
+        layers = [
+            _activated(3, shape.stem, 3, 2, 1),
+            _activated(shape.stem, shape.stem, 3, 1, 1, groups=shape.split),
+        ]
+        channels = shape.stem
+        for group in shape.groups:
+            layers += [Bottleneck(channels, group.width, group.down, 2), _units(group.width, group.middle, group.units)]
+            channels = group.width
+        self.layers = nn.ModuleList(layers)
+        self.conv_sep = _activated(channels, shape.out, 1)
         self.features = _Chain(
-            _linear(_OUT, _OUT, 7, groups=_OUT),
+            _linear(shape.out, shape.out, 7, groups=shape.out),
             nn.Flatten(),
-            nn.Linear(_OUT, embedding_dim, bias=False),
-            nn.BatchNorm1d(embedding_dim),
+            nn.Linear(shape.out, shape.embedding_dim, bias=False),
+            nn.BatchNorm1d(shape.embedding_dim),
         )
         self.apply(_initialise)
 

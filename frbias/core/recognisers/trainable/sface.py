@@ -13,6 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.recognisers.base import Pixels
+from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.trainable.base import Backbone, fix_scale
 
 # number of the unit in the published file: (channels in, channels out, stride)
@@ -36,7 +39,7 @@ class SFace(Backbone):
 
     architecture = "sface"
     embedding_dim = 128
-    pixel_scale = 128.0
+    pixels = Pixels(scale=(128.0, 128.0, 128.0))
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,11 +62,9 @@ def read_sface_onnx(path: Path) -> dict[str, torch.Tensor]:
     """State dict of :class:`SFace` from the published ONNX file, de-quantised to float32.
 
     Raises:
-        KeyError: The file lacks a tensor of the published network.
+        BadInputError: It lacks a tensor of the published network.
     """
-    import onnx
-
-    tensors = _constants(onnx.load(str(path)).graph)
+    tensors = _constants(read_onnx(path).graph)
     with torch.device("meta"):
         shapes = SFace().state_dict()
     state: dict[str, torch.Tensor] = {}
@@ -71,6 +72,8 @@ def read_sface_onnx(path: Path) -> dict[str, torch.Tensor]:
         if name.endswith("num_batches_tracked"):
             state[name] = torch.zeros((), dtype=torch.int64)
             continue
+        if _published_name(name) not in tensors:
+            raise BadInputError(f"{path} is not SFace as the OpenCV model zoo publishes it.")
         values = np.ascontiguousarray(tensors[_published_name(name)], dtype=np.float32)
         state[name] = torch.from_numpy(values).reshape(like.shape)
     return state

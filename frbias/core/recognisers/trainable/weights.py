@@ -1,6 +1,7 @@
 """State dicts from files: read without executing anything, recognised by their entries, loaded strictly."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,17 @@ from typing import Any
 import torch
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.recognisers.base import Pixels
+from frbias.core.recognisers.input_format import InputFormat
 from frbias.core.recognisers.trainable.base import Backbone, StateDict
 from frbias.core.recognisers.trainable.iresnet import DEPTHS, IResNet
-from frbias.core.recognisers.trainable.mobilefacenet import MobileFaceNet
+from frbias.core.recognisers.trainable.mobilefacenet import MobileFaceNet, double_width, shape_of
 from frbias.core.recognisers.trainable.sface import SFace
 
 ARCHITECTURES = (*DEPTHS, "mobilefacenet", "sface")
 TORCH_SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".tar"})
 _WRAPPERS = ("state_dict_backbone", "state_dict", "backbone", "model")
+_NOTE = "frbias_input"
 _PREFIXES = ("module.", "_orig_mod.", "backbone.")
 
 
@@ -32,7 +36,7 @@ def build(architecture: str, embedding_dim: int | None = None) -> Backbone:
     if architecture in DEPTHS:
         return IResNet(architecture, embedding_dim or 512)
     if architecture == "mobilefacenet":
-        return MobileFaceNet(embedding_dim or 512)
+        return MobileFaceNet(double_width(embedding_dim or 512))
     if architecture == "sface" and embedding_dim in (None, SFace.embedding_dim):
         return SFace()
     raise BadInputError(f"The architecture {architecture!r} is unknown; known are {', '.join(ARCHITECTURES)}.")
@@ -48,9 +52,8 @@ def from_state(state: StateDict, where: str) -> Backbone:
     Raises:
         BadInputError: No known architecture has these entries, or an entry is missing, surplus or misshaped.
     """
-    architecture, dim = identify(state, where)
-    with torch.device("meta"):
-        model = build(architecture, dim)
+    model = blank(state, where)
+    architecture = model.architecture
     expected = model.state_dict()
     missing, surplus = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     shapes = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
@@ -65,26 +68,48 @@ def from_state(state: StateDict, where: str) -> Backbone:
     return model.eval()
 
 
+def blank(state: StateDict, where: str) -> Backbone:
+    """The network, without weights, that the names and shapes of a state dict tell.
+
+    Raises:
+        BadInputError: They belong to no known architecture.
+    """
+    with torch.device("meta"):
+        if "layer1.0.bn1.weight" in state and "fc.weight" in state:
+            return IResNet(_iresnet_named(state, where), _first_axis(state["fc.weight"]))
+        if "stem.0.0.weight" in state and "layer4.1.1.0.weight" in state:
+            return SFace()
+        if "conv_sep.layers.0.weight" in state and "features.layers.2.weight" in state:
+            try:
+                return MobileFaceNet(shape_of(state))
+            except (KeyError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
+                raise BadInputError(f"{where} looks like mobilefacenet but does not fit together ({error}).") from error
+    first = next(iter(state), "nothing")
+    raise BadInputError(
+        f"{where} holds no known recogniser (first entry {first!r}); known are {', '.join(ARCHITECTURES)}."
+    )
+
+
 def identify(state: StateDict, where: str) -> tuple[str, int]:
     """Name of the architecture and embedding length that the entries of a state dict tell.
 
     Raises:
         BadInputError: They belong to no known architecture.
     """
-    if "layer1.0.bn1.weight" in state and "fc.weight" in state:
-        found = (_count(state, 1), _count(state, 2), _count(state, 3), _count(state, 4))
-        for name, depths in DEPTHS.items():
-            if depths == found:
-                return name, state["fc.weight"].shape[0]
-        raise BadInputError(f"{where} is an iresnet with {found} units per stage; known are {', '.join(DEPTHS)}.")
-    if "stem.0.0.weight" in state and "layer4.1.1.0.weight" in state:
-        return "sface", SFace.embedding_dim
-    if "conv_sep.layers.0.weight" in state and "features.layers.2.weight" in state:
-        return "mobilefacenet", state["features.layers.2.weight"].shape[0]
-    first = next(iter(state), "nothing")
-    raise BadInputError(
-        f"{where} holds no known recogniser (first entry {first!r}); known are {', '.join(ARCHITECTURES)}."
-    )
+    model = blank(state, where)
+    return model.architecture, model.embedding_dim
+
+
+def _iresnet_named(state: StateDict, where: str) -> str:
+    found = (_count(state, 1), _count(state, 2), _count(state, 3), _count(state, 4))
+    for name, depths in DEPTHS.items():
+        if depths == found:
+            return name
+    raise BadInputError(f"{where} is an iresnet with {found} units per stage; known are {', '.join(DEPTHS)}.")
+
+
+def _first_axis(weight: torch.Tensor) -> int:
+    return int(weight.shape[0]) if weight.ndim else 0
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -117,6 +142,33 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     )
 
 
+def read_pixels(path: Path) -> Pixels | None:
+    """What :func:`write_state` noted about the pixels in a ``.safetensors``; None when nothing is.
+
+    Raises:
+        BadInputError: The note is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if Path(path).suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = (file.metadata() or {}).get(_NOTE)
+        return None if note is None else InputFormat.of_values(json.loads(note), str(path)).pixels()
+    except (SafetensorError, OSError, ValueError, AttributeError, RecursionError) as error:
+        raise BadInputError(f"{path}: what it says about pixels cannot be read ({str(error)[:100]}).") from error
+
+
+def write_state(path: Path, state: StateDict, pixels: Pixels) -> None:
+    """Write a ``.safetensors`` with a note of what is done to pixels before; the caller makes the write atomic."""
+    from safetensors.torch import save_file
+
+    note = json.dumps({"colour": pixels.colour, "mean": list(pixels.mean), "scale": list(pixels.scale)})
+    plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    save_file(plain, path, metadata={"format": "pt", _NOTE: note})
+
+
 def state_sha256(state: StateDict) -> str:
     """SHA-256 over names, types, shapes and values of all entries (BN counters left out), whatever file held them."""
     digest = hashlib.sha256()
@@ -141,7 +193,8 @@ def unwrap_state(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
     for name in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
             loaded = loaded[name]
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
+    tensors = isinstance(loaded, dict) and all(isinstance(v, torch.Tensor) for v in loaded.values())
+    if not tensors or not loaded or not all(isinstance(k, str) for k in loaded):
         raise BadInputError(f"{path} is not a state dict (names and tensors).")
     state: dict[str, torch.Tensor] = dict(loaded)
     for prefix in _PREFIXES:

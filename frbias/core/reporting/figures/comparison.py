@@ -14,6 +14,7 @@ from frbias.core.reporting.figures.drawing import (
     new_figure,
     percent,
 )
+from frbias.core.verification.measures.table import HIGHER_IS_BETTER, measures_shown
 
 
 def slope(document: Document, target: float) -> Sketch:
@@ -44,7 +45,7 @@ def slope(document: Document, target: float) -> Sketch:
     return Sketch(
         "slope",
         f"{names[0]} and {names[1]}",
-        "Each model at its own threshold for the target FMR. Arrows: the paired 95% interval of the difference "
+        f"Each model at its own threshold for the target FMR. Arrows: the paired {_confidence(document)} interval of the difference "
         "excludes 0; no arrow: no clear difference.",
         figure,
         Points(("quantity", "line", "baseline", "other", "difference", "low", "high", "verdict"), rows),
@@ -54,7 +55,7 @@ def slope(document: Document, target: float) -> Sketch:
 def differences(document: Document, target: float) -> Sketch | None:
     """Paired differences with intervals at one target."""
     record = next(t for t in document["targets"] if t["target"] == target)
-    lines = [("GARBE", record["garbe"]), ("Gini of FMR", record["gini_fmr"]), ("Gini of FNMR", record["gini_fnmr"])]
+    lines = [(_directed(m.label, record[m.name]), record[m.name]) for m in measures_shown("paired") if m.name in record]
     lines += [("FNMR, all groups", record["fnmr"])]
     lines += [(f"FNMR, {g['name']}", g["fnmr"]) for g in record["groups"]]
     lines = [
@@ -73,11 +74,13 @@ def differences(document: Document, target: float) -> Sketch | None:
     ax.axvline(0, color="#5b6168", linewidth=1)
     ax.set_yticks(range(len(lines)), [label for label, _ in lines])
     ax.set_ylim(len(lines) - 0.4, -0.6)
-    ax.set_xlabel(f"{document['other']['name']} minus {document['baseline']['name']} (left of 0 is better)")
+    ax.set_xlabel(
+        f"{document['other']['name']} minus {document['baseline']['name']} (left of 0 is better, unless said)"
+    )
     return Sketch(
         "differences",
         f"Paired differences at FMR {percent(target)}",
-        "Bars: 95% interval over the same subjects drawn for both models. Grey: no clear difference.",
+        f"Bars: {_confidence(document)} interval over the same subjects drawn for both models. Grey: no clear difference.",
         figure,
         Points(("quantity", "difference", "low", "high", "improved_share", "verdict"), rows),
     )
@@ -116,7 +119,7 @@ def fairness_of_both(document: Document, target: float) -> Sketch | None:
     return Sketch(
         "fairness_of_both",
         "GARBE over the target FMR",
-        "Bands: 95% subject bootstrap of each model by itself; dotted: what equal groups reach by chance.",
+        f"Bands: {_confidence(document)} subject bootstrap of each model by itself; dotted: what equal groups reach by chance.",
         figure,
         Points(("model", "target_fmr", "garbe", "low", "high"), rows),
     )
@@ -146,6 +149,15 @@ def rates_of_both(document: Document, target: float) -> Sketch:
 
 
 MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (slope, differences, fairness_of_both, rates_of_both)
+
+
+def _confidence(document: Document) -> str:
+    return percent(document["baseline"]["confidence"])
+
+
+def _directed(label: str, change: Document) -> str:
+    """The label of a quantity, saying so where more is better."""
+    return f"{label} (right is better)" if change["direction"] == HIGHER_IS_BETTER else label
 
 
 def _arrow(change: Document) -> str:

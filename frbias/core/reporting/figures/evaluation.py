@@ -21,6 +21,7 @@ from frbias.core.reporting.figures.drawing import (
     percent_axis,
 )
 from frbias.core.reporting.figures.heatmaps import fmr_by_groups, fnmr_by_age, score_by_age
+from frbias.core.verification.measures.table import measures_shown
 
 Float = npt.NDArray[np.float64]
 
@@ -34,7 +35,7 @@ def rates_by_group(document: Document, target: float) -> Sketch:
     shared = {"fmr": record["achieved_fmr"], "fnmr": record["fnmr"]}
     for ax, rate, words in zip(axes[0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
         for position, (group, colour) in enumerate(zip(groups, colours(len(groups)), strict=True)):
-            low, high, kind = _bounds(group, rate)
+            low, high, kind = (group[f"{rate}_interval"][key] for key in ("low", "high", "method"))
             value = group[rate]
             ax.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
             ax.plot(value, position, "o", color=colour, markersize=7)
@@ -55,7 +56,7 @@ def rates_by_group(document: Document, target: float) -> Sketch:
         "rates_by_group",
         f"Error rates by group at FMR {percent(target)}",
         f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Dots: rate with errors / comparisons; "
-        "bars: 95% interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
+        f"bars: {percent(document['confidence'])} interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
         figure,
         Points(("group", "rate", "errors", "comparisons", "value", "low", "high", "interval"), rows),
     )
@@ -204,16 +205,23 @@ def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
     data = document.get("curves", {}).get("fairness")
     if not data:
         return None
-    figure, axes = new_figure(9.0, 3.4, 1, 3, sharey=True, sharex=True)
+    names = {entry.name: entry.label for entry in measures_shown("curve")}
+    figure, axes = new_figure(3.0 * len(names), 3.4, 1, len(names), sharey=True, sharex=True)
     x = np.array([p["target"] for p in data])
-    names = {"garbe": "GARBE", "gini_fmr": "Gini of FMR", "gini_fnmr": "Gini of FNMR"}
     rows: list[tuple[Any, ...]] = []
     for ax, (name, title) in zip(axes[0], names.items(), strict=True):
         value = _column([p[name] for p in data])
         bands = [p.get("band", {}).get(name, [None, None]) for p in data]
         band = [_column([b[k] for b in bands]) for k in (0, 1)]
         floor = _column([p["noise_floor"][name]["p95"] for p in data])
-        ax.fill_between(x, *band, color=MATED_COLOUR, alpha=0.18, linewidth=0, label="95% subject bootstrap")
+        ax.fill_between(
+            x,
+            *band,
+            color=MATED_COLOUR,
+            alpha=0.18,
+            linewidth=0,
+            label=f"{percent(document['confidence'])} subject bootstrap",
+        )
         ax.fill_between(x, 0, floor, color="#9aa0a6", alpha=0.25, linewidth=0, label="chance (95%)")
         ax.plot(x, value, color=MATED_COLOUR)
         for record in document["targets"]:
@@ -250,18 +258,6 @@ MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
     score_by_age,
     fmr_by_groups,
 )
-
-
-def _bounds(group: Document, rate: str) -> tuple[float, float, str]:
-    found = group[f"{rate}_bootstrap"]
-    if (
-        group["false_matches" if rate == "fmr" else "false_non_matches"]
-        and found is not None
-        and found["low"] is not None
-    ):
-        return found["low"], found["high"], "bootstrap"
-    low, high = group[f"{rate}_wilson"]
-    return low, high, "wilson"
 
 
 def _density(counts: list[int], edges: Float) -> Float:

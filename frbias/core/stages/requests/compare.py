@@ -7,6 +7,8 @@ from frbias.core.foundation.requests import option
 from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.measuring import OUTPUT, MeasureOptions, gate_problems
 
+COMPARED = "What to compare"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompareRequest(MeasureOptions):
@@ -33,16 +35,23 @@ class CompareRequest(MeasureOptions):
     data: str | None = option(
         None,
         help="Image set on which the recognisers are compared.",
+        panel=COMPARED,
         metavar="DATA",
         completes="data",
         decides=False,
     )
     names: tuple[str, ...] = option(
-        (), name="name", help="Name to show for a model; once for each, in order.", metavar="NAME", many=True
+        (),
+        name="name",
+        help="Name to show for a model; once for each, in order.",
+        panel=COMPARED,
+        metavar="NAME",
+        many=True,
     )
     fail_if: tuple[str, ...] = option(
         (),
-        help="Exit with 4 when this holds of a recogniser beside the baseline; may be repeated.",
+        help="Exit with 4 when this holds of a recogniser beside the baseline, e.g. 'verdict == levelling_down'; may be "
+        "repeated.",
         panel=OUTPUT,
         metavar="CONDITION",
         many=True,
@@ -55,7 +64,7 @@ class CompareRequest(MeasureOptions):
         found = list(super().conflicts())
         yield from found
         if not found:
-            yield from gate_problems(self.fail_if, self)
+            yield from gate_problems(self.fail_if, self, paired=True)
         if len(self.models) < 2:
             yield "Give two or more embeddings files, or two or more recognisers with --data."
         if self.names and len(self.names) != len(self.models):

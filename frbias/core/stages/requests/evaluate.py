@@ -74,7 +74,7 @@ class EvaluateRequest(MeasureOptions):
         found = list(super().conflicts())
         yield from found
         if not found:
-            yield from gate_problems(self.fail_if, self)
+            yield from gate_problems(self.fail_if, self, paired=self.baseline is not None)
         given = [name for name in ("data", "embeddings", "scores") if getattr(self, name) is not None]
         if len(given) != 1:
             yield "Give one of --data NAME, --embeddings FILE or --scores FILE."

@@ -111,12 +111,12 @@ class MeasureOptions(Request):
         return () if self.groups is None else columns_of(self.groups)
 
 
-def gate_problems(gates: Sequence[str], options: MeasureOptions) -> Iterator[str]:
-    """What is wrong with conditions of ``--fail-if``, as far as the request tells."""
+def gate_problems(gates: Sequence[str], options: MeasureOptions, *, paired: bool) -> Iterator[str]:
+    """What is wrong with conditions of ``--fail-if``, as far as the request tells; ``paired`` when two are compared."""
     from frbias.core.verification.gates import check_gate, parse_gate
 
     for text in gates:
         try:
-            check_gate(parse_gate(text), options.at_fmr, options.group_names())
+            check_gate(parse_gate(text), options.at_fmr, options.group_names(), paired=paired)
         except UsageError as error:
             yield error.message

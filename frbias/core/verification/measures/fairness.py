@@ -1,78 +1,33 @@
-"""Differential-performance measures of verification error rates over groups, with reasons instead of NaN.
+"""Differential-performance formulas over groups: each once, vectorised, with a scalar form that gives reasons.
 
 Notation: groups d = 1..n, rates x_d = FMR_d(tau) or FNMR_d(tau), all at one global threshold tau; groups weigh
-equally whatever their size. No epsilon is ever added to a denominator.
+equally whatever their size. No epsilon is ever added to a denominator. The names under which these are reported,
+their directions, texts and sources are in :mod:`frbias.core.verification.measures.table`.
 
-=====================  ========================================================================  ==========
-measure                formula                                                                   best/worst
-=====================  ========================================================================  ==========
-gini                   n/(n-1) * sum_ij |x_i - x_j| / (2 n^2 mean(x))                            0 / 1
-garbe                  alpha * gini(FMR) + (1 - alpha) * gini(FNMR)                              0 / 1
-fdr                    1 - (alpha * range(FMR) + (1 - alpha) * range(FNMR))                      1 / 0
-ir                     (max/min FMR)^alpha * (max/min FNMR)^(1 - alpha)                          1 / inf
-max_over_min           max(x) / min(x)                                                           1 / inf
-max_over_geometric..   max(x) / (prod x)^(1/n)                                                   1 / inf
-max_over_arithmetic..  max(x) / mean(x)                                                          1 / n
-mape                   100/n * sum_d |FMR_d - target| / target                                   0 / inf
-std, ser               of accuracies in percent: standard deviation (ddof 1); max/min error      0, 1 / inf
-=====================  ========================================================================  ==========
-
-Sources: Gini and GARBE: Howard et al. 2022 (arXiv 2203.05051). FDR: de Freitas Pereira and Marcel
-(arXiv 2011.02395). IR and the ratios: Grother, NISTIR 8429. STD and SER: Wang and Deng (RFW).
+``*_values`` work over the last axis and give NaN (or inf) where undefined; the functions without the suffix take one
+set of groups and give a :class:`Measure`: a value, or the reason why there is none.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Rates = Sequence[float] | npt.NDArray[np.float64]
+from frbias.core.verification.records import Record, member
+
+Float = npt.NDArray[np.float64]
+Rates = Sequence[float] | Float
 
 FEWER_THAN_TWO = "fewer_than_two_groups"
 MEAN_ZERO = "mean_zero"
+ZERO_ERROR_RISK = 0.05
+"""A group without errors enters zero-adjusted measures with the bound that it exceeds with this probability."""
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """What a measure says: its best and worst value (None: unbounded) and how to read it."""
-
-    best: float
-    worst: float | None
-    unit: str = "1"
-
-    @property
-    def direction(self) -> str:
-        """``lower is fairer`` or ``higher is fairer``."""
-        return "lower is fairer" if self.worst is None or self.best < self.worst else "higher is fairer"
-
-
-DEFINITIONS: dict[str, Definition] = {
-    "garbe": Definition(0.0, 1.0),
-    "gini_fmr": Definition(0.0, 1.0),
-    "gini_fnmr": Definition(0.0, 1.0),
-    "gini_fmr_uncorrected": Definition(0.0, 1.0),
-    "gini_fnmr_uncorrected": Definition(0.0, 1.0),
-    "fdr": Definition(1.0, 0.0),
-    "fdr_range_fmr": Definition(0.0, 1.0),
-    "fdr_range_fnmr": Definition(0.0, 1.0),
-    "ir": Definition(1.0, None),
-    "fmr_max_over_min": Definition(1.0, None),
-    "fmr_max_over_geometric_mean": Definition(1.0, None),
-    "fmr_max_over_arithmetic_mean": Definition(1.0, None),
-    "fnmr_max_over_min": Definition(1.0, None),
-    "fnmr_max_over_geometric_mean": Definition(1.0, None),
-    "fnmr_max_over_arithmetic_mean": Definition(1.0, None),
-    "mape_fmr": Definition(0.0, None, "%"),
-    "accuracy_std": Definition(0.0, None, "%"),
-    "accuracy_ser": Definition(1.0, None),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Record):
     """A value, or the reason why there is none.
 
     Attributes:
@@ -82,33 +37,16 @@ class Measure:
     """
 
     value: float | None
-    reason: str | None = None
-    limit: str | None = None
+    reason: str | None = member(omit_none=True)
+    limit: str | None = member(omit_none=True)
 
     @property
     def defined(self) -> bool:
         """True when there is a value."""
         return self.value is not None
 
-    def to_json(self, name: str | None = None) -> dict[str, Any]:
-        """JSON object with value, reason and limit; with ``name`` also best, worst, unit and direction."""
-        record: dict[str, Any] = {"value": self.value}
-        if self.reason is not None:
-            record["reason"] = self.reason
-        if self.limit is not None:
-            record["limit"] = self.limit
-        if name is not None:
-            definition = DEFINITIONS[name]
-            record |= {
-                "best": definition.best,
-                "worst": definition.worst,
-                "unit": definition.unit,
-                "direction": definition.direction,
-            }
-        return record
 
-
-def gini_values(rates: npt.NDArray[np.float64], *, corrected: bool = True) -> npt.NDArray[np.float64]:
+def gini_values(rates: Float, *, corrected: bool = True) -> Float:
     """Gini coefficients over the last axis, vectorised; NaN where undefined (use :func:`gini` for the reason).
 
     Computed from the gaps of the sorted rates, sum_k k (n-k) (x_(k+1) - x_(k)): all terms are non-negative,
@@ -152,12 +90,17 @@ def gini(rates: Rates, *, corrected: bool = True, zero_mean_is_equal: bool = Fal
         >>> gini([0.0, 0.0])
         Measure(value=None, reason='mean_zero', limit=None)
     """
-    values = _rates(rates)
+    values = checked_rates(rates)
     if values.size < 2:
         return Measure(None, FEWER_THAN_TWO)
     if values.sum() == 0:
         return Measure(0.0) if zero_mean_is_equal else Measure(None, MEAN_ZERO)
     return Measure(float(gini_values(values, corrected=corrected)))
+
+
+def garbe_values(fmr: Float, fnmr: Float, *, alpha: float = 0.5) -> Float:
+    """GARBE over the last axis, vectorised; NaN where undefined, a part of weight exactly 0 ignored."""
+    return _weighted_sum(gini_values(fmr), gini_values(fnmr), alpha)
 
 
 def garbe(fmr: Rates, fnmr: Rates, *, alpha: float = 0.5, zero_mean_is_equal: bool = False) -> Measure:
@@ -181,11 +124,16 @@ def garbe(fmr: Rates, fnmr: Rates, *, alpha: float = 0.5, zero_mean_is_equal: bo
         "gini_fmr": (gini(fmr, zero_mean_is_equal=zero_mean_is_equal), alpha),
         "gini_fnmr": (gini(fnmr, zero_mean_is_equal=zero_mean_is_equal), 1 - alpha),
     }
-    _check_alpha(alpha)
     missing = [f"{name}:{part.reason}" for name, (part, weight) in parts.items() if weight and not part.defined]
     if missing:
         return Measure(None, "; ".join(missing))
-    return Measure(math.fsum(weight * (part.value or 0.0) for part, weight in parts.values() if weight))
+    one, two = (np.float64(part.value or 0.0) for part, _ in parts.values())
+    return Measure(float(_weighted_sum(one, two, alpha)))
+
+
+def fdr_values(fmr: Float, fnmr: Float, *, alpha: float = 0.5) -> Float:
+    """Fairness discrepancy rate over the last axis, vectorised."""
+    return np.asarray(1 - _weighted_sum(np.ptp(fmr, axis=-1), np.ptp(fnmr, axis=-1), alpha))
 
 
 def fdr(fmr: Rates, fnmr: Rates, *, alpha: float = 0.5) -> Measure:
@@ -195,33 +143,66 @@ def fdr(fmr: Rates, fnmr: Rates, *, alpha: float = 0.5) -> Measure:
         >>> fdr([0.001, 0.005], [0.02, 0.06]).value
         0.978
     """
-    _check_alpha(alpha)
-    return Measure(1 - (alpha * float(np.ptp(_rates(fmr))) + (1 - alpha) * float(np.ptp(_rates(fnmr)))))
+    return Measure(float(fdr_values(checked_rates(fmr), checked_rates(fnmr), alpha=alpha)))
+
+
+def max_over_min_values(rates: Float) -> Float:
+    """Largest over smallest rate over the last axis; inf where only the smallest is 0, NaN where all are."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(rates.max(axis=-1) / rates.min(axis=-1))
 
 
 def max_over_min(rates: Rates) -> Measure:
     """Largest rate over smallest rate; undefined (limit +inf) when only the smallest is 0."""
-    values = _rates(rates)
-    low, high = float(values.min()), float(values.max())
-    if low == 0:
-        return Measure(None, "min_zero", "nan" if high == 0 else "+inf")
-    return Measure(high / low)
+    values = checked_rates(rates)
+    return _ratio_measure(max_over_min_values(values), values, "min_zero")
+
+
+def max_over_geometric_mean_values(rates: Float) -> Float:
+    """Largest rate over geometric mean, over the last axis; inf or NaN where a rate is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.exp(np.log(rates.max(axis=-1)) - np.log(rates).mean(axis=-1)))
 
 
 def max_over_geometric_mean(rates: Rates) -> Measure:
     """Largest rate over geometric mean (NISTIR 8429); undefined when any rate is 0."""
-    values = _rates(rates)
-    if values.min() == 0:
-        return Measure(None, "geometric_mean_zero", "nan" if values.max() == 0 else "+inf")
-    logarithm = math.fsum(math.log(v) for v in values) / values.size
-    return Measure(math.exp(math.log(values.max()) - logarithm))
+    values = checked_rates(rates)
+    return _ratio_measure(max_over_geometric_mean_values(values), values, "geometric_mean_zero")
+
+
+def max_over_arithmetic_mean_values(rates: Float) -> Float:
+    """Largest rate over arithmetic mean, over the last axis; NaN where every rate is 0."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(rates.max(axis=-1) * rates.shape[-1] / rates.sum(axis=-1))
 
 
 def max_over_arithmetic_mean(rates: Rates) -> Measure:
     """Largest rate over arithmetic mean; undefined when every rate is 0."""
-    values = _rates(rates)
-    total = math.fsum(values)
-    return Measure(None, MEAN_ZERO) if total == 0 else Measure(float(values.max()) * values.size / total)
+    values = checked_rates(rates)
+    return Measure(None, MEAN_ZERO) if not values.any() else Measure(float(max_over_arithmetic_mean_values(values)))
+
+
+def zero_adjusted(rates: Float, trials: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> Float:
+    """Rates in which a group without errors has its one-sided 95 % upper bound, 1 - 0.05^(1/trials).
+
+    Example:
+        >>> zero_adjusted(np.array([0.0, 0.02]), np.array([300, 300])).round(6).tolist()
+        [0.009936, 0.02]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bound = -np.expm1(math.log(ZERO_ERROR_RISK) / np.asarray(trials, dtype=np.float64))
+    return np.asarray(np.where(rates == 0, bound, rates))
+
+
+def inequity_values(fmr: Float, fnmr: Float, *, alpha: float = 0.5) -> Float:
+    """(max/geometric mean FMR)^alpha (max/geometric mean FNMR)^(1 - alpha) over the last axis."""
+    one, two = max_over_geometric_mean_values(fmr), max_over_geometric_mean_values(fnmr)
+    return _weighted_product(one, two, alpha)
+
+
+def ir_values(fmr: Float, fnmr: Float, *, alpha: float = 0.5) -> Float:
+    """Inequity rate over the last axis, vectorised; inf or NaN where undefined."""
+    return _weighted_product(max_over_min_values(fmr), max_over_min_values(fnmr), alpha)
 
 
 def ir(fmr: Rates, fnmr: Rates, *, alpha: float = 0.5) -> Measure:
@@ -233,88 +214,63 @@ def ir(fmr: Rates, fnmr: Rates, *, alpha: float = 0.5) -> Measure:
         >>> ir([0.0, 0.005], [0.02, 0.06])
         Measure(value=None, reason='fmr:infinite_min_zero', limit='+inf')
     """
-    _check_alpha(alpha)
-    parts = {"fmr": (_inequity(fmr), alpha), "fnmr": (_inequity(fnmr), 1 - alpha)}
-    used = {name: pair for name, pair in parts.items() if pair[1]}
-    missing = [name for name, (part, _) in used.items() if not part.defined]
-    if missing:
-        limit = "nan" if any(used[name][0].limit == "nan" for name in missing) else "+inf"
-        return Measure(None, "; ".join(f"{name}:{used[name][0].reason}" for name in missing), limit)
-    return Measure(math.prod((part.value or 0.0) ** weight for part, weight in used.values()))
+    one, two = checked_rates(fmr), checked_rates(fnmr)
+    value = float(ir_values(one, two, alpha=alpha))
+    used = {"fmr": one if alpha else None, "fnmr": two if alpha < 1 else None}
+    missing = {name: rates for name, rates in used.items() if rates is not None and rates.min() == 0}
+    if not missing:
+        return Measure(value)
+    reasons = [f"{n}:{'infinite_min_zero' if r.any() else 'max_zero_0_over_0'}" for n, r in missing.items()]
+    return Measure(None, "; ".join(reasons), "+inf" if all(r.any() for r in missing.values()) else "nan")
+
+
+def mape_values(fmr: Float, *, target: float) -> Float:
+    """Mean absolute deviation of FMR from the nominal one, in percent of it, over the last axis."""
+    return np.asarray(100 / fmr.shape[-1] * np.abs(fmr - target).sum(axis=-1) / target)
 
 
 def mape(fmr: Rates, *, target: float) -> Measure:
     """Mean absolute deviation of the groups' FMR from the nominal FMR, in percent of the nominal FMR."""
     if target <= 0:
         return Measure(None, "target_zero")
-    values = _rates(fmr)
-    return Measure(100 / values.size * math.fsum(abs(v - target) for v in values) / target)
+    return Measure(float(mape_values(checked_rates(fmr), target=target)))
+
+
+def balanced_accuracies(fmr: Float, fnmr: Float) -> Float:
+    """100 (1 - (FMR + FNMR) / 2) of every group, in percent, at the one global threshold."""
+    return 100 * (1 - (fmr + fnmr) / 2)
+
+
+def accuracy_std_values(accuracies: Float) -> Float:
+    """Standard deviation (ddof = 1) over the last axis; NaN for a single group."""
+    if accuracies.shape[-1] < 2:
+        return np.full(accuracies.shape[:-1], np.nan)
+    return np.asarray(accuracies.std(axis=-1, ddof=1))
 
 
 def accuracy_std(accuracies: Rates) -> Measure:
     """Standard deviation (ddof = 1, as the RFW papers print it) of accuracies in percent."""
     values = np.asarray(accuracies, dtype=np.float64)
-    return Measure(None, FEWER_THAN_TWO) if values.size < 2 else Measure(float(values.std(ddof=1)))
+    return Measure(None, FEWER_THAN_TWO) if values.size < 2 else Measure(float(accuracy_std_values(values)))
+
+
+def accuracy_ser_values(accuracies: Float) -> Float:
+    """Largest over smallest error, error = 100 - accuracy in percent, over the last axis."""
+    return max_over_min_values(100 - accuracies)
 
 
 def accuracy_ser(accuracies: Rates) -> Measure:
     """Skewed error ratio: largest over smallest error, error = 100 - accuracy in percent."""
-    errors = 100 - np.asarray(accuracies, dtype=np.float64)
-    low, high = float(errors.min()), float(errors.max())
-    if low <= 0:
-        return Measure(None, "min_error_zero", "nan" if high <= 0 else "+inf")
-    return Measure(high / low)
+    values = np.asarray(accuracies, dtype=np.float64)
+    return _ratio_measure(accuracy_ser_values(values), 100 - values, "min_error_zero")
 
 
-def all_measures(fmr: Rates, fnmr: Rates, *, alpha: float, target: float | None = None) -> dict[str, Measure]:
-    """Every measure that FMR and FNMR per group determine, by the names of :data:`DEFINITIONS`.
+def checked_rates(values: Rates) -> Float:
+    """One rate per group as an array.
 
-    The accuracies behind ``accuracy_std`` and ``accuracy_ser`` are 100 (1 - (FMR + FNMR) / 2): balanced accuracy
-    at the one global threshold.
+    Raises:
+        ValueError: There are none, or one is not between 0 and 1.
     """
-    accuracies = 100 * (1 - (_rates(fmr) + _rates(fnmr)) / 2)
-    found = {
-        "garbe": garbe(fmr, fnmr, alpha=alpha),
-        "gini_fmr": gini(fmr),
-        "gini_fnmr": gini(fnmr),
-        "gini_fmr_uncorrected": gini(fmr, corrected=False),
-        "gini_fnmr_uncorrected": gini(fnmr, corrected=False),
-        "fdr": fdr(fmr, fnmr, alpha=alpha),
-        "fdr_range_fmr": Measure(float(np.ptp(_rates(fmr)))),
-        "fdr_range_fnmr": Measure(float(np.ptp(_rates(fnmr)))),
-        "ir": ir(fmr, fnmr, alpha=alpha),
-        "accuracy_std": accuracy_std(accuracies),
-        "accuracy_ser": accuracy_ser(accuracies),
-    }
-    for name, rates in (("fmr", fmr), ("fnmr", fnmr)):
-        found[f"{name}_max_over_min"] = max_over_min(rates)
-        found[f"{name}_max_over_geometric_mean"] = max_over_geometric_mean(rates)
-        found[f"{name}_max_over_arithmetic_mean"] = max_over_arithmetic_mean(rates)
-    if target is not None:
-        found["mape_fmr"] = mape(fmr, target=target)
-    return found
-
-
-def garbe_values(
-    fmr: npt.NDArray[np.float64], fnmr: npt.NDArray[np.float64], *, alpha: float = 0.5
-) -> npt.NDArray[np.float64]:
-    """GARBE over the last axis, vectorised; NaN where undefined, parts of weight 0 ignored."""
-    _check_alpha(alpha)
-    if alpha == 0:
-        return gini_values(fnmr)
-    if alpha == 1:
-        return gini_values(fmr)
-    return alpha * gini_values(fmr) + (1 - alpha) * gini_values(fnmr)
-
-
-def _inequity(rates: Rates) -> Measure:
-    ratio = max_over_min(rates)
-    if ratio.defined:
-        return ratio
-    return Measure(None, "max_zero_0_over_0" if ratio.limit == "nan" else "infinite_min_zero", ratio.limit)
-
-
-def _rates(values: Rates) -> npt.NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError("rates must be a non-empty one-dimensional sequence, one rate per group")
@@ -322,6 +278,27 @@ def _rates(values: Rates) -> npt.NDArray[np.float64]:
     if bad.size:
         raise ValueError(f"rate {array[bad[0]]} of group {bad[0]} is not between 0 and 1")
     return array
+
+
+def _ratio_measure(value: Float, parts: Float, reason: str) -> Measure:
+    """A ratio to something that is 0 when the smallest of ``parts`` is."""
+    if parts.min() > 0:
+        return Measure(float(value))
+    return Measure(None, reason, "nan" if parts.max() <= 0 else "+inf")
+
+
+def _weighted_sum(one: Float | np.float64, two: Float | np.float64, alpha: float) -> Float:
+    _check_alpha(alpha)
+    if alpha in (0, 1):
+        return np.asarray(one if alpha else two)
+    return np.asarray(alpha * one + (1 - alpha) * two)
+
+
+def _weighted_product(one: Float, two: Float, alpha: float) -> Float:
+    _check_alpha(alpha)
+    if alpha in (0, 1):
+        return np.asarray(one if alpha else two)
+    return np.asarray(one**alpha * two ** (1 - alpha))
 
 
 def _check_alpha(alpha: float) -> None:

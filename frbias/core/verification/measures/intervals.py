@@ -1,12 +1,66 @@
-"""Binomial intervals and the small-sample rules, for counts of errors in comparisons.
+"""Intervals of rates: binomial ones, the one that is shown, and the small-sample rules.
 
 Comparisons that share a subject are not independent, so these intervals are a lower bound of the
 uncertainty; :mod:`frbias.core.verification.bootstrap` gives the honest one where subjects are known.
 """
 
 import math
+from dataclasses import dataclass
+
+from frbias.core.verification.records import Record, member
 
 RULE_OF_THIRTY = 30
+BOOTSTRAP, WILSON = "subject bootstrap", "wilson"
+PERCENTILE = f"{BOOTSTRAP}, percentile"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Record):
+    """A percentile interval over bootstrap replicates, or the reason why there is none.
+
+    Attributes:
+        low, high: Bounds, None when undefined.
+        confidence: Nominal coverage.
+        method: How it was made.
+        used, dropped: Replicates that had a value, and that had none (a group was missing, no error anywhere).
+        reason: Why there is no interval.
+    """
+
+    low: float | None
+    high: float | None
+    confidence: float
+    method: str
+    used: int = member("replicates_used")
+    dropped: int = member("replicates_dropped")
+    reason: str | None = member(omit_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownInterval(Record):
+    """The interval that stands beside a rate wherever it is shown.
+
+    Attributes:
+        low, high: Bounds.
+        method: ``subject bootstrap`` or ``wilson``.
+    """
+
+    low: float
+    high: float
+    method: str
+
+
+def shown_interval(errors: int, trials: int, found: Interval | None, *, confidence: float = 0.95) -> ShownInterval:
+    """The bootstrap interval; Wilson's where there is none, or where every comparison or none is an error.
+
+    Resampling cannot make an error that was never seen (nor a success), so its interval has no width there.
+
+    Example:
+        >>> shown_interval(0, 300, Interval(0.0, 0.0, 0.95, PERCENTILE, 1000, 0)).method
+        'wilson'
+    """
+    if found is not None and 0 < errors < trials and found.low is not None and found.high is not None:
+        return ShownInterval(found.low, found.high, BOOTSTRAP)
+    return ShownInterval(*wilson(errors, trials, confidence=confidence), WILSON)
 
 
 def wilson(errors: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:

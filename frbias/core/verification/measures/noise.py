@@ -9,19 +9,20 @@ accounts for comparisons that share subjects.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.verification.measures.fairness import garbe_values, gini_values
+from frbias.core.verification.measures.table import GroupRates, all_values, names_shown
+from frbias.core.verification.records import Record, member
 
 Float = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
 DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class Floor(Record):
     """Distribution of one measure under equality.
 
     Attributes:
@@ -31,38 +32,22 @@ class Floor:
 
     median: float | None
     p95: float | None
-    undefined: float
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {"median": self.median, "p95": self.p95, "undefined_share": self.undefined}
+    undefined: float = member("undefined_share")
 
 
 @dataclass(frozen=True, slots=True)
-class NoiseFloor:
-    """Floors of the Gini coefficients and of GARBE.
+class NoiseFloor(Record):
+    """Floors of the measures that are shown with one.
 
     Attributes:
         kind: ``independent`` or ``clustered``.
         draws: Simulated sets.
-        gini_fmr, gini_fnmr, garbe: Floors.
+        floors: By measure.
     """
 
     kind: str
     draws: int
-    gini_fmr: Floor
-    gini_fnmr: Floor
-    garbe: Floor
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {
-            "kind": self.kind,
-            "draws": self.draws,
-            "gini_fmr": self.gini_fmr.to_json(),
-            "gini_fnmr": self.gini_fnmr.to_json(),
-            "garbe": self.garbe.to_json(),
-        }
+    floors: dict[str, Floor] = member(names=lambda: names_shown("curve"))
 
 
 def noise_floor(
@@ -88,24 +73,21 @@ def noise_floor(
 
     Example:
         >>> floor = noise_floor([251695, 2346], [900, 90], fmr=1e-3, fnmr=0.1, seed=1)
-        >>> floor.gini_fmr.p95
+        >>> floor.floors["gini_fmr"].p95
         1.0
     """
     generator = np.random.Generator(np.random.PCG64([seed, 11]))
-    false_match = _rates(generator, np.asarray(non_mated), fmr, draws)
-    false_non_match = _rates(generator, np.asarray(mated), fnmr, draws)
-    return NoiseFloor(
-        kind,
-        draws,
-        _floor(gini_values(false_match)),
-        _floor(gini_values(false_non_match)),
-        _floor(garbe_values(false_match, false_non_match, alpha=alpha)),
+    whole = [np.maximum(np.rint(np.asarray(n)), 1).astype(np.int64) for n in (non_mated, mated)]
+    false_match, false_non_match = (
+        _rates(generator, trials, rate, draws) for trials, rate in zip(whole, (fmr, fnmr), strict=True)
     )
+    rates = GroupRates(false_match, false_non_match, alpha, None, *whole)
+    values = all_values(rates, names_shown("curve"))
+    return NoiseFloor(kind, draws, {name: _floor(found) for name, found in values.items()})
 
 
-def _rates(generator: np.random.Generator, trials: npt.NDArray[Any], rate: float, draws: int) -> Float:
-    whole = np.maximum(np.rint(trials), 1).astype(np.int64)
-    return np.asarray(generator.binomial(whole, min(max(rate, 0.0), 1.0), size=(draws, len(whole))) / whole)
+def _rates(generator: np.random.Generator, trials: Int64, rate: float, draws: int) -> Float:
+    return np.asarray(generator.binomial(trials, min(max(rate, 0.0), 1.0), size=(draws, len(trials))) / trials)
 
 
 def _floor(values: Float) -> Floor:

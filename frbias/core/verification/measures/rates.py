@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.verification.measures.intervals import Interval
+from frbias.core.verification.records import Record
 
 Scores = npt.NDArray[np.floating[Any]]
 Counts = npt.NDArray[np.int64]
@@ -62,24 +64,15 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class EqualErrorRate:
-    """Equal error rate with the interval it lies in and the convention that picks the value."""
+class EqualErrorRate(Record):
+    """Equal error rate with the interval it lies in, the convention that picks the value, and a bootstrap interval."""
 
     value: float
     low: float
     high: float
     threshold: float
     convention: str
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "threshold": self.threshold,
-            "convention": self.convention,
-        }
+    bootstrap: Interval | None = None
 
 
 def check_scores(scores: npt.ArrayLike, what: str = "scores") -> Scores:

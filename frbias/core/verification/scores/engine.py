@@ -24,6 +24,7 @@ from frbias.core.verification.scores.planning import make_plan, matched_ages, un
 from frbias.core.verification.scores.scan import Found, Plan, TileProduct, scan
 
 SELF_CHECKED = 500
+EER_TAIL = 1.25  # the tail of a bootstrap reaches this far beyond the FMR at which the EER lies
 CROSS_LIMIT = 500_000_000  # pairs up to which every pair of groups is counted by itself
 
 Int64 = npt.NDArray[np.int64]
@@ -136,12 +137,14 @@ def _bins_to_hold(
     total = max(int(from_top[0]), 1)
     share = sample.histogram[classes.pool].sum() / max(sample.histogram.sum(), 1)
     rows = np.arange(classes.count) if classes.cross else needed_classes(classes)
-    for target in [*targets, *_crossing(plan, sample, pooled)]:
+    crossing = _crossing(plan, sample, pooled)
+    for target in [*targets, *crossing]:
         slack = (0.05 if total < 10_000_000 else 0.02) + 5 / np.sqrt(max(target * total, 1))
         low = int(np.searchsorted(-from_top, -target * (1 + slack) * total)) - 2
         high = int(np.searchsorted(-from_top, -target * max(1 - slack, 0) * total)) + 2
         wanted[rows, max(low, 0) : high if slack < 1 else None] = True
-    for level in sorted(tails, reverse=True):
+    reaching = [min(EER_TAIL * level, 1.0) for level in crossing] if tails else []
+    for level in sorted([*tails, *reaching], reverse=True):
         if min(1.0, level * 1.05) * share * pairs <= budget.tail:
             cut = int(np.searchsorted(-from_top, -level * total)) - 1
             wanted[classes.pool, max(cut, 0) :] = True

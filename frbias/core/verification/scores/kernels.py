@@ -9,6 +9,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.verification.scores.replicating import MatedScores, NonMatedTail
+
 SKIP = np.float32(-2.0)
 """Value of a tile cell that must not be counted (mated pairs, pairs left out by an option)."""
 _SKIP_BELOW = np.float32(-1.5)
@@ -113,17 +115,7 @@ def radix_order(bits: npt.NDArray[np.uint32]) -> Int32:
 
 
 @numba.njit(nogil=True, cache=True)
-def replicate_non_mated(
-    weights: Int64,
-    score: Scores,
-    kind: Int32,
-    first: Int32,
-    second: Int32,
-    allowed: Int64,
-    complete: bool,
-    at: Int64,
-    matches: Int64,
-) -> None:
+def replicate_non_mated(weights: Int64, tail: NonMatedTail, allowed: Int64, at: Int64, matches: Int64) -> None:
     """Threshold positions and weighted false matches of bootstrap replicates.
 
     A comparison of subjects a and b counts weights[a] * weights[b] times. One walk down the sorted scores serves
@@ -131,14 +123,13 @@ def replicate_non_mated(
 
     Args:
         weights: Times each subject was drawn, shape (replicates, subjects), int64.
-        score: Non-mated scores that set the threshold, descending, shape (n,).
-        kind, first, second: Class and the two subjects of each, shape (n,).
+        tail: Non-mated comparisons that set the threshold.
         allowed: Weighted false matches allowed per replicate and target, ascending over targets, (replicates, k).
-        complete: Whether these are all such comparisons, not the upper tail alone.
         at: Output, shape (replicates, k). p >= 0: the threshold is score[p]; -(p + 1): it is just above score[p];
             n: unresolved, the tail did not reach far enough or the replicate holds no comparison.
         matches: Output, weighted comparisons at or above the threshold, shape (replicates, k, classes).
     """
+    score, kind, first, second = tail.score, tail.kind, tail.first, tail.second
     total, targets = len(score), allowed.shape[1]
     for r in range(weights.shape[0]):
         weight = weights[r]
@@ -164,24 +155,22 @@ def replicate_non_mated(
                 pooled += tie
             position = end
         while k < targets:
-            at[r, k] = threshold if complete and threshold >= 0 else total
+            at[r, k] = threshold if tail.complete and threshold >= 0 else total
             matches[r, k] = accepted
             k += 1
 
 
 @numba.njit(nogil=True, cache=True)
-def replicate_mated(
-    weights: Int64, score: Scores, group: Int64, subject: Int64, tau: npt.NDArray[np.float64], rejected: Int64
-) -> None:
+def replicate_mated(weights: Int64, mated: MatedScores, tau: npt.NDArray[np.float64], rejected: Int64) -> None:
     """Weighted false non-matches of bootstrap replicates; a mated comparison counts weights[subject] times.
 
     Args:
         weights: Shape (replicates, subjects), int64.
-        score: Mated scores, ascending, shape (m,).
-        group, subject: Group code (>= 0) and subject of each, shape (m,).
+        mated: Mated comparisons within groups.
         tau: Thresholds, descending over targets, NaN unresolved, shape (replicates, k).
         rejected: Output, shape (replicates, k, groups).
     """
+    score, group, subject = mated.score, mated.group, mated.subject
     for r in range(weights.shape[0]):
         weight = weights[r]
         below = np.zeros(rejected.shape[2], dtype=np.int64)
@@ -198,3 +187,43 @@ def replicate_mated(
         while k >= 0:
             rejected[r, k] = below
             k -= 1
+
+
+@numba.njit(nogil=True, cache=True)
+def replicate_equal_error_rates(
+    weights: Int64, tail: NonMatedTail, mated: MatedScores, totals: Int64, eer: npt.NDArray[np.float64]
+) -> None:
+    """Equal error rate of bootstrap replicates, by the FVC2000 rule, in one walk down both lists of scores.
+
+    Args:
+        weights: Shape (replicates, subjects), int64.
+        tail: Non-mated comparisons.
+        mated: Mated comparisons of the evaluated groups.
+        totals: Weighted numbers of non-mated and of mated comparisons, shape (replicates, 2).
+        eer: Output, shape (replicates,); NaN where the tail ends above the crossing or a kind is missing.
+    """
+    non_mated, genuine = tail.score, mated.score
+    for r in range(weights.shape[0]):
+        weight, pairs, own = weights[r], totals[r, 0], totals[r, 1]
+        eer[r] = np.nan
+        if pairs == 0 or own == 0:
+            continue
+        accepted, matched = np.int64(0), np.int64(0)
+        i, j = 0, len(genuine) - 1
+        while i < len(non_mated) or (tail.complete and j >= 0):
+            before = own - matched, accepted
+            from_non_mated = j < 0 or (i < len(non_mated) and non_mated[i] >= genuine[j])
+            value = non_mated[i] if from_non_mated else genuine[j]
+            while i < len(non_mated) and non_mated[i] == value:
+                accepted += weight[tail.first[i]] * weight[tail.second[i]]
+                i += 1
+            while j >= 0 and genuine[j] == value:
+                matched += weight[mated.subject[j]]
+                j -= 1
+            rejected = own - matched
+            if rejected * pairs <= accepted * own:
+                above = before[1] * own + before[0] * pairs
+                here = accepted * own + rejected * pairs
+                both = here if here <= above else above
+                eer[r] = both / (2.0 * own * pairs)
+                break
