@@ -9,9 +9,10 @@ from frbias.core.data.embeddings import Embeddings
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work
 from frbias.core.stages.outcomes import Measured
-from frbias.core.stages.protocol_documents import settle_document
+from frbias.core.stages.protocol_documents import ProtocolTask, plan_document, settle_document
 from frbias.core.stages.requests.protocols import IdentifyRequest
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
 from frbias.core.verification.groups import Grouping, grouping_named
@@ -38,6 +39,15 @@ def identify(
         BadInputError: A file cannot be used, or nobody can be found.
         AssetMissingError: The data set or the weights are not installed.
     """
+    return settle_document(_task(request, machine), out, machine=machine, force=force)
+
+
+def plan_identify(request: IdentifyRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`identify` would do; raises as it does."""
+    return plan_document(_task(request, machine), out, machine)
+
+
+def _task(request: IdentifyRequest, machine: Machine) -> ProtocolTask:
     source = _source(request)
     title = request.name or source.name
     work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()})
@@ -49,7 +59,7 @@ def identify(
 
     parts = [*([Path(request.data).name] if request.data else []), source.name]
     name = f"evaluations/{file_safe('-'.join(['identify', *parts]))}"
-    return settle_document(work, out, make, DOCUMENT, name=name, machine=machine, force=force)
+    return ProtocolTask(work, name, DOCUMENT, make, (source,))
 
 
 def _judge(embeddings: Embeddings, request: IdentifyRequest, title: str, machine: Machine) -> dict[str, Any]:

@@ -21,11 +21,12 @@ from frbias.core.data.samples import make_table, read_samples, write_rejected, w
 from frbias.core.foundation.devices import World, process_group
 from frbias.core.foundation.files import sha256_file
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.recognisers import loading
 from frbias.core.stages.outcomes import Measured, Writing, write_outcome
 from frbias.core.stages.pairing import Paired, pair_everything, pair_up
-from frbias.core.stages.protocol_documents import settle_document
+from frbias.core.stages.protocol_documents import ProtocolTask, plan_document, settle_document
 from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.protocols import ALL_PAIRS, CACDVS, PairsRequest, is_bin
 from frbias.core.stages.shared import shared_cache
@@ -57,6 +58,15 @@ def verify_pairs(
         BadInputError: A list cannot be read, or none of its pictures is there.
         AssetMissingError: The data set or the weights are not installed.
     """
+    return settle_document(_task(request, machine), out, machine=machine, force=force)
+
+
+def plan_pairs(request: PairsRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`verify_pairs` would do; raises as it does. Verification sets are unpacked into the cache."""
+    return plan_document(_task(request, machine), out, machine)
+
+
+def _task(request: PairsRequest, machine: Machine) -> ProtocolTask:
     packed = {Path(text).stem: Path(text).expanduser() for text in request.pairs if is_bin(text)}
     if packed:
         lists = {name: read_bin(path).pairs(prefix=f"{name}/") for name, path in packed.items()}
@@ -78,7 +88,7 @@ def verify_pairs(
 
     stems = [Path(text).stem for text in request.pairs[:3]]
     name = f"evaluations/{file_safe('-'.join([*stems, title]))}"
-    return settle_document(work, out, make, DOCUMENT, name=name, machine=machine, force=force)
+    return ProtocolTask(work, name, DOCUMENT, make, tuple(sources.values()))
 
 
 def _judge(
