@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from frbias.core.faces.align import align_arcface
-from frbias.core.faces.detect import YuNet
+from frbias.core.faces.detect import load_detector
 from frbias.core.recognisers.loading import load_trainable
 from frbias.synth.mesh.drawing import SUPERSAMPLING
 from frbias.synth.mesh.faces import RenderedFace, Sitter
@@ -82,7 +82,7 @@ def quality(subjects: int) -> None:
     import torch
 
     model = load_trainable("sface", "the benchmark").model.eval()
-    detector = YuNet(0.6)
+    detector = load_detector("yunet")
     vectors, people, ages, scores = [], [], [], []
     count = 0
     for subject in range(FIRST, FIRST + subjects):
@@ -103,7 +103,7 @@ def quality(subjects: int) -> None:
                 ages.append(age)
                 scores.append(best.score)
     print(
-        f"YuNet at 0.6 finds {len(scores)} of {count} faces ({len(scores) / count:.2%}), median score {np.median(scores):.3f}"
+        f"YuNet finds {len(scores)} of {count} faces ({len(scores) / count:.2%}), median score {np.median(scores):.3f}"
     )
     report(np.array(vectors), np.array(people), np.array(ages))
 

@@ -120,7 +120,8 @@ def table(
     elif not (_settings.json or _settings.quiet):
         screen = _stdout()
         needed = screen.measure(grid, options=screen.options.update(max_width=10_000)).maximum
-        screen.print(grid, width=max(needed, screen.width), crop=False)
+        screen.width = max(needed, screen.width)
+        screen.print(grid)
 
 
 def note(message: str) -> None:

@@ -127,7 +127,8 @@ def _differences(found: "Comparison", record: "PairedAtTarget", verdict: "Verdic
     from frbias.core.verification.measures.table import is_rate, label_of, measures_shown
 
     names = [entry.name for entry in measures_shown("paired") if entry.name in record.differences]
-    lines = [(label_of(n), record.differences[n], is_rate(n)) for n in (*names, "fnmr")]
+    lines = [(label_of(n), record.differences[n], is_rate(n)) for n in names]
+    lines += [("FNMR, all", record.differences["fnmr"], True)]
     lines += [(f"FNMR, {group.name}", group.fnmr, True) for group in record.groups]
     lines += [(f"FMR, {group.name}", group.fmr, True) for group in record.groups]
     console.say("")
@@ -156,7 +157,7 @@ def _shared_notes(found: "Comparison") -> list[str]:
 
 
 def _difference_cells(label: str, change: "Difference", rate: bool) -> list[str]:
-    show = percent if rate else _number
+    show = percent if rate else _decimals
     return [
         _escaped(label),
         show(change.baseline),
@@ -340,14 +341,18 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else _digits(value, 3)
 
 
+def _decimals(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
 def _signed(value: float, *, rate: bool) -> str:
-    """A difference with its sign: points with two digits or two decimals, other numbers with three decimals."""
+    """A difference with its sign: points with three digits (below 1 two, or three decimals), others with decimals."""
     if not rate:
         text = f"{value:+.3f}"
         return text if float(text) else "0"
     scaled = 100 * value
-    text = f"{scaled:+.2f}".rstrip("0").rstrip(".") if abs(scaled) >= 1 else _digits(scaled, 2)
-    return text if text[0] in "+-" or not value else f"+{text}"
+    text = _digits(scaled, 3 if abs(scaled) >= 1 else 1 if 0.001 <= abs(scaled) < 0.01 else 2)
+    return f"+{text}" if value > 0 else text
 
 
 def _digits(value: float, count: int) -> str:

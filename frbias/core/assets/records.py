@@ -1,10 +1,11 @@
 """What the user has added, by name: ``models.json`` and ``datasets.json`` in the data root, changed atomically."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock
 
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.errors import BadInputError
@@ -68,6 +69,5 @@ def _path(book: Book) -> Path:
 @contextmanager
 def _locked(book: Book) -> Iterator[None]:
     data_home().mkdir(parents=True, exist_ok=True)
-    with (data_home() / f".{book}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(data_home() / f".{book}.lock"):
         yield

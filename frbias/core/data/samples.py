@@ -91,10 +91,15 @@ class SampleTable:
 
     def points(self, row: int) -> npt.NDArray[np.float64] | None:
         """The five face points of one row in pixels, shape (5, 2), or None when the table has none for it."""
+        return self.select([row]).every_point()[0]
+
+    def every_point(self) -> list[npt.NDArray[np.float64] | None]:
+        """:meth:`points` of every row, in row order."""
         if any(c not in self.frame.columns for c in POINT_COLUMNS):
-            return None
-        values = self.frame.iloc[row][list(POINT_COLUMNS)].to_numpy(dtype=np.float64)
-        return None if np.isnan(values).any() else values.reshape(5, 2)
+            return [None] * len(self)
+        values = self.frame[list(POINT_COLUMNS)].to_numpy(dtype=np.float64).reshape(-1, 5, 2)
+        known = ~np.isnan(values).any(axis=(1, 2))
+        return [points if there else None for points, there in zip(values, known, strict=True)]
 
     def select(self, mask: npt.NDArray[np.bool_] | list[int]) -> "SampleTable":
         """The rows chosen by a boolean mask or a list of positions, in order, over the same root."""

@@ -212,7 +212,7 @@ def _convert(found: Recognised, source: Path, target: Path, digest: str, progres
         return
     if found.running is not None:
         _copy_onnx(found.running, target)
-        described["input"] = found.running.reading.told().to_json()
+        described["input"] = found.running.reading.format().to_json()
     elif found.trainable is not None:
         from frbias.core.recognisers.trainable.weights import write_state
 

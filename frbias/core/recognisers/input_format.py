@@ -16,6 +16,7 @@ file beside the model, that before the metadata, and these before what is read f
 
 import json
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -100,6 +101,8 @@ class InputFormat:
             BadInputError: A key is unknown or a value is of the wrong type.
         """
         known = [f.name for f in fields(cls)]
+        if not isinstance(values, Mapping):
+            raise BadInputError(f"{where} holds no table of names and values about its input.")
         if unknown := [str(key) for key in values if key not in known]:
             raise BadInputError(f"{where} has the unknown key {unknown[0][:40]!r}; known are {', '.join(known)}.")
         try:
@@ -117,8 +120,11 @@ class InputFormat:
             raise BadInputError(f"{where}: {error.message}") from error
 
 
+AS_THE_MODEL_SAYS = InputFormat()
+
+
 def format_beside(path: Path) -> InputFormat:
-    """What the files beside a model say: its ``.toml`` or ``.json``, or the manifest of the insightface pack it is in.
+    """What the files beside a model say: its ``.toml`` or ``.json``, the manifest of insightface, the settings of CVLFace.
 
     Raises:
         BadInputError: Such a file cannot be used.
@@ -130,8 +136,10 @@ def format_beside(path: Path) -> InputFormat:
                 return InputFormat.of_values(content["input"], str(beside))
             if beside.suffix == ".toml":
                 raise BadInputError(f"{beside} has no table [input], which would say what {path.name} is to be given.")
-    manifest = path.with_name("manifest.json")
-    return _of_manifest(_content(manifest), manifest, path.name) if manifest.is_file() else InputFormat()
+    manifest, settings = path.with_name("manifest.json"), path.with_name("model.yaml")
+    if manifest.is_file():
+        return _of_manifest(_content(manifest), manifest, path.name)
+    return _of_cvlface(settings) if settings.is_file() and path.suffix != ".onnx" else InputFormat()
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -163,6 +171,14 @@ def _of_manifest(content: dict[str, Any], manifest: Path, name: str) -> InputFor
         "colour": "RGB",
     }
     return InputFormat.of_values({key: value for key, value in values.items() if value is not None}, str(manifest))
+
+
+def _of_cvlface(settings: Path) -> InputFormat:
+    """The line ``color_space`` of a ``model.yaml``."""
+    with settings.open("rb") as stream:
+        text = stream.read(_MAX_BYTES).decode("utf-8", "replace")
+    found = re.search(r"^color_space:\s*['\"]?(RGB|BGR)\b", text, re.MULTILINE)
+    return InputFormat() if found is None else InputFormat(colour="RGB" if found[1] == "RGB" else "BGR")
 
 
 def _pair(value: Any) -> tuple[int, int] | None:

@@ -7,15 +7,16 @@ import torch
 
 from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.recognisers.base import Description, Recogniser
+from frbias.core.recognisers.base import Description, Pixels, Recogniser
 from frbias.core.recognisers.callables import is_callable_spec, load_callable
-from frbias.core.recognisers.input_format import InputFormat
+from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat, format_beside
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_onnx
 from frbias.core.recognisers.packs import BACKBONE_FILE, insightface_pack, pack_recogniser, weight_file
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
+from frbias.core.recognisers.trainable.adaface import AdaFace
 from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
 from frbias.core.recognisers.trainable.onnx_import import import_onnx
 from frbias.core.recognisers.trainable.onnx_walk import OtherGraphError
@@ -24,7 +25,6 @@ from frbias.core.recognisers.trainable.sface import read_sface_onnx
 from frbias.core.recognisers.trainable.weights import from_state, read_pixels, read_state, state_sha256
 
 EMBEDDED = "sface"
-AS_THE_MODEL_SAYS = InputFormat()
 _INSIGHTFACE = "insightface:"
 
 
@@ -102,8 +102,12 @@ def trainable_of_state(
         BadInputError: No known architecture has these entries, or a value is not finite.
     """
     model = from_state(state, path.name)
-    model.pixels = given.pixels(read_pixels(path) or model.pixels)
-    return _described(model, name or path.stem, path.name)
+    said, noted = given.over(format_beside(path)), read_pixels(path)
+    usual, model.pixels = model.pixels, said.pixels(noted or model.pixels)
+    found = _described(model, name or path.stem, path.name, usual)
+    if said.colour is None and noted is None and isinstance(model, AdaFace):
+        return replace(found, description=replace(found.description, assumed=("colour",)))
+    return found
 
 
 def trainable_of_onnx(running: OnnxRecogniser) -> Trainable:
@@ -121,8 +125,8 @@ def trainable_of_onnx(running: OnnxRecogniser) -> Trainable:
         raise OtherGraphError(error.message.rstrip(".")) from error
     if reading.input_size != (model.input_size, model.input_size):
         raise OtherGraphError(f"its faces are not {model.input_size} pixels wide")
-    model.pixels = reading.pixels
-    found = _described(model, running.name, running.file.path.name)
+    usual, model.pixels = model.pixels, reading.pixels
+    found = _described(model, running.name, running.file.path.name, usual)
     faces = fixed_images(3, reading.input_size)
     difference = relative_difference(found.embed(faces), running.embed(faces))
     if not difference <= TOLERANCE:
@@ -145,6 +149,10 @@ def _from_file(path: Path, name: str, given: InputFormat, device: str | torch.de
     if given.input_size or given.layout or given.output:
         raise UsageError(f"{path.name} has an architecture, so its size, layout and output are known; leave them out.")
     found = trainable_of_state(read_state(path), path, name=name, given=given)
+    if found.description.assumed:
+        progress.note(
+            f"{path.name} does not say its colour order; {found.model.pixels.colour} is taken, as AdaFace has it."
+        )
     found.model.to(device)
     return found
 
@@ -166,7 +174,8 @@ def _from_onnx(path: Path, name: str, given: InputFormat, device: str | torch.de
     return found
 
 
-def _described(model: Backbone, name: str, source: str) -> Trainable:
+def _described(model: Backbone, name: str, source: str, usual: Pixels | None = None) -> Trainable:
+    """A network with what is known about it; pixels that are not as ``usual`` count to what it computes with."""
     about = Description(
         architecture=model.architecture,
         embedding_length=model.embedding_dim,
@@ -176,7 +185,10 @@ def _described(model: Backbone, name: str, source: str) -> Trainable:
         pixels=model.pixels,
         parameters=parameter_count(model),
     )
-    return Trainable(model, name, state_sha256(model.state_dict()), about)
+    digest = state_sha256(model.state_dict())
+    if usual is not None and model.pixels != usual:
+        digest = sha256_json([digest, model.pixels.to_json()])
+    return Trainable(model, name, digest, about)
 
 
 __all__ = ["BACKBONE_FILE", "insightface_pack", "load_recogniser", "load_trainable", "trainable_of_onnx", "weight_file"]

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import sha256_json
 from frbias.core.recognisers.base import Description, Faces, Pixels, Vectors, check_faces
 from frbias.core.recognisers.input_format import InputFormat, Layout, format_beside
 from frbias.core.recognisers.onnx_graph import OnnxFile
@@ -25,6 +26,7 @@ class Reading:
         pixels: Colour order, mean and scale.
         output: Name of the output, empty for the only fitting one.
         assumed: Names of what nobody said.
+        told: True when an option or a file beside the model decided any of it.
     """
 
     input_size: tuple[int, int]
@@ -32,8 +34,9 @@ class Reading:
     pixels: Pixels
     output: str
     assumed: tuple[str, ...]
+    told: bool
 
-    def told(self) -> InputFormat:
+    def format(self) -> InputFormat:
         """As a format in which nothing is left open."""
         pixels = self.pixels
         return InputFormat(self.input_size, self.layout, pixels.colour, pixels.mean, pixels.scale, self.output or None)
@@ -50,7 +53,8 @@ def decide_reading(file: OnnxFile, given: InputFormat) -> Reading:
     Raises:
         BadInputError: What was said contradicts the graph, or a side file cannot be used.
     """
-    said = given.over(format_beside(file.path)).over(file.metadata)
+    outside = given.over(format_beside(file.path))
+    said = outside.over(file.metadata)
     graph = file.input
     for what, asked, fixed in (
         ("input size", said.input_size, graph.input_size),
@@ -67,7 +71,7 @@ def decide_reading(file: OnnxFile, given: InputFormat) -> Reading:
     assumed += [name for name, value in (("colour", said.colour), ("mean", mean), ("scale", scale)) if value is None]
     pixels = replace(said, mean=mean, scale=scale).pixels()
     size = said.input_size or graph.input_size or _USUAL_SIZE
-    return Reading(size, layout, pixels, said.output or "", tuple(assumed))
+    return Reading(size, layout, pixels, said.output or "", tuple(assumed), outside != InputFormat())
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ class OnnxRecogniser:
 
     Attributes:
         name: Short name for tables and files.
-        sha256: Hash of the file (and of the files with its weights).
+        sha256: Hash of the file (and of the files with its weights, and of what was said about it elsewhere).
         description: What is known about it.
         file: The parsed file.
         reading: What it is given.
@@ -157,7 +161,8 @@ def run_onnx(file: OnnxFile, name: str, given: InputFormat, device: str = "cpu")
     session = _session(file, _providers(device))
     output = _output(file, session, reading.output)
     about = Description("onnx", 0, reading.input_size, False, file.path.name, reading.pixels, assumed=reading.assumed)
-    found = OnnxRecogniser(name, file.sha256, about, file, reading, session, output, file.input.batch)
+    digest = sha256_json([file.sha256, reading.format().to_json()]) if reading.told else file.sha256
+    found = OnnxRecogniser(name, digest, about, file, reading, session, output, file.input.batch)
     if found.batch is None and not _batches(found):
         found = replace(found, batch=1)
     length = probe(lambda faces: _guarded(found, faces), reading.input_size, file.path.name)

@@ -71,7 +71,8 @@ class AlignProducer:
 
     def plan(self) -> list[WorkUnit]:
         """Units of a few images each, in the order of the table."""
-        names = crop_names([str(name) for name in self.table.frame["file_name"]])
+        files = [str(name) for name in self.table.frame["file_name"]]
+        names, points = crop_names(files), self.table.every_point()
         keep = [c for c in self.table.frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
         rows = self.table.frame[keep].to_dict("records")
         tasks, sources = [], []
@@ -79,9 +80,9 @@ class AlignProducer:
             zip(self.table.paths, self.table.subjects, self.table.ages, strict=True)
         ):
             columns = {str(k): _plain(v) for k, v in rows[index].items()}
-            columns["source_file"] = str(self.table.frame["file_name"].iloc[index])
+            columns["source_file"] = files[index]
             tasks.append(Task(names[index], subject, float(age), columns))
-            sources.append(_Source(path, self.table.points(index)))
+            sources.append(_Source(path, points[index]))
         steps = range(0, len(tasks), _UNIT_IMAGES)
         return [
             WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
@@ -151,7 +152,7 @@ def align(request: AlignRequest, out: Path, *, machine: Machine = LOCAL, force: 
     """
     describe_detector(request.detector)
     table, refused = photographs_of(request.data, machine.progress)
-    if request.against_points and all(table.points(row) is None for row in range(len(table))):
+    if request.against_points and all(points is None for points in table.every_point()):
         raise BadInputError(f"{request.data} has no annotated face points (columns x1 .. y5) to compare with.")
     return align_table(table, out, options=request, refused=refused, machine=machine, force=force)
 

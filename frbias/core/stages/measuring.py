@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.stages.requests.measuring import MeasureOptions
+from frbias.core.verification.acquisition import AcquisitionCounts, FailureCount, count_acquisition
 from frbias.core.verification.evaluation import EvaluationOptions, evaluate, evaluate_embeddings
-from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_protocol, grouping_named
+from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_all, group_by_protocol, grouping_named
+from frbias.core.verification.records import from_json
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.scorefiles import ScoreFile
 
@@ -67,11 +69,12 @@ def measure_embeddings(
         raise BadInputError("No image has a subject, so there is nothing to verify.")
     frame, matrix = frame[known].reset_index(drop=True), embeddings.matrix[known]
     columns = {str(c): frame[c].to_numpy() for c in frame.columns if c not in ("file_name", "subject", "embedding")}
+    grouping = grouping_of(options, columns)
     done = evaluate_embeddings(
         matrix,
         frame["subject"].astype(str).to_numpy(),
         frame["age"].to_numpy(dtype=np.float64),
-        groups=grouping_of(options, columns),
+        groups=grouping,
         targets=options.at_fmr,
         alpha=options.alpha,
         bootstrap=options.bootstrap,
@@ -81,6 +84,7 @@ def measure_embeddings(
         matched_age=options.matched_age,
         drop_duplicates=options.drop_duplicates,
         failure_to_acquire=failure_to_acquire(embeddings.provenance),
+        acquisition=acquisition(embeddings.provenance, options, grouping),
         name=name,
         threads=machine.resources.threads,
         world=world,
@@ -150,6 +154,41 @@ def failure_to_acquire(provenance: dict[str, Any]) -> float | None:
     """Share of the images that gave no embedding, from the embeddings' provenance; None when it does not say."""
     record = provenance.get("failure_to_acquire")
     return record["failures"] / record["attempts"] if record and record["attempts"] else None
+
+
+def acquisition(
+    provenance: dict[str, Any], options: MeasureOptions, grouping: Grouping
+) -> tuple[AcquisitionCounts, ...]:
+    """Attempts and failures by group, from the embeddings' provenance; empty when it does not say who failed.
+
+    Args:
+        provenance: Of the embeddings; ``failure_to_acquire.by`` counts failures by age and sex.
+        options: What to measure; says how the failed images are grouped.
+        grouping: Groups of the images that were embedded.
+
+    Raises:
+        BadInputError: The counts are not such counts.
+    """
+    given = (provenance.get("failure_to_acquire") or {}).get("by")
+    if given is None:
+        return ()
+    failed: tuple[FailureCount, ...] = from_json(tuple[FailureCount, ...], given, "failure_to_acquire.by")
+    times = [row.failures for row in failed]
+    if min(times, default=0) < 0 or sum(times) > provenance["failure_to_acquire"]["failures"]:
+        raise BadInputError("The embeddings say that more images of an age and sex failed than images in all.")
+    if grouping.by == "nothing":
+        return count_acquisition(grouping, group_all(len(failed)), times)
+    if not failed:
+        return count_acquisition(grouping, replace(grouping, codes=np.empty(0, np.int64)), times)
+    columns: dict[str, npt.NDArray[Any]] = {
+        "age": np.array([np.nan if row.age is None else row.age for row in failed]),
+        "sex": np.array([row.sex for row in failed], dtype=object),
+    }
+    try:
+        rejected = grouping_of(options, columns)
+    except UsageError:  # grouped by something that is not known of any image that failed
+        return ()
+    return count_acquisition(grouping, rejected, times) if rejected.by == grouping.by else ()
 
 
 def _product_on(device: str) -> Any:

@@ -1,7 +1,6 @@
 """The files of a run that people and other tools read: settings, split, metrics."""
 
 import json
-import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import write_text
@@ -16,6 +16,7 @@ from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.split import Split
 
+LOCK_NAME = ".lock"
 METRICS_NAME, CONFIG_NAME, SPLIT_NAME = "metrics.jsonl", "config.toml", "split.csv"
 
 
@@ -60,25 +61,20 @@ def write_split(run: Path, faces: FaceSet, split: Split) -> None:
 
 @contextmanager
 def sole_writer(run: Path) -> Iterator[None]:
-    """Hold a run folder for this process, where the system can lock folders.
+    """Hold a run folder for this process.
 
     Raises:
         UsageError: Another process is training in it.
     """
+    lock = FileLock(run / LOCK_NAME, blocking=False)
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    handle = os.open(run, os.O_RDONLY)
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"Another process is training in {run}; wait for it or choose another --out.") from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"Another process is training in {run}; wait for it or choose another --out.") from None
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 class MetricsLog:

@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 from frbias.core.data.units import Column
 from frbias.core.faces.align import align_ffhq, ffhq_square
-from frbias.core.faces.detect import choose_face, load_detector
+from frbias.core.faces.detect import find_face, load_detector
 from frbias.core.foundation.errors import BadImageError
 
 Image = npt.NDArray[np.uint8]
@@ -55,11 +55,10 @@ def prepare(
         return Prepared(np.array(small, dtype=np.uint8), {})
     columns: dict[str, Column] = {}
     if points is None:
-        faces = load_detector(detector).detect(picture)
-        face = choose_face(faces, "largest", picture.shape)
+        face, count = find_face(load_detector(detector), picture, "largest")
         if face is None:
             raise BadImageError("no face found")
-        points, columns = face.points, {"detector_score": round(face.score, 6), "faces_found": len(faces)}
+        points, columns = face.points, {"detector_score": round(face.score, 6), "faces_found": count}
     _, right = ffhq_square(points)
     width = 2 * float(np.hypot(*right))
     if width < SMALLEST_SQUARE:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from frbias.synth.mesh.head_data import HAIR, SKIN
+from frbias.synth.mesh.head_data import HAIR, MOUTH, SKIN, TEETH, TONGUE
 from frbias.synth.mesh.lighting import Light
 from frbias.synth.mesh.photo import background, develop
 from frbias.synth.mesh.raster import rasterise, rasterise_strands
@@ -20,6 +20,10 @@ _SHADOW_SPAN = 3.5
 # Reach of light under the skin per red, green, blue, decimetres on an adult head
 _SCATTER = (0.026, 0.012, 0.007)
 _BUMP = 0.010
+# Numbers of the outline of the lips among the 68 points
+_LIPS = list(range(48, 60))
+# Strength of hollows by age; see _creases
+_CREASES = (0.0, 0.1, 0.6, 1.1, 1.25, 1.3)
 
 
 def draw(
@@ -37,7 +41,7 @@ def draw(
     wide = size * SUPERSAMPLING
     camera = camera_of(view, scene.scale, wide)
     screen, strands_screen = projected(scene.world, camera), projected(scene.hair_world, camera)
-    ids = _visible(scene, screen, strands_screen, camera, wide)
+    ids, depth = _visible(scene, screen, strands_screen, camera, wide)
     lamp = _lamp(scene, view.light)
     target = (
         np.zeros((wide, wide, 3), np.float32),
@@ -61,21 +65,71 @@ def draw(
     shade(ids, (screen, strands_screen), solid, strands, look, lamp, texture, target)
     irradiance, albedo, glossy, skin = target
     level = _brightness(irradiance, skin)
-    _scatter(irradiance, skin, camera[1] / camera[0] * scene.scale)
+    pixels = camera[1] / camera[0] * scene.scale
+    irradiance *= _creases(depth, pixels, scene.scale, age)[..., None]
+    _scatter(irradiance, skin, pixels * _softness(age))
     linear = _resolve(albedo * irradiance + glossy, ids >= 0, background(noise, size, view.light))
     return develop(linear, level, view, noise)
 
 
 def _visible(
     scene: Scene, screen: FloatArray, strands_screen: FloatArray, camera: Array, wide: int
-) -> npt.NDArray[np.int32]:
+) -> tuple[npt.NDArray[np.int32], FloatArray]:
+    lips = projected(scene.landmarks[_LIPS], camera)
     cull = (scene.material == SKIN).astype(np.uint8)
-    depth, ids = rasterise(screen, scene.triangles, (wide, wide), cull)
+    inside = np.isin(scene.material, (MOUTH, TEETH, TONGUE))
+    outer, inner = np.flatnonzero(~inside), np.flatnonzero(inside)
+    depth, ids = rasterise(screen, scene.triangles[outer], (wide, wide), cull[outer])
+    ids = np.where(ids >= 0, outer[np.maximum(ids, 0)], -1).astype(np.int32)
+    _look_into_mouth(scene, screen, inner, lips, depth, ids)
+    bare = depth.copy()
     pixels = np.float32(camera[1] / camera[0])
     near = np.maximum(scene.hair.near * pixels, np.float32(0.55))
     far = np.maximum(scene.hair.far * pixels, np.float32(0.55))
     rasterise_strands(strands_screen, scene.hair.first, near, far, depth, ids, len(scene.triangles))
-    return ids
+    return ids, bare
+
+
+def _look_into_mouth(
+    scene: Scene,
+    screen: FloatArray,
+    inner: npt.NDArray[np.int64],
+    lips: FloatArray,
+    depth: FloatArray,
+    ids: npt.NDArray[np.int32],
+) -> None:
+    """Draw the inside of the mouth, in place, between the lips only: behind a short chin it would come through."""
+    shape = (depth.shape[0], depth.shape[1])
+    deep, found = rasterise(screen, scene.triangles[inner], shape)
+    gap = np.zeros(shape, np.uint8)
+    cv2.fillPoly(gap, [np.round(lips[:, :2]).astype(np.int32)], 1)
+    seen = (found >= 0) & (gap > 0) & (deep < depth)
+    depth[seen] = deep[seen]
+    ids[seen] = inner[found[seen]]
+
+
+def _softness(age: float) -> float:
+    """Reach of light under the skin at ``age`` years relative to an adult's: thin and clear in children."""
+    return float(np.interp(age, [0, 6, 12, 18], [2.4, 2.2, 1.6, 1.0]))
+
+
+def _creases(depth: FloatArray, pixels: float, scale: float, age: float) -> FloatArray:
+    """Factor on the light that reaches hollows of the face, float32 (h, w), 1 on level skin and off the head.
+
+    Depth unsharp masking (Luft, Colditz and Deussen 2006) at three sizes: a point that lies deeper than its
+    surroundings sees less of them. Flesh fills the hollows of a child's face and leaves those of an old one.
+    """
+    strength = np.float32(np.interp(age, [0, 6, 14, 25, 60, 80], _CREASES))
+    half = cv2.resize(np.minimum(depth, np.float32(1e3)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
+    on = (half < 1e3).astype(np.float32)
+    level = half * on
+    deeper = np.zeros_like(half)
+    for reach in (0.025, 0.05, 0.10):
+        sigma = max(0.5 * reach * pixels, 0.6)
+        around = cv2.GaussianBlur(level, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(on, (0, 0), sigma), 1e-3)
+        deeper += np.clip((half - around) / np.float32(reach * scale), -0.3, 0.6) * on
+    factor = np.exp(-strength * np.clip(deeper, -0.25, 1.0))
+    return cv2.resize(factor, (depth.shape[1], depth.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def _lamp(scene: Scene, light: Light) -> tuple[Array, Array, Array, Array, float, FloatArray, Array]:

@@ -6,15 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import UsageError
+from frbias.synth.mesh.build import control_mesh
 from frbias.synth.mesh.drawing import SUPERSAMPLING, draw
 from frbias.synth.mesh.facial_hair import FacialHair
 from frbias.synth.mesh.geometry import normals
+from frbias.synth.mesh.glasses import frame_of, glasses
 from frbias.synth.mesh.hair import HairGrower, HeadFrame, head_frame
 from frbias.synth.mesh.head_data import HeadData, load_head
 from frbias.synth.mesh.identity import Identity, sample_identity
 from frbias.synth.mesh.landmarks import five_points
 from frbias.synth.mesh.scene import build_scene, camera_of, projected
-from frbias.synth.mesh.shape import OLDEST, shape_weights
+from frbias.synth.mesh.shape import OLDEST
 from frbias.synth.mesh.skin import SkinPainter
 from frbias.synth.mesh.strands import Strands, join
 from frbias.synth.mesh.streams import stream
@@ -73,10 +75,12 @@ class Sitter:
         aged = self._at(float(age))
         person, head = self.person, self._head
         view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges())
-        control = head.control(shape_weights(person, age, view.expression))
+        control = control_mesh(head, person, age, view.expression)
         drawn = head.refine(control)
         normal = normals(drawn, head.triangles)
         parts = self._facial.grow(age, control, drawn, normal, aged.frame.scale)
+        if (frame := frame_of(person, float(age), variant)) is not None:
+            parts.append(glasses(frame, head, control, drawn, aged.frame.scale))
         hair = join([*([aged.hair] if aged.hair else []), *parts])
         scene = build_scene(head, control, drawn, normal, hair, aged.frame, view)
         image = draw(
@@ -95,7 +99,7 @@ class Sitter:
 
     def _at(self, age: float) -> _Aged:
         if self._aged is None or self._aged.age != age:
-            control = self._head.control(shape_weights(self.person, age, {}))
+            control = control_mesh(self._head, self.person, age, {})
             drawn = self._head.refine(control)
             frame = head_frame(control, drawn, self._head)
             hair = self._hair.grow(age, drawn, normals(drawn, self._head.triangles), frame)

@@ -12,7 +12,7 @@ from frbias.synth.mesh.surface import Anchors, anchor
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
-_BROW_HAIRS = 360
+_BROW_HAIRS = 330
 _BEARD_HAIRS = 2600
 
 
@@ -28,7 +28,7 @@ class FacialHair:
         self, age: float, control: FloatArray, drawn: FloatArray, normal: FloatArray, scale: float
     ) -> list[Strands]:
         """Strands on a face (control mesh, drawn vertices, normals)."""
-        parts = [self._brows.grow(age, drawn, normal, scale), self._lashes(control, scale)]
+        parts = [self._brows.grow(age, drawn, normal, scale), self._lashes(control, scale * _lash_size(age))]
         if self._beard is not None and age > 20:
             parts.append(self._beard.grow(age, drawn, normal, scale))
         return parts
@@ -41,7 +41,7 @@ class FacialHair:
             long = 1.0 if self._person.female else 0.75
             paths.append(np.stack([root, root + 0.5 * long * (tip - root), root + long * (tip - root)], axis=1))
         path = np.concatenate(paths)
-        width = (0.013 if self._person.female else 0.010) * scale
+        width = (0.0055 if self._person.female else 0.0038) * scale
         return strands(path, width, np.tile(np.array([[0.014, 0.011, 0.009]]), (len(path), 1)), BROW)
 
 
@@ -71,12 +71,12 @@ class _Brows:
         middle = root + 0.5 * way + 0.010 * scale * outward
         paths = np.stack([root + 0.003 * scale * outward, middle, root + way + 0.006 * scale * outward], axis=1)
         there = self._chance < np.interp(age, [0, 2, 6, 16, 60, 85], [0.25, 0.4, 0.65, 1.0, 1.0, 0.75])
-        pale = float(np.interp(age, [0, 2, 6, 14], [3.0, 2.4, 1.2, 0.0]))
-        own = (np.array(self._person.hair.colour) + pale * np.array([0.05, 0.035, 0.022]) + 0.008) * self._tone * 0.9
+        pale = float(np.interp(age, [0, 2, 6, 12, 18], [4.0, 3.2, 2.2, 1.2, 0.0]))
+        own = (np.array(self._person.hair.colour) + pale * np.array([0.05, 0.035, 0.022]) + 0.014) * self._tone
         grey = 0.75 * grey_share(self._person, age)
         mixed = np.clip(grey + 0.3 * (self._first_grey - 0.5) * (grey > 0.05), 0, 1)
         tint = own * (1 - mixed) + np.array([0.34, 0.33, 0.32]) * mixed
-        width = 0.0095 * float(np.interp(age, [2, 14], [0.6, 1.0]))
+        width = 0.0066 * float(np.interp(age, [2, 10, 18], [0.55, 0.7, 1.0]))
         return strands(paths[there], width * scale, np.clip(tint[there], 0.004, 0.8), BROW)
 
 
@@ -111,6 +111,10 @@ class _Beard:
         own = np.array(self._person.hair.colour) * self._tone
         tint = np.where(self._first_grey < grey, np.array([0.46, 0.455, 0.445]), own)
         return strands(paths, 0.016 * scale, np.clip(tint, 0.004, 0.8), BROW)
+
+
+def _lash_size(age: float) -> float:
+    return float(np.interp(age, [0, 10, 16], [0.5, 0.7, 1.0]))
 
 
 def _beard_density(place: Array, *, full: bool) -> Array:

@@ -69,6 +69,7 @@ STYLES = {
     "wavy": Style(1.60, 12, 0.40, 0.32, part=0.9, down=0.4, back=0.2, curl=0.55, volume=0.14, fringe=0.45),
     "tied": Style(0.95, 9, 0.12, 0.0, back=1.0, part=0.05, down=-0.7, curl=0.05, volume=0.045, fringe=0.6, hug=0.9),
     "fringe": Style(1.35, 12, 0.25, 0.42, crown=1.0, down=0.55, curl=0.10, volume=0.09, fringe=0.14),
+    "bowl": Style(0.62, 8, 0.28, 0.34, crown=1.0, down=0.55, curl=0.10, volume=0.07, fringe=0.20, hug=0.3),
     "afro": Style(0.62, 10, 2.0, 0.0, curl=0.8, volume=0.30, fringe=0.38, hug=0.45, tight=0.9),
     "set": Style(
         0.50, 8, 0.42, 0.20, crown=0.7, part=0.3, down=0.2, curl=0.6, volume=0.16, fringe=0.32, hug=0.3, tight=0.3
@@ -96,6 +97,8 @@ def style_at(person: Identity, age: float) -> str:
         return "baby"
     if style == "afro":
         return style
+    if age < 11 and person.hair.fringe_as_child:
+        return "fringe" if person.female else "bowl"
     if person.female:
         if age > 66 and style in ("long", "fringe", "wavy"):
             return "set" if person.hair.curl > 0.25 else "bob"

@@ -66,6 +66,7 @@ class Hair:
         grey_onset, grey_years: Middle of greying and its time constant.
         brow_thickness, brow_arch, brow_height, brow_density, brow_length, brow_tilt, brow_inset: Shape of the brows.
         beard: ``none``, ``moustache`` or ``full``.
+        fringe_as_child: Wears the hair over the forehead until about eleven.
     """
 
     colour: Colour
@@ -87,6 +88,7 @@ class Hair:
     brow_tilt: float
     brow_inset: float
     beard: Literal["none", "moustache", "full"]
+    fringe_as_child: bool
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,33 @@ def sample_identity(seed: int, subject: int) -> Identity:
     )
 
 
+def _average_shape() -> dict[str, float]:
+    """Mean weight of every blend shape over :func:`_shape`: a pair's two shapes are not exact opposites."""
+    shape = {f"local/{form}": 0.22 * 0.425 for form in HEAD_FORMS}
+    for slider in SLIDERS:
+        half = slider.spread / float(np.sqrt(2 * np.pi))
+        shape |= slider.weights(half, 0.0) | slider.weights(-half, 0.0)
+    return shape
+
+
+def average_identity() -> Identity:
+    """Somebody halfway between all extremes, who no seed draws: what corrections of everybody are measured on."""
+    return Identity(
+        seed=0,
+        subject=-1,
+        female=False,
+        gender=0.5,
+        ancestry=(1 / 3, 1 / 3, 1 / 3),
+        muscle=0.5,
+        weight=0.5,
+        shape=_average_shape(),
+        iris=_IRIS_COLOURS["brown"],
+        skin=Skin(0.5, 0.2, 0.15, 0.0, 0.5, 0.0, 0.5, 0, 0.0),
+        hair=_hair(stream(0, -1, "hair"), np.full(3, 1 / 3), female=False),
+        ageing=Ageing(0.0, 1.15, 0.5, 1.0, (1.0,) * 10, (0.0,) * 10),
+    )
+
+
 def _shape(rng: np.random.Generator) -> dict[str, float]:
     shape: dict[str, float] = {}
     for slider in SLIDERS:
@@ -221,14 +250,15 @@ def _hair(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Hair:
         bald_onset=float(rng.uniform(24.0, 55.0)),
         grey_onset=float(rng.normal(54.0, 6.0)),
         grey_years=float(rng.uniform(5.0, 8.5)),
-        brow_thickness=float(np.clip(rng.normal(0.040 if female else 0.056, 0.013), 0.018, 0.09)),
-        brow_arch=float(rng.normal(0.032 if female else 0.014, 0.022)),
-        brow_height=float(rng.normal(0.0, 0.022)),
-        brow_density=float(np.clip(rng.normal(0.8, 0.24), 0.25, 1.3)),
-        brow_length=float(rng.normal(0.0, 0.03)),
+        brow_thickness=float(np.clip(rng.normal(0.050 if female else 0.066, 0.017), 0.020, 0.115)),
+        brow_arch=float(rng.normal(0.014 if female else 0.002, 0.020)),
+        brow_height=float(rng.normal(-0.004, 0.026)),
+        brow_density=float(np.clip(rng.normal(0.8, 0.34), 0.12, 1.4)),
+        brow_length=float(rng.normal(0.0, 0.045)),
         brow_tilt=float(rng.normal(0.0, 0.03)),
-        brow_inset=float(rng.normal(0.105, 0.024)),
+        brow_inset=float(rng.normal(0.115, 0.032)),
         beard=beard,
+        fringe_as_child=bool(rng.random() < 0.45),
     )
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.film import expose, stored
 from frbias.synth.mesh.lighting import Light
 from frbias.synth.mesh.view import View
 
@@ -41,7 +42,7 @@ def develop(linear: FloatArray, brightness: float, view: View, rng: np.random.Ge
         rng: Source of the noise.
 
     Returns:
-        uint8 RGB (h, w, 3), after a JPEG round trip.
+        uint8 RGB (h, w, 3), after two JPEG round trips.
     """
     gain = (0.80 / max(brightness, 1e-3)) ** 0.8 * view.exposure
     light = np.maximum(linear * np.float32(gain), 0)
@@ -50,6 +51,7 @@ def develop(linear: FloatArray, brightness: float, view: View, rng: np.random.Ge
     picture = picture.astype(np.float32)
     if view.blur > 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), view.blur)
+    picture = expose(picture, view.film, rng)
     shape = picture.shape
     picture = picture + np.float32(view.grain) * rng.standard_normal(shape, dtype=np.float32)
     coarse = (shape[0] // 2, shape[1] // 2, 3)
@@ -57,6 +59,5 @@ def develop(linear: FloatArray, brightness: float, view: View, rng: np.random.Ge
         rng.standard_normal(coarse, dtype=np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR
     )
     picture = (picture + np.float32(view.blotch) * blotch - 0.45) * np.float32(view.contrast) + 0.45
-    stored = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(stored, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, view.quality])
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    taken = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+    return stored(stored(taken, view.film.quality), view.quality)

@@ -53,7 +53,7 @@ class Scalp:
         """Height of the brow's middle line at 0 (inner end) to 1 (outer end)."""
         hair = self._person.hair
         arch = hair.brow_arch * np.sin(np.pi * np.clip(1.15 * along, 0, 1)) + hair.brow_tilt * (along - 0.3)
-        natural = 0.032 * np.sin(np.pi * (0.15 + 0.75 * along)) - 0.09 * np.clip(along - 0.65, 0, 1)
+        natural = 0.022 * np.sin(np.pi * (0.15 + 0.75 * along)) - 0.09 * np.clip(along - 0.65, 0, 1)
         return BROW_LINE + hair.brow_height + arch + natural
 
     def brow_width(self, along: Array) -> Array:
@@ -71,9 +71,9 @@ class Scalp:
         start, length = self.brow_span
         wide = np.abs(place[..., 0])
         along = np.clip((wide - start) / length, 0, 1)
-        away = (place[..., 1] - self.brow_middle(along)) / (0.7 * self.brow_width(along))
+        away = (place[..., 1] - self.brow_middle(along)) / (0.62 * self.brow_width(along))
         ends = _step(wide, start - 0.03, start + 0.04) * (1 - _step(wide, start + length - 0.06, start + length + 0.02))
-        return 0.42 * self._person.hair.brow_density * np.exp(-(away**2)) * ends * (place[..., 2] > 0.6)
+        return 0.62 * self._person.hair.brow_density * np.exp(-(away**2)) * ends * (place[..., 2] > 0.6)
 
 
 def _step(values: Array, low: float, high: float) -> Array:

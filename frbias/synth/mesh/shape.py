@@ -25,7 +25,7 @@ def shape_weights(person: Identity, age: float, expression: Mapping[str, float])
         expression: Facial action -> strength 0..1 (ARKit names, e.g. ``mouthSmileLeft``).
     """
     weights = _macro_weights(person, age)
-    kept = float(np.interp(age, [0, 2, 6, 12, 18], [0.30, 0.40, 0.60, 0.80, 1.0]))
+    kept = kept_share(age)
     for name, value in person.shape.items():
         weights[name] = weights.get(name, 0.0) + value * kept
     for name, value in _ageing_weights(person, age).items():
@@ -33,6 +33,11 @@ def shape_weights(person: Identity, age: float, expression: Mapping[str, float])
     for name, value in expression.items():
         weights[f"unit/{name}"] = value
     return weights
+
+
+def kept_share(age: float) -> float:
+    """Share of a grown person's own form that shows at ``age`` years."""
+    return float(np.interp(age, [0, 2, 6, 12, 18], [0.50, 0.55, 0.68, 0.85, 1.0]))
 
 
 def _macro_weights(person: Identity, age: float) -> dict[str, float]:
@@ -61,12 +66,13 @@ def _levels(value: float) -> dict[str, float]:
 
 def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
     old = float(np.clip((age - 36) / 42, 0.0, 1.1)) * person.ageing.sag
-    child = float(np.interp(age, [0, 4, 14], [0.8, 1.0, 0.0]))
+    child = float(np.interp(age, [0, 4, 9, 16], [0.8, 1.0, 0.85, 0.0]))
     late = float(np.clip((age - 58) / 25, 0.0, 1.0))
     sided = {
         "cheek-trans-down": 0.5 * old,
         "cheek-inner-decr": 0.40 * old,
-        "cheek-volume-incr": 0.40 * child,
+        "cheek-volume-incr": 0.70 * child,
+        "cheek-inner-incr": 0.35 * child,
         "cheek-volume-decr": 0.50 * late,
         "eye-bag-incr": 0.75 * old * (0.5 + person.ageing.eye_bags),
         "eye-eyefold-down": 0.55 * old,
@@ -80,6 +86,14 @@ def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
         "chin-height-decr": 0.45 * child,
         "chin-jaw-drop-decr": 0.40 * child,
         "chin-width-decr": 0.25 * child,
+        "chin-prominent-decr": 0.25 * child,
+        "nose-scale-depth-decr": 0.30 * child,
+        "nose-scale-horiz-decr": 0.20 * child,
+        "nose-volume-decr": 0.25 * child,
+        "nose-point-up": 0.35 * child,
+        "nose-hump-decr": 0.30 * child,
+        "nose-greek-decr": 0.25 * child,
+        "forehead-scale-vert-incr": 0.45 * child,
         "mouth-angles-down": 0.40 * old,
         "nose-scale-vert-incr": 0.25 * old,
         "nose-point-down": 0.30 * old,

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.complexion import complexion
 from frbias.synth.mesh.head_data import HeadData
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.scalp import Scalp, grey_share
@@ -61,6 +62,7 @@ class SkinPainter:
                 ("gloss", 20, 2),
             )
         }
+        self._uneven = complexion(person)
         self._moles = _spots(head, person, "moles", person.skin.moles, 1.0, 1.9)
         self._freckles = _freckles(person, self._zones)
         self._age_spots = _age_spots(head, person)
@@ -85,12 +87,15 @@ class SkinPainter:
         child = float(np.interp(years, [1, 14], [1, 0]))
         old = float(np.clip((years - 40) / 40, 0, 1.15))
         melanin = skin.melanin * (1 + 0.08 * fields["large"] + 0.03 * fields["middle"]) + 0.04 * fields["patch"]
+        grown = float(np.interp(years, [0, 8, 18, 45, 80], [0.35, 0.5, 1.0, 1.0, 1.2]))
+        melanin += grown * (0.6 + 0.5 * skin.melanin) * self._uneven[0]
         melanin += skin.freckles * float(np.interp(years, [2, 6, 40, 70], [0.1, 1, 1, 0.5])) * self._freckles
         melanin += 0.55 * self._moles * float(np.interp(years, [3, 20], [0.2, 1]))
         melanin += 0.55 * self._person.ageing.spots * self._age_spots * float(np.clip((years - 45) / 30, 0, 1.2))
         melanin += ((0.10 + 0.14 * skin.under_eye) * (1 - 0.6 * child) + 0.14 * old) * zones.under_eye
         melanin += 0.10 * zones.lids + 0.11 * old * np.maximum(fields["mottle"], 0)
         blood = skin.blood * (1 + 0.14 * fields["blood"] + 0.08 * fields["middle"])
+        blood += grown * self._uneven[1]
         blood += (skin.blush + 0.14 * child) * (zones.cheeks + 0.8 * zones.nose) + 0.16 * zones.ears
         blood += 0.10 * zones.under_eye + 0.085 * old * np.maximum(fields["patch"], 0) * zones.front
         lips = zones.lips

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.film import Film, sample_film
 from frbias.synth.mesh.lighting import Light, sample_light
 from frbias.synth.mesh.streams import stream
 
@@ -35,6 +36,7 @@ class View:
         shift: Offset of the head in the picture, head units.
         garment: Colour (3), neckline height, depth and half width of a V, stripe frequency and contrast.
         exposure, contrast, blur, grain, blotch: Of the camera. quality: Of its JPEG, 1..100.
+        film: What the picture was taken on.
     """
 
     yaw: float
@@ -53,6 +55,7 @@ class View:
     grain: float
     blotch: float
     quality: int
+    film: Film
 
 
 def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Ranges) -> View:
@@ -81,13 +84,14 @@ def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Range
         grain=float(camera.uniform(0.002, 0.016)),
         blotch=float(camera.uniform(0.0, 0.012)),
         quality=int(camera.integers(68, 96)),
+        film=sample_film(seed, subject, age, variant),
     )
 
 
 def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:
     kind, strength, other = float(rng.random()), float(rng.uniform(0.2, 0.85)), float(rng.random())
     strength *= float(np.interp(age, [0, 3, 10], [0.25, 0.40, 1.0]))  # the actions are modelled on adults
-    blink = float(rng.uniform(0.0, 0.18))
+    blink = float(rng.uniform(0.0, 0.08))
     actions = {"eyeBlinkLeft": blink, "eyeBlinkRight": blink}
     if kind < 0.45:
         actions |= {f"mouthSmile{side}": strength for side in ("Left", "Right")}

@@ -80,7 +80,7 @@ def test_registry_is_complete() -> None:
         "eg3d-ffhq",
     }
     assert set(model_assets()) == expected
-    assert set(dataset_assets()) == {"fgnet", "morph", "agedb", "cacd", "itwcc", "utkface"}
+    assert set(dataset_assets()) == {"fgnet", "morph", "agedb", "cacd", "itwcc", "lag", "cacdvs", "utkface"}
     names = [n for a in model_assets().values() for n in (a.name, *a.aliases)]
     assert len(names) == len(set(names))
     for asset in model_assets().values():

@@ -11,12 +11,15 @@ import torch
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.input_format import InputFormat
+from frbias.core.recognisers.trainable.adaface import DEPTHS as IR_DEPTHS
+from frbias.core.recognisers.trainable.adaface import AdaFace, adaface_entries, blank_adaface
 from frbias.core.recognisers.trainable.base import Backbone, StateDict
 from frbias.core.recognisers.trainable.iresnet import DEPTHS, IResNet
 from frbias.core.recognisers.trainable.mobilefacenet import MobileFaceNet, double_width, shape_of
+from frbias.core.recognisers.trainable.mobilefacenet_names import mobilefacenet_entries
 from frbias.core.recognisers.trainable.sface import SFace
 
-ARCHITECTURES = (*DEPTHS, "mobilefacenet", "sface")
+ARCHITECTURES = (*DEPTHS, *IR_DEPTHS, "mobilefacenet", "sface")
 TORCH_SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".tar"})
 _WRAPPERS = ("state_dict_backbone", "state_dict", "backbone", "model")
 _NOTE = "frbias_input"
@@ -35,6 +38,8 @@ def build(architecture: str, embedding_dim: int | None = None) -> Backbone:
     """
     if architecture in DEPTHS:
         return IResNet(architecture, embedding_dim or 512)
+    if architecture in IR_DEPTHS:
+        return AdaFace(architecture, embedding_dim or 512)
     if architecture == "mobilefacenet":
         return MobileFaceNet(double_width(embedding_dim or 512))
     if architecture == "sface" and embedding_dim in (None, SFace.embedding_dim):
@@ -52,6 +57,7 @@ def from_state(state: StateDict, where: str) -> Backbone:
     Raises:
         BadInputError: No known architecture has these entries, or an entry is missing, surplus or misshaped.
     """
+    state = mobilefacenet_entries(adaface_entries(state))
     model = blank(state, where)
     architecture = model.architecture
     expected = model.state_dict()
@@ -77,6 +83,8 @@ def blank(state: StateDict, where: str) -> Backbone:
     with torch.device("meta"):
         if "layer1.0.bn1.weight" in state and "fc.weight" in state:
             return IResNet(_iresnet_named(state, where), _first_axis(state["fc.weight"]))
+        if (network := blank_adaface(state)) is not None:
+            return network
         if "stem.0.0.weight" in state and "layer4.1.1.0.weight" in state:
             return SFace()
         if "conv_sep.layers.0.weight" in state and "features.layers.2.weight" in state:
@@ -96,7 +104,7 @@ def identify(state: StateDict, where: str) -> tuple[str, int]:
     Raises:
         BadInputError: They belong to no known architecture.
     """
-    model = blank(state, where)
+    model = blank(mobilefacenet_entries(adaface_entries(state)), where)
     return model.architecture, model.embedding_dim
 
 
