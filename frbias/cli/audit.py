@@ -24,9 +24,12 @@ def command(request: AuditRequest, output: Output, resources: Resources) -> None
 
         frbias audit people --against training --drop people-clean
     """
-    from frbias.core.stages.audit import audit
+    from frbias.core.stages.audit import audit, plan_audit
 
     machine = Machine(resources, console.ConsoleProgress(), console.note)
+    if output.dry_run:
+        console.plan(plan_audit(request, output.out, machine=machine))
+        return
     result = audit(request, output.out, machine=machine, force=output.force)
     document: Any = result.document
 

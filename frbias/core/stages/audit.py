@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,21 @@ from frbias.core.auditing.similarity import BANDS, similarity
 from frbias.core.auditing.vectors import Float
 from frbias.core.data.datasets.loading import synthetic_origin
 from frbias.core.data.samples import Rejected, SampleTable, write_rejected, write_samples
+from frbias.core.foundation.devices import choose_device, describe_device
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes, write_json, write_text
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_work
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.reporting.audit_page import Worst, write_audit_page
 from frbias.core.stages.align import hash_of_images, photographs_of
 from frbias.core.stages.looking import Looked, look_at, source_path
 from frbias.core.stages.requests.audit import AuditRequest
+
+if TYPE_CHECKING:
+    from frbias.core.recognisers.base import Recogniser
 
 STAGE, VERSION = "audit", 1
 DOCUMENT_NAME, TABLE_NAME, PAGE_NAME = "audit.json", "audit.csv", "audit.html"
@@ -68,11 +75,8 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
     from frbias.core.foundation.files import read_json
 
     recogniser = load_recogniser(request.weights)
-    names = [request.data] if request.against is None else [request.data, request.against]
-    tables = [photographs_of(name)[0] for name in names]
-    shown = [Path(name).name for name in names]
-    inputs = {"weights": recogniser.sha256, "sets": [hash_of_images(table) for table in tables], "names": shown}
-    folder = claim_work(out, Work(STAGE, VERSION, request.identity(), inputs), force=force)
+    tables = _sets(request)
+    folder = claim_work(out, _work(request, tables, recogniser), force=force)
     if not folder.finished:
         machine.tell(f"looking at {request.data}")
         looked = look_at(request.data, recogniser, machine)
@@ -87,6 +91,26 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         folder.finish({"images": found.images, "flagged": found.flagged})
     kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
     return AuditResult(Path(out), dict(read_json(out / DOCUMENT_NAME)), kept, folder.finished)
+
+
+def plan_audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`audit` would do; raises as it does."""
+    device = describe_device(choose_device(machine.resources.device))
+    recogniser, tables = load_recogniser(request.weights), _sets(request)
+    images = " and ".join(counted(len(table), "image") for table in tables)
+    what = f"Look at {images} with {recogniser.name}"
+    return Plan((step_of(what, _work(request, tables, recogniser), out),), device)
+
+
+def _sets(request: AuditRequest) -> list[SampleTable]:
+    names = [request.data] if request.against is None else [request.data, request.against]
+    return [photographs_of(name)[0] for name in names]
+
+
+def _work(request: AuditRequest, tables: list[SampleTable], recogniser: "Recogniser") -> Work:
+    names = [Path(name).name for name in (request.data, request.against) if name is not None]
+    inputs = {"weights": recogniser.sha256, "sets": [hash_of_images(table) for table in tables], "names": names}
+    return Work(STAGE, VERSION, request.identity(), inputs)
 
 
 def _apparent(looked: Looked, request: AuditRequest, machine: Machine) -> Float | None:

@@ -174,7 +174,7 @@ def embed_case(root: Path) -> Case:
 
 
 def audit_case(root: Path) -> Case:
-    from frbias.core.stages.audit import audit
+    from frbias.core.stages.audit import audit, plan_audit
 
     data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
     return finished(
@@ -182,6 +182,7 @@ def audit_case(root: Path) -> Case:
             AuditRequest(data=str(data), weights=str(model), apparent_ages=False),
             root / "out",
             lambda request, out: audit(request, out, machine=MACHINE).reused,
+            plan=plan_audit,
             other={
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "against": {"against": str(faces(root / "photographs" / "set", 2))},
@@ -392,7 +393,7 @@ def test_every_field_has_a_case(named: tuple[str, Case]) -> None:
     if name in CASES:
         fields = option_fields(CASES[name][0])
         assert {f.name for f in fields} == {*case.other, *case.same}
-        assert {f.name for f in fields if facts_of(f).decides} <= set(case.other)
+        assert {f.name for f in fields if facts_of(f).decides} <= {*case.other}
 
 
 @pytest.mark.xdist_group("identity")
