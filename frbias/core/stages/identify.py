@@ -48,7 +48,7 @@ def plan_identify(request: IdentifyRequest, out: Path | None = None, *, machine:
 
 
 def _task(request: IdentifyRequest, machine: Machine) -> ProtocolTask:
-    source = _source(request)
+    source = _source(request, machine)
     title = request.name or source.name
     work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()})
 
@@ -85,11 +85,13 @@ def _grouping(request: IdentifyRequest, columns: dict[str, Any], ages: Any) -> G
     return grouping_named(request.groups or "age", columns)
 
 
-def _source(request: IdentifyRequest) -> Source:
+def _source(request: IdentifyRequest, machine: Machine) -> Source:
     if request.data is None:
         assert request.embeddings is not None
         return EmbeddingsFile(request.embeddings.expanduser())
     from frbias.core.data.datasets.resolving import resolve_with_rejected
 
     table, refused = resolve_with_rejected(request.data)
-    return embedded_set(ImageSource(request.data, table, tuple(refused)), request.weights)
+    return embedded_set(
+        ImageSource(request.data, table, tuple(refused)), request.weights, request.input_format(), machine
+    )

@@ -162,8 +162,10 @@ def image_source(data: str, options: MeasureOptions) -> ImageSource:
     return ImageSource(data, table, tuple(refused))
 
 
-def embedded_set(images: ImageSource, weights: str, given: "InputFormat", machine: Machine) -> EmbeddedSet:
-    """An image set seen by a recogniser; ``given`` is what is said about its input.
+def embedded_set(
+    images: ImageSource, weights: str, given: "InputFormat", machine: Machine, options: EmbedOptions = _STRAIGHT
+) -> EmbeddedSet:
+    """An image set seen by a recogniser; ``given`` is what is said about its input, ``options`` how it embeds.
 
     Raises:
         AssetMissingError: The weights are not installed.
@@ -171,7 +173,7 @@ def embedded_set(images: ImageSource, weights: str, given: "InputFormat", machin
     """
     from frbias.core.recognisers import loading
 
-    return EmbeddedSet(images, loading.load_recogniser(weights, given=given, progress=machine.progress))
+    return EmbeddedSet(images, loading.load_recogniser(weights, given=given, progress=machine.progress), options)
 
 
 def distinct(names: list[str], baseline: int | None = None) -> tuple[str, ...]:

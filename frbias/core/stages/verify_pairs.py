@@ -16,21 +16,21 @@ from frbias.core.data.datasets.packed import unpack_pictures
 from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.data.embeddings import Embeddings
 from frbias.core.data.pairfiles import read_pairs
-from frbias.core.data.pairs import PairList, cacdvs_pairs
+from frbias.core.data.pairs import PairList, cacdvs_pairs, find_rows
 from frbias.core.data.samples import make_table, read_samples, write_rejected, write_samples
 from frbias.core.foundation.devices import World, process_group
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work, claim_together
-from frbias.core.recognisers import loading
 from frbias.core.stages.outcomes import Measured, Writing, write_outcome
 from frbias.core.stages.pairing import Paired, pair_everything, pair_up
 from frbias.core.stages.protocol_documents import ProtocolTask, plan_document, settle_document
 from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.protocols import ALL_PAIRS, CACDVS, PairsRequest, is_bin
 from frbias.core.stages.shared import shared_cache
-from frbias.core.stages.sources import EmbeddedSet, EmbeddingsFile, ImageSource, Source, file_safe
+from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
 from frbias.core.verification.evaluation import EvaluationOptions, evaluate
 from frbias.core.verification.pair_judging import judge_pairs
 from frbias.core.verification.pair_results import PairOptions
@@ -72,8 +72,8 @@ def _task(request: PairsRequest, machine: Machine) -> ProtocolTask:
         lists = {name: read_bin(path).pairs(prefix=f"{name}/") for name, path in packed.items()}
         sources = _packed_sources(packed, request, machine)
     else:
-        sources = {"": _source(request)}
-        lists = _lists(request, sources[""], machine)
+        lists, source = _lists_and_source(request, machine)
+        sources = {"": source}
     title = request.name or next(iter(sources.values())).name
     inputs = {"models": [source.identity() for source in sources.values()], "lists": _hashes(request)}
     work = Work(STAGE, VERSION, request.identity(), inputs)
@@ -132,18 +132,32 @@ def _evaluation(paired: Paired, cosines: Any, request: PairsRequest, title: str)
     return evaluate(comparisons, grouping, settings, name=title, provenance=provenance)
 
 
-def _source(request: PairsRequest) -> Source:
+def _lists_and_source(request: PairsRequest, machine: Machine) -> tuple[dict[str, PairList], Source]:
+    """The lists by name, and the embeddings of their pictures (of no others, where they have to be made)."""
     if request.data is None:
         assert request.embeddings is not None
-        return EmbeddingsFile(request.embeddings.expanduser())
+        file = EmbeddingsFile(request.embeddings.expanduser())
+        return _lists(request, file.load(machine, World()).frame["file_name"].astype(str).tolist()), file
     table, refused = resolve_with_rejected(request.data)
-    images = ImageSource(request.data, table, tuple(refused))
-    return EmbeddedSet(images, loading.load_recogniser(request.weights), EmbedOptions(flip=request.flip))
+    names = table.frame["file_name"].astype(str).tolist()
+    lists = _lists(request, names)
+    if lists:
+        rows = np.unique([row for listed in lists.values() for row in find_rows(listed.files, names)])
+        if rows[-1] < 0:
+            first = next(iter(lists.values())).files[0]
+            raise BadInputError(f"{request.data} holds none of the pictures of the list; there is no {first}.")
+        table = table.select([int(row) for row in rows if row >= 0])
+    images = ImageSource(request.data, table, tuple(refused) if not lists else ())
+    return lists, _embedded(images, request, machine)
+
+
+def _embedded(images: ImageSource, request: PairsRequest, machine: Machine) -> Source:
+    options = EmbedOptions(flip=request.flip)
+    return embedded_set(images, request.weights, request.input_format(), machine, options)
 
 
 def _packed_sources(packed: Mapping[str, Path], request: PairsRequest, machine: Machine) -> dict[str, Source]:
     """Verification sets, their pictures unpacked into the cache once."""
-    recogniser = loading.load_recogniser(request.weights)
     found: dict[str, Source] = {}
     for name, path in packed.items():
         work = Work("unpack", 1, {"form": "bin"}, {"file": sha256_file(path)})
@@ -155,28 +169,20 @@ def _packed_sources(packed: Mapping[str, Path], request: PairsRequest, machine: 
                 write_rejected(folder, unpacked.rejected)
                 claimed.finish({"images": len(unpacked.rows), "rejected": len(unpacked.rejected)})
             images = ImageSource(name, read_samples(folder), ())
-        found[name] = EmbeddedSet(images, recogniser, EmbedOptions(flip=request.flip))
+        found[name] = _embedded(images, request, machine)
     return found
 
 
-def _lists(request: PairsRequest, source: Source, machine: Machine) -> dict[str, PairList]:
-    """The lists by name; those of CACD-VS are made of the names of the images."""
+def _lists(request: PairsRequest, names: list[str]) -> dict[str, PairList]:
+    """The lists by name; that of CACD-VS is made of the names of the images, and ``all`` needs none."""
     found: dict[str, PairList] = {}
     for text in request.pairs:
         if text == ALL_PAIRS:
             return {}
-        if text == CACDVS:
-            found[text] = cacdvs_pairs(_names(source, machine), Path(CACDVS))
-        else:
-            path = Path(text).expanduser()
-            found[path.stem if path.stem not in found else str(path)] = read_pairs(path)
+        path = Path(text).expanduser()
+        name = path.stem if path.stem not in found else str(path)
+        found[name] = cacdvs_pairs(names, Path(CACDVS)) if text == CACDVS else read_pairs(path)
     return found
-
-
-def _names(source: Source, machine: Machine) -> list[str]:
-    if isinstance(source, EmbeddedSet):
-        return [str(name) for name in source.images.table.frame["file_name"]]
-    return [str(name) for name in source.load(machine, World()).frame["file_name"]]
 
 
 def _joined(loaded: Mapping[str, Embeddings]) -> Embeddings:

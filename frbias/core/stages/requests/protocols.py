@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from frbias.core.foundation.requests import Request, option, shared_option
+from frbias.core.foundation.requests import option, shared_option
 from frbias.core.foundation.values import shares, shown_shares
 from frbias.core.stages.requests.embed import EmbedOptions, Flip
 from frbias.core.stages.requests.evaluate import EvaluateRequest
+from frbias.core.stages.requests.input import InputOptions
 from frbias.core.stages.requests.measuring import MeasureOptions
 
 PAIRS, SEARCHES = "Pairs (--pairs)", "Searches (--identify)"
@@ -16,7 +17,7 @@ ALL_PAIRS, CACDVS = "all", "cacdvs"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsRequest(Request):
+class PairsRequest(InputOptions):
     """Judge a recogniser by lists of pairs.
 
     Attributes:
@@ -66,6 +67,7 @@ class PairsRequest(Request):
 
     def conflicts(self) -> Iterator[str]:
         """Lists without pictures, ``.bin`` sets with them, and targets that are no rates."""
+        yield from super().conflicts()
         yield from _no_rates(self.at_fmr, "--at-fmr")
         if not self.pairs:
             yield "--pairs is empty; name a list of pairs or a .bin set."
@@ -84,7 +86,7 @@ class PairsRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentifyRequest(Request):
+class IdentifyRequest(InputOptions):
     """Search a gallery with every image.
 
     Attributes:
@@ -127,6 +129,7 @@ class IdentifyRequest(Request):
 
     def conflicts(self) -> Iterator[str]:
         """No source or two, and targets that are no rates."""
+        yield from super().conflicts()
         yield from _no_rates(self.at_fpir, "--at-fpir")
         if not self.identify:
             yield "--no-identify asks for no search."
