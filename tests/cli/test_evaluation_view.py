@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from frbias.cli import comparison_view, console
 from frbias.cli import evaluation_view as view
+from frbias.cli.numerals import percent, points
 from frbias.core.verification.counted import Rate
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import group_by_value
@@ -36,6 +38,7 @@ def comparison() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    console.reset()
     monkeypatch.setenv("COLUMNS", "80")
 
 
@@ -55,7 +58,7 @@ def test_an_evaluation_fits_and_loses_nothing(comparison: dict[str, Any], capsys
                 mark = {(): "", ("below_rule_of_30",): "*", ("rule_of_3", "below_rule_of_30"): "**"}[
                     tuple(group[f"{rate}_flags"])
                 ]
-                line = rf"^{group['name']} +{group[errors]:,} / {group[trials]:,} +{view.percent(group[rate])} .*"
+                line = rf"^{group['name']} +{group[errors]:,} / {group[trials]:,} +{percent(group[rate])} .*"
                 found = re.search(line, printed, re.MULTILINE)
                 assert found is not None, line
                 assert re.fullmatch(r"[^*]*", found[0]) if not mark else found[0].rstrip().endswith(f"% {mark}")
@@ -74,13 +77,13 @@ def test_flags_mean_what_the_note_says() -> None:
 def test_a_comparison_fits_with_the_verdict_first(
     comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view.show_comparison(comparison)
+    comparison_view.show_comparison(comparison)
     whole = capsys.readouterr().out
     assert max(map(len, tables(whole))) <= 80
     rows = [line for line in whole.splitlines() if line.startswith("FNMR, 5-19")]
     assert len(rows) == 2
     change = comparison["targets"][0]["groups"][0]["fnmr"]
-    assert f" {view.points(change['difference'])} " in rows[0]
+    assert f" {points(change['difference'])} " in rows[0]
     assert re.search(r"[+-]\d+\.?\d* points", rows[0])
     judgements = re.findall(r"(better|worse|no clear difference|no interval)$", "\n".join(line.rstrip() for line in whole.splitlines()), re.MULTILINE)  # fmt: skip
     assert "no clear difference" in judgements
@@ -96,7 +99,7 @@ def test_a_comparison_fits_with_the_verdict_first(
     assert "points; 95% interval" in eer
     assert lines[places[2]].endswith(": better, higher is better")
 
-    view.show_comparison(comparison, brief=True)
+    comparison_view.show_comparison(comparison, brief=True)
     brief = capsys.readouterr().out
     assert whole.startswith(brief.rstrip())
     assert "d' " in brief
@@ -126,7 +129,7 @@ def test_without_a_bootstrap_and_without_ages_it_is_said(capsys: pytest.CaptureF
     assert "Fairness measures need two groups" in printed
     assert "no subject bootstrap" in printed
     again = compare_embeddings(matrix, matrix, who, targets=(0.1,), bootstrap=0, curves=False)
-    view.show_comparison(json.loads(json.dumps(again.to_json())))
+    comparison_view.show_comparison(json.loads(json.dumps(again.to_json())))
     printed = capsys.readouterr().out
     assert "Undecided: without intervals" in printed
     assert "no interval" in printed
@@ -140,7 +143,7 @@ def test_without_a_bootstrap_and_without_ages_it_is_said(capsys: pytest.CaptureF
     ],
 )  # fmt: skip
 def test_rates_are_written_out(value: float | None, words: str) -> None:
-    assert view.percent(value) == words
+    assert percent(value) == words
 
 
 @pytest.mark.parametrize(
@@ -151,4 +154,4 @@ def test_rates_are_written_out(value: float | None, words: str) -> None:
     ],
 )  # fmt: skip
 def test_differences_of_rates_are_points(value: float | None, words: str) -> None:
-    assert view.points(value) == words
+    assert points(value) == words

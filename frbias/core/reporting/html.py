@@ -87,7 +87,7 @@ def write_report(
     made = read_stages(stages, out_html.parent)
     verdict = judge(facts, target=target, held_out=held_out)
     sides = _sides(facts, verdict.index)
-    page = environment().gettemplate("report.html.j2")
+    page = environment().get_template("report.html.j2")
     text = page.render(
         **_findings(facts, sides, verdict),
         **_figures(facts, sides, out_html.parent, progress),

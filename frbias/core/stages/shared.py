@@ -35,7 +35,7 @@ def shared_cache() -> Cache:
     Raises:
         UsageError: ``FRBIAS_CACHE_SIZE`` is no size.
     """
-    return Cache(data_home() / "cache", cache_limit())
+    return Cache(data_home() / "cache", cache_limit(), (ALIGNED, EMBEDDINGS))
 
 
 def faces_for(

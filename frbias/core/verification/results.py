@@ -55,7 +55,7 @@ def definitions() -> dict[str, str]:
     """The terms of the document and the measures shown in it, in words."""
     shown = {d.name: d for d in (*measures_shown("headline"), *measures_shown("terminal"))}
     formulas = {
-        name: f"{d.label}: {d.formula}; {d.best:g} is fair, {'unbounded' if d.worst is None else f'{d.worst:g} worst'}"
+        name: f"{'' if d.label.lower() == name else d.label + ': '}{d.formula}; {d.best:g} is fair, {'unbounded' if d.worst is None else f'{d.worst:g} worst'}"
         for name, d in shown.items()
     }
     accuracies = {name: f"{a.formula}; {a.direction}" for name, a in ACCURACIES.items() if name not in _WORDS}

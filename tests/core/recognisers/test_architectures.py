@@ -221,8 +221,12 @@ def test_other_names_of_mobilefacenet(affine: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [classic(32), ODD], ids=["classic", "odd"])
 @pytest.mark.parametrize("open_batch", [True, False])
-def test_mobilefacenets_come_back_from_onnx(shape: Shape, open_batch: bool, tmp_path: Path) -> None:
-    model = shaken(MobileFaceNet(shape))
+@pytest.mark.parametrize("bias", [True, False])
+def test_mobilefacenets_come_back_from_onnx(shape: Shape, open_batch: bool, bias: bool, tmp_path: Path) -> None:
+    model = MobileFaceNet(shape)
+    if bias:  # which others have before the closing BatchNorm
+        model.features.layers[2] = torch.nn.Linear(shape.out, shape.embedding_dim)  # type: ignore[index, operator, union-attr]
+    shaken(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         axes = {"x": {0: "N"}, "y": {0: "N"}} if open_batch else None

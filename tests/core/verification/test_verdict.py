@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.cli import evaluation_view
+from frbias.cli import comparison_view
 from frbias.core.foundation.errors import UsageError
 from frbias.core.reporting.verdict import TONES
 from frbias.core.reporting.verdict import judge as judge_document
@@ -99,7 +99,7 @@ def test_the_verdict_is_the_same_everywhere(case: tuple[str, Comparison], capsys
     assert document["verdict"]["outcome"] == outcome
     shown = judge_document(document, held_out=True)
     assert (shown.headline, shown.tone) == (found.verdict.sentence, TONES[found.verdict.outcome])
-    evaluation_view.show_comparison(document, brief=True)
+    comparison_view.show_comparison(document, brief=True)
     printed = capsys.readouterr().out
     lines = printed.splitlines()
     order = [
