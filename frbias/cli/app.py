@@ -18,6 +18,8 @@ from frbias import __version__
 from frbias.cli import console
 from frbias.cli.help import EVERYWHERE, Command, Group
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.files import os_error_sentence
+from frbias.core.foundation.requests import refuse, suggestion
 
 
 class Entry(NamedTuple):
@@ -32,9 +34,11 @@ COMMANDS: dict[str, Entry] = {
     "generate": Entry("frbias.cli.generate", "Make synthetic faces of known identity and age."),
     "align": Entry("frbias.cli.align", "Find faces and bring them to a template (112x112 ArcFace, FFHQ)."),
     "finetune": Entry("frbias.cli.finetune", "Fine-tune a recogniser with chosen stages frozen."),
+    "adapt": Entry("frbias.cli.adapt", "Take out of embeddings what tells no people apart, without training."),
     "embed": Entry("frbias.cli.embed", "Turn aligned faces into embeddings."),
     "evaluate": Entry("frbias.cli.evaluate", "Measure age bias: FMR, FNMR, DET, GARBE, with intervals."),
     "compare": Entry("frbias.cli.compare", "Compare two or more recognisers on the same data, paired."),
+    "audit": Entry("frbias.cli.audit", "Find what is wrong with an image set, and how far it is from another."),
     "report": Entry("frbias.cli.report", "Write a self-contained HTML report of an evaluation."),
     "export": Entry("frbias.cli.export", "Export a fine-tuned recogniser to ONNX, safetensors or an insightface pack."),
     "models": Entry("frbias.cli.models", "Weights: list, add, fetch, verify, convert."),
@@ -78,7 +82,12 @@ class LazyGroup(Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that is about to run."""
         name, stand_in, rest = super().resolve_command(ctx, args)
-        return (name, _load(name), rest) if stand_in is not None and name in COMMANDS else (name, stand_in, rest)
+        if stand_in is None or name not in COMMANDS:
+            return name, stand_in, rest
+        command = _load(name)
+        if ctx is not None and name in (ctx.default_map or {}):
+            ctx.default_map = {**ctx.default_map, name: _defaults(command, ctx.default_map[name], ctx.obj)}
+        return name, command, rest
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -104,29 +113,54 @@ def _flag(name: str) -> Any:
 def _read_config(ctx: typer.Context, value: Path | None) -> None:
     if value is None:
         return
+    place = Path(value).expanduser()
     try:
-        settings = tomllib.loads(value.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--config {value} cannot be read: {str(error).splitlines()[0]}") from error
-    name = ctx.info_name or ""
+        settings = tomllib.loads(place.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config: {os_error_sentence(error)}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"--config {value} cannot be read: {(str(error) or 'it is no TOML').splitlines()[0]}"
+        ) from error
     if ctx.parent is None:
-        unknown = [key for key in settings if key not in COMMANDS]
-        if unknown:
-            raise UsageError(f"--config {value}: [{unknown[0]}] is no command; sections are named after commands.")
-        ctx.default_map = {key: _option_names(section) for key, section in settings.items()}
+        problems = [
+            f"--config {value}: [{key}] is no command; sections are named after commands{suggestion(key, COMMANDS, end='.')}"
+            for key in settings
+            if key not in COMMANDS
+        ]
+        refuse(problems, f"--config {value}")
+        ctx.default_map = settings
+        ctx.obj = f"--config {value}"
         return
-    section = _option_names(settings.get(name, settings))
-    known = {parameter.name for parameter in ctx.command.params}
-    unknown = [key for key in section if key not in known and not isinstance(section[key], dict)]
-    if unknown:
-        raise UsageError(f"--config {value}: {name} has no option {unknown[0]!r}.")
-    ctx.default_map = {**(ctx.default_map or {}), **section}
+    section = settings.get(ctx.info_name or "", settings)
+    ctx.default_map = {**(ctx.default_map or {}), **_defaults(ctx.command, section, f"--config {value}")}
 
 
-def _option_names(section: Any) -> dict[str, Any]:
+def _defaults(command: Any, section: Any, where: str) -> dict[str, Any]:
+    """Options of a section as a command takes them from its command line: text, lists joined by commas.
+
+    Raises:
+        UsageError: Names every option that the command does not have.
+    """
     if not isinstance(section, dict):
-        raise UsageError("--config: options belong into a section named after their command, e.g. [generate].")
-    return {key.replace("-", "_"): value for key, value in section.items()}
+        raise UsageError(f"{where}: options belong into a section named after their command, e.g. [{command.name}].")
+    inner = getattr(command, "commands", {})
+    known = {parameter.name: parameter for parameter in command.params}
+    found: dict[str, Any] = {}
+    problems = []
+    for key, value in section.items():
+        name = key.replace("-", "_")
+        if name in inner:
+            found[name] = _defaults(inner[name], value, where)
+        elif name not in known:
+            dashed = [str(option).replace("_", "-") for option in known]
+            problems.append(f"{where}: {command.name} has no option {key!r}{suggestion(key, dashed, end='.')}")
+        elif isinstance(value, list) and not getattr(known[name], "multiple", False):
+            found[name] = ",".join(str(item) for item in value)
+        else:
+            found[name] = value
+    refuse(problems, where)
+    return found
 
 
 def _global_options(

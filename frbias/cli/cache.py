@@ -49,7 +49,7 @@ def list_entries() -> None:
     entries = cache.entries()
     total = sum(entry.size for entry in entries)
     rows = [
-        (e.kind, describe_entry(e), size_text(e.size), _time(e), e.key[:12] + ("" if e.complete else " (unfinished)"))
+        (e.kind, describe_entry(e) + ("" if e.complete else ", unfinished"), size_text(e.size), _time(e), e.key[:8])
         for e in entries
     ]
 

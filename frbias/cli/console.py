@@ -78,7 +78,7 @@ def plan(found: "Plan") -> None:
 def say(message: str) -> None:
     """Print one line of the human result on stdout (rich markup allowed); silent with --json or --quiet."""
     if not (_settings.json or _settings.quiet):
-        _stdout().print(message, highlight=False, soft_wrap=True)
+        _say(_stdout(), message, markup=True)
 
 
 def show(renderable: Any) -> None:
@@ -120,13 +120,14 @@ def table(
     elif not (_settings.json or _settings.quiet):
         screen = _stdout()
         needed = screen.measure(grid, options=screen.options.update(max_width=10_000)).maximum
-        screen.print(grid, width=max(needed, screen.width), crop=False)
+        screen.width = max(needed, screen.width)
+        screen.print(grid)
 
 
 def note(message: str) -> None:
     """Say one line on stderr (warnings, what is being done); silent with --quiet."""
     if not _settings.quiet:
-        _stderr().print(message, highlight=False, markup=False, soft_wrap=True)
+        _say(_stderr(), message, markup=False)
 
 
 def warn(message: str) -> None:
@@ -219,6 +220,15 @@ def width() -> int:
 def out(renderable: Any) -> None:
     """Print on stdout whatever the mode is (help)."""
     _stdout().print(renderable, highlight=False, soft_wrap=True)
+
+
+def _say(screen: Any, message: str, *, markup: bool) -> None:
+    """Print a sentence: wrapped between words on a terminal (a long path stays whole), one line in a file."""
+    from rich.text import Text
+
+    text = Text.from_markup(message) if markup else Text(message)
+    longest = max((len(word) for word in text.plain.split()), default=0)
+    screen.print(text, highlight=False, soft_wrap=not screen.is_terminal or longest > screen.width)
 
 
 def _stdout() -> Any:

@@ -1,5 +1,6 @@
 """``frbias doctor``: what works on this machine, and what each command lacks."""
 
+import os
 from typing import Any
 
 from frbias.cli import console
@@ -35,14 +36,19 @@ def _show(found: Any) -> None:
     console.say(
         f"[bold]Data root[/bold]  {root['path']} ({root['chosen_by']}), {_size(root['free_bytes'])} free{state}\n"
     )
-    rows = [(a.name, a.kind, _installed(a), (a.sha256 or "")[:12], a.path or a.install) for a in found.assets]
-    console.table("Assets", ["name", "kind", "installed", "sha256", "where, or how to install"], rows)
+    rows = [(a.name, a.kind, _installed(a), _place(a.path, root["path"]) or a.install) for a in found.assets]
+    console.table("Assets", ["name", "kind", "installed", "where, or how to install"], rows)
     console.say("")
     lines = [
         (c.command, "yes" if c.usable else "no", "; ".join([*(f"lacks {text}" for text in c.lacks), *c.notes]))
         for c in found.commands
     ]
     console.table("Commands", ["frbias ...", "usable now", "what it lacks"], lines)
+
+
+def _place(path: str | None, root: str) -> str:
+    """A path as short as it can be said: below the data root it is known where that is."""
+    return "" if path is None else path.removeprefix(f"{root}{os.sep}")
 
 
 def _installed(asset: Any) -> str:

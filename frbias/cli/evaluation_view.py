@@ -1,25 +1,16 @@
-"""How an evaluation or a comparison looks on a terminal, from its JSON document; whole at 80 columns."""
+"""How an evaluation looks on a terminal, from its JSON document; whole at 80 columns."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.cli.numerals import digits, escaped, interval_title, number, percent
 
 if TYPE_CHECKING:
     from frbias.core.stages.outcomes import Measured
     from frbias.core.verification.counted import Rate
-    from frbias.core.verification.differences import Difference, PairedAtTarget
-    from frbias.core.verification.paired import Comparison
     from frbias.core.verification.results import AtTarget, Evaluation
-    from frbias.core.verification.verdict import Verdict
 
-_COLOURS = {
-    "fairer": "green",
-    "better_for_all": "green",
-    "levelling_down": "red",
-    "less_fair": "red",
-    "worse_for_all": "red",
-}
 FLAGS_EXPLAINED = (
     "* fewer than 30 errors: the rate is imprecise; ** no error seen: the interval's upper end is what counts"
 )
@@ -28,6 +19,8 @@ _FEW_ERRORS, _NO_ERROR = "*", "**"
 
 def show_measured(result: "Measured", *, brief: bool = False) -> None:
     """Print what an evaluation or a comparison left, and where."""
+    from frbias.cli.comparison_view import show_comparison
+
     for document in result.documents:
         if document["schema"] == "frbias.comparison":
             show_comparison(document, brief=brief)
@@ -50,27 +43,7 @@ def show_evaluation(document: dict[str, Any], *, brief: bool = False) -> None:
     _fairness(evaluation)
     console.say("")
     for note in _notes(evaluation):
-        console.say(f"[dim]{_escaped(note)}[/dim]")
-
-
-def show_comparison(document: dict[str, Any], *, brief: bool = False) -> None:
-    """Print a paired comparison: verdict, EER and d', then every target's differences (not with ``brief``)."""
-    from frbias.core.verification.paired import Comparison
-
-    found = Comparison.from_json(document)
-    baseline, other = found.baseline.name, found.other.name
-    console.say(
-        f"[bold]{_escaped(other)}[/bold] against [bold]{_escaped(baseline)}[/bold], each at its own threshold for the target FMR"
-    )
-    _verdict(found.verdict)
-    _separation(found)
-    if brief:
-        return
-    for record, verdict in zip(found.targets, found.verdicts, strict=True):
-        _differences(found, record, verdict)
-    console.say("")
-    for note in _shared_notes(found):
-        console.say(f"[dim]{_escaped(note)}[/dim]")
+        console.say(f"[dim]{escaped(note)}[/dim]")
 
 
 def flag(rate: "Rate") -> str:
@@ -80,121 +53,17 @@ def flag(rate: "Rate") -> str:
     return _FEW_ERRORS if rate.flags else ""
 
 
-def percent(value: float | None) -> str:
-    """A rate in per cent with three digits, never in powers of ten.
-
-    Example:
-        >>> percent(0.0000823), percent(0.5), percent(0.0)
-        ('0.00823%', '50%', '0%')
-    """
-    return "undefined" if value is None else f"{_digits(100 * value, 3)}%"
-
-
-def points(value: float | None) -> str:
-    """A difference of rates in percentage points.
-
-    Example:
-        >>> points(0.0745), points(-0.00012), points(0.0)
-        ('+7.45 points', '-0.012 points', '0 points')
-    """
-    return "" if value is None else f"{_signed(value, rate=True)} points"
-
-
-def _verdict(verdict: "Verdict") -> None:
-    colour = _COLOURS.get(verdict.outcome, "yellow")
-    console.say("")
-    console.say(f"[bold {colour}]{_escaped(verdict.sentence)}[/bold {colour}]")
-    for reason in verdict.reasons:
-        console.say(f"  - {_escaped(reason)}")
-    console.say(f"[dim]At FMR {percent(verdict.target)}: {verdict.outcome}.[/dim]")
-
-
-def _separation(found: "Comparison") -> None:
-    from frbias.core.verification.measures.table import label_of
-
-    console.say("")
-    for name, change in found.overall.items():
-        rate = name == "eer"
-        show = percent if rate else _number
-        band = _band(change, rate)
-        console.say(
-            f"{label_of(name)} {show(change.baseline)} -> {show(change.other)} ({_change(change, rate)}"
-            f"{f'; {_interval_title(found.baseline)} {band}' if band else ''}): {_judged(change)}, {change.direction}"
-        )
-
-
-def _differences(found: "Comparison", record: "PairedAtTarget", verdict: "Verdict") -> None:
-    from frbias.core.verification.measures.table import is_rate, label_of, measures_shown
-
-    names = [entry.name for entry in measures_shown("paired") if entry.name in record.differences]
-    lines = [(label_of(n), record.differences[n], is_rate(n)) for n in (*names, "fnmr")]
-    lines += [(f"FNMR, {group.name}", group.fnmr, True) for group in record.groups]
-    lines += [(f"FMR, {group.name}", group.fmr, True) for group in record.groups]
-    console.say("")
-    console.say(f"[bold]At FMR {percent(record.target)}[/bold]: {verdict.outcome}")
-    console.table(
-        "",
-        ["", "before", "after", "change", _interval_title(found.baseline), ""],
-        [_difference_cells(*line) for line in lines],
-        numeric=(1, 2, 3, 4),
-        whole=True,
-    )
-    kept = record.at_baseline_tau
-    if kept is not None:
-        console.say(
-            f"[dim]At the baseline's threshold {kept.tau:.4f}, {_escaped(found.other.name)} has FMR "
-            f"{percent(kept.fmr)} and FNMR {percent(kept.fnmr)}.[/dim]"
-        )
-
-
-def _shared_notes(found: "Comparison") -> list[str]:
-    notes = [
-        f"before: {found.baseline.name}; after: {found.other.name}; points: percentage points",
-        "no clear difference: the paired interval holds 0",
-    ]
-    return notes if found.paired else [*notes, "no subject bootstrap, so there are no intervals"]
-
-
-def _difference_cells(label: str, change: "Difference", rate: bool) -> list[str]:
-    show = percent if rate else _number
-    return [
-        _escaped(label),
-        show(change.baseline),
-        show(change.other),
-        _change(change, rate),
-        _band(change, rate),
-        _judged(change),
-    ]
-
-
-def _judged(change: "Difference") -> str:
-    return f"[bold]{change.verdict}[/bold]" if change.verdict in ("better", "worse") else change.verdict
-
-
-def _change(change: "Difference", rate: bool) -> str:
-    if change.value is None:
-        return ""
-    return points(change.value) if rate else _signed(change.value, rate=False)
-
-
-def _band(change: "Difference", rate: bool) -> str:
-    band = change.interval
-    if band is None or band.low is None or band.high is None:
-        return ""
-    return f"{_signed(band.low, rate=rate)} .. {_signed(band.high, rate=rate)}"
-
-
 def _head(evaluation: "Evaluation") -> None:
     samples, groups, comparisons = evaluation.samples, evaluation.groups, evaluation.comparisons
     counted = f"{samples.samples:,} images of {samples.subjects or 0:,} subjects, " if samples.samples else ""
     by = f" by {groups.by}" if groups.by != "nothing" else ""
-    number = len(groups.evaluated)
+    many = len(groups.evaluated)
     protocol = f", protocol {groups.protocol}" if groups.protocol else ""
     console.say(
-        f"[bold]{_escaped(evaluation.name)}[/bold]: {counted}{number} group{'' if number == 1 else 's'}{by}{protocol}"
+        f"[bold]{escaped(evaluation.name)}[/bold]: {counted}{many} group{'' if many == 1 else 's'}{by}{protocol}"
     )
     if groups.note:
-        console.say(f"[bold yellow]{_escaped(groups.note)}[/bold yellow]")
+        console.say(f"[bold yellow]{escaped(groups.note)}[/bold yellow]")
     console.say(
         f"{comparisons.mated:,} mated and {comparisons.non_mated:,} non-mated comparisons "
         f"(non-mated rule: {comparisons.non_mated_rule}); accepted when score >= threshold, one threshold for all groups"
@@ -203,7 +72,7 @@ def _head(evaluation: "Evaluation") -> None:
     prime = overall.d_prime
     bands = [
         "" if band is None or band.low is None or band.high is None else f" ({show(band.low)} .. {show(band.high)})"
-        for band, show in ((overall.eer.bootstrap, percent), (overall.d_prime_bootstrap, _number))
+        for band, show in ((overall.eer.bootstrap, percent), (overall.d_prime_bootstrap, number))
     ]
     console.say(
         f"EER {percent(overall.eer.value)}{bands[0]}, d' {'undefined' if prime is None else f'{prime:.2f}'}{bands[1]}"
@@ -222,7 +91,7 @@ def _rates(evaluation: "Evaluation", record: "AtTarget") -> None:
             console.say("")
         console.table(
             "",
-            ["group", words, short, _interval_title(evaluation), ""],
+            ["group", words, short, interval_title(evaluation.confidence), ""],
             [_rate_cells(name, rate) for name, rate in (*groups, ("all groups", pooled))],
             numeric=(1, 2, 3),
             whole=True,
@@ -230,9 +99,9 @@ def _rates(evaluation: "Evaluation", record: "AtTarget") -> None:
 
 
 def _rate_cells(name: str, rate: "Rate") -> list[str]:
-    low, high = _digits(100 * rate.interval.low, 3), _digits(100 * rate.interval.high, 3)
+    low, high = digits(100 * rate.interval.low, 3), digits(100 * rate.interval.high, 3)
     counts = f"{rate.errors:,} / {rate.trials:,}"
-    return [_escaped(name), counts, percent(rate.value), f"{low} .. {high}%", flag(rate)]
+    return [escaped(name), counts, percent(rate.value), f"{low} .. {high}%", flag(rate)]
 
 
 def _fairness(evaluation: "Evaluation") -> None:
@@ -246,7 +115,7 @@ def _fairness(evaluation: "Evaluation") -> None:
     for record in evaluation.targets:
         console.table(
             f"At FMR {percent(record.target)}",
-            ["measure", "value", _interval_title(evaluation), "by chance", "", "fairer"],
+            ["measure", "value", interval_title(evaluation.confidence), "by chance", "", "fairer"],
             list(_fairness_rows(record)),
             numeric=(1, 2, 3),
             whole=True,
@@ -260,7 +129,7 @@ def _fairness_rows(record: "AtTarget") -> Iterator[list[str]]:
         result = record.measures.get(entry.name)
         if result is None:
             continue
-        show = percent if entry.is_rate else _number
+        show = percent if entry.is_rate else number
         band = result.bootstrap
         words = (
             "" if band is None or band.low is None or band.high is None else f"{show(band.low)} .. {show(band.high)}"
@@ -283,8 +152,8 @@ def _chance(record: "AtTarget", name: str, value: float | None) -> tuple[str, st
     if floor is None or floor.p95 is None:
         return "", ""
     if value is None:
-        return _number(floor.p95), ""
-    return _number(floor.p95), "[bold]above[/bold]" if value > floor.p95 else "within"
+        return number(floor.p95), ""
+    return number(floor.p95), "[bold]above[/bold]" if value > floor.p95 else "within"
 
 
 def _notes(evaluation: "Evaluation") -> list[str]:
@@ -330,33 +199,3 @@ def _acquisition_notes(evaluation: "Evaluation") -> list[str]:
                 f"{percent(whole.far)}, FRR {percent(whole.frr)} at FMR {percent(record.target)}"
             )
     return notes
-
-
-def _interval_title(evaluation: "Evaluation") -> str:
-    return f"{100 * evaluation.confidence:g}% interval"
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else _digits(value, 3)
-
-
-def _signed(value: float, *, rate: bool) -> str:
-    """A difference with its sign: points with two digits or two decimals, other numbers with three decimals."""
-    if not rate:
-        text = f"{value:+.3f}"
-        return text if float(text) else "0"
-    scaled = 100 * value
-    text = f"{scaled:+.2f}".rstrip("0").rstrip(".") if abs(scaled) >= 1 else _digits(scaled, 2)
-    return text if text[0] in "+-" or not value else f"+{text}"
-
-
-def _digits(value: float, count: int) -> str:
-    """``count`` significant digits, written out."""
-    text = f"{value:.{count}g}"
-    return text if "e" not in text else f"{float(text):,.0f}" if abs(value) > 1 else f"{float(text):.20f}".rstrip("0")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

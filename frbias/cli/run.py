@@ -84,7 +84,7 @@ def _document(result: "ExperimentResult") -> dict[str, Any]:
 
 
 def _show(result: "ExperimentResult") -> None:
-    from frbias.cli.evaluation_view import show_comparison
+    from frbias.cli.comparison_view import show_comparison
 
     show_comparison(result.document)
     console.say("")

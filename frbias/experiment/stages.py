@@ -23,7 +23,7 @@ from frbias.core.foundation.errors import AssetMissingError, BadInputError, Frbi
 from frbias.core.foundation.files import write_json
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.recognisers.base import Recogniser
-from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.loading import load_trainable
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.align import align
 from frbias.core.stages.compare import compare
@@ -146,7 +146,7 @@ def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
         AssetMissingError: Names everything that is missing.
         BadInputError: Something is there and cannot be used.
     """
-    needs: list[Callable[[], object]] = [lambda: load_recogniser(plan.finetune.weights)]
+    needs: list[Callable[[], object]] = [lambda: load_trainable(plan.finetune.weights, "finetune")]
     needs += [partial(_source, part, machine) for part in (plan.train, plan.test)]
     needs.append(lambda: describe_detector(plan.align.detector))
     if plan.finetune.eval_data is not None:
@@ -165,7 +165,7 @@ def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
         raise BadInputError(texts)
     if missing:
         raise AssetMissingError(texts)
-    return load_recogniser(plan.finetune.weights)
+    return load_trainable(plan.finetune.weights, "finetune", progress=machine.progress)
 
 
 def _source(part: SetPlan, machine: Machine) -> None:
@@ -186,7 +186,7 @@ def _faces(
         data = str(paths.images(name))
     elif is_aligned(resolve_data(data), start.input_size):
         return data
-    align(plan.align.within(AlignRequest, data=data), paths.aligned(name), machine=machine)
+    align(plan.align.extended(AlignRequest, data=data), paths.aligned(name), machine=machine)
     return str(paths.aligned(name))
 
 

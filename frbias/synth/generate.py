@@ -33,6 +33,8 @@ def generate(request: GenerateRequest, out: Path, *, machine: Machine = LOCAL, f
     backend = make_backend(request, machine.resources.device)
     for note in backend.notes:
         machine.progress.note(f"warning: {note}")
+    if backend.parallel == "batches":
+        machine.tell(f"generating with {backend.name} on {describe_device(choose_device(machine.resources.device))}")
     in_flight = request.batch_size if isinstance(request, NetworkOptions) else 1
     return generate_with(backend, out, in_flight=in_flight, machine=machine, force=force)
 

@@ -266,7 +266,7 @@ def test_images_and_a_recogniser(
 
     monkeypatch.setattr(
         "frbias.core.recognisers.loading.load_recogniser",
-        lambda spec, *, device="cpu": Trainable(
+        lambda spec, **given: Trainable(
             model=Small(), name=spec, sha256="0", description=Description("small", 12, (112, 112), True, spec)
         ),
     )

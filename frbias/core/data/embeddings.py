@@ -82,6 +82,12 @@ def read_embeddings(path: Path) -> Embeddings:
 
     Raises:
         BadInputError: There is no such file, it is of no known kind, or it lacks a column; says which are needed.
+
+    Example:
+        >>> frame = pd.DataFrame({"file_name": ["a.png"], "subject": ["eve"], "age": [7.0], "sex": ["f"]})
+        >>> write_embeddings(Path("e.parquet"), Embeddings(frame, np.ones((1, 4), np.float32), {}))
+        >>> read_embeddings(Path("e.parquet")).matrix.shape
+        (1, 4)
     """
     file = embeddings_file(path)
     kind = _kind(file)

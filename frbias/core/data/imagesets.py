@@ -25,6 +25,7 @@ from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, Work, claim_together
+from frbias.core.foundation.spawning import without_main
 
 JOURNAL = ".journal"
 JPEG_QUALITY = 92
@@ -214,7 +215,9 @@ def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers:
     context = get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(producer, out))
     try:
-        yield from pool.map(_render_in_worker, units)
+        with without_main(producer):
+            made = pool.map(_render_in_worker, units)
+        yield from made
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

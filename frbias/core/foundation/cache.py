@@ -58,10 +58,12 @@ class Cache:
     Attributes:
         root: Its folder.
         limit: Bytes it may hold; 0 keeps nothing beyond its use.
+        kinds: Kinds of its results; other folders in ``root`` are not its own and never touched.
     """
 
     root: Path
     limit: int = DEFAULT_LIMIT
+    kinds: tuple[str, ...] = ("aligned", "embeddings")
 
     def place(self, kind: str, key: str) -> Path:
         """Folder of an entry, whether it exists or not."""
@@ -91,8 +93,8 @@ class Cache:
     def entries(self) -> list[Entry]:
         """Every entry, most recently used first."""
         found = []
-        for folder in self.root.glob("*/*") if self.root.is_dir() else ():
-            if folder.parent.name == _LOCKS or not folder.is_dir() or folder.name.startswith(_GONE):
+        for folder in (f for kind in self.kinds for f in (self.root / kind).glob("*")):
+            if not folder.is_dir() or folder.name.startswith(_GONE):
                 continue
             kind, key = folder.parent.name, folder.name
             held = self._lock(kind, key)
@@ -136,7 +138,7 @@ class Cache:
 
     def _sweep(self) -> None:
         """Remove what a killed process had half removed, and locks of entries that are long gone."""
-        for leftover in self.root.glob(f"*/{_GONE}*"):
+        for leftover in (f for kind in self.kinds for f in (self.root / kind).glob(f"{_GONE}*")):
             shutil.rmtree(leftover, ignore_errors=True)
         month_ago = time.time() - 30 * 86400
         for held in (self.root / _LOCKS).glob("*"):

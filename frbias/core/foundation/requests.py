@@ -93,7 +93,7 @@ class Request:
         """All fields as JSON values; tuples become lists, paths text."""
         return {f.name: _plain(getattr(self, f.name)) for f in option_fields(type(self))}
 
-    def within(self, kind: type[R], **more: Any) -> R:
+    def extended(self, kind: type[R], **more: Any) -> R:
         """The same options as part of a larger request, whose other fields are ``more``."""
         return kind(**{f.name: getattr(self, f.name) for f in option_fields(type(self))}, **more)
 

@@ -32,7 +32,7 @@ class CallableRecogniser:
     """A :class:`frbias.core.recognisers.base.Recogniser` that asks a function; make one with :func:`load_callable`.
 
     Attributes:
-        name: The function's name.
+        name: ``module.function``, without packages or folders.
         sha256: Hash of the source file, and of the files the function names.
         description: What is known about it.
         function: The function.
@@ -108,7 +108,8 @@ def load_callable(spec: str) -> CallableRecogniser:
     size = getattr(function, "input_size", None)
     told = _input_size(size, spec)
     about = Description("callable", 0, told, False, spec, assumed=() if size is not None else ("input size",))
-    found = CallableRecogniser(match["function"], _hash(function, module, spec), about, function)
+    stem = match["module"].removesuffix(".py").replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[-1]
+    found = CallableRecogniser(f"{stem}.{match['function']}", _hash(function, module, spec), about, function)
     length = probe(found._ask, told, spec)
     return replace(found, description=replace(about, embedding_length=length))
 

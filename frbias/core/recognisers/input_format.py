@@ -120,6 +120,9 @@ class InputFormat:
             raise BadInputError(f"{where}: {error.message}") from error
 
 
+AS_THE_MODEL_SAYS = InputFormat()
+
+
 def format_beside(path: Path) -> InputFormat:
     """What the files beside a model say: its ``.toml`` or ``.json``, the manifest of insightface, the settings of CVLFace.
 

@@ -9,9 +9,10 @@ from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.recognisers.adapted import is_adapted, read_adapted
 from frbias.core.recognisers.base import Description, Pixels, Recogniser
 from frbias.core.recognisers.callables import is_callable_spec, load_callable
-from frbias.core.recognisers.input_format import InputFormat, format_beside
+from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat, format_beside
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_onnx
 from frbias.core.recognisers.packs import BACKBONE_FILE, insightface_pack, pack_recogniser, weight_file
@@ -25,7 +26,6 @@ from frbias.core.recognisers.trainable.sface import read_sface_onnx
 from frbias.core.recognisers.trainable.weights import from_state, read_pixels, read_state, state_sha256
 
 EMBEDDED = "sface"
-AS_THE_MODEL_SAYS = InputFormat()
 _INSIGHTFACE = "insightface:"
 
 
@@ -41,7 +41,7 @@ def load_recogniser(
     Args:
         spec: ``sface`` (embedded); a run folder of ``frbias finetune`` (its best checkpoint); a weight file
             (``.pth``, ``.pt``, ``.safetensors``) of a known architecture; any ``.onnx`` that turns faces into vectors;
-            a folder that holds one; ``module:function`` or ``file.py:function`` (runs the user's code); a registered
+            a folder that holds one, or of ``frbias adapt``; ``module:function`` or ``file.py:function`` (runs the user's code); a registered
             name; or ``insightface:<pack>``, a pack that insightface has on this machine.
         device: Where the weights go.
         given: What the user says about the input; goes before what the model says.
@@ -51,6 +51,11 @@ def load_recogniser(
         AssetMissingError: Nothing of that name is installed; says where it comes from.
         BadInputError: The file holds no recogniser that frbias knows or can run.
         UsageError: ``given`` says what this kind of recogniser cannot be told.
+
+    Example:
+        >>> recogniser = load_recogniser("sface")
+        >>> recogniser.name, recogniser.input_size, recogniser.embedding_length
+        ('sface', (112, 112), 128)
     """
     if spec == EMBEDDED:
         return _embedded(given, device)
@@ -60,6 +65,9 @@ def load_recogniser(
     path = Path(spec).expanduser()
     if path.exists():
         name = path.resolve().name if path.is_dir() else path.stem
+        if is_adapted(path):
+            record = read_adapted(path)
+            return record.over(load_recogniser(record.base, device=device, given=given, progress=progress), name)
         return _from_file(weight_file(path), name, given, device, progress)
     if is_callable_spec(spec):
         if given != AS_THE_MODEL_SAYS:

@@ -6,17 +6,19 @@ import numpy as np
 import torch
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images
 from frbias.core.recognisers.trainable.base import Backbone
 
-MEAN = SCALE = 127.5
+MEAN = 127.5
+AS_INSIGHTFACE = Pixels()
 _IMAGES = 3
 
 
-def check_onnx(model: Backbone, path: Path) -> float:
+def check_onnx(model: Backbone, path: Path, pixels: Pixels = AS_INSIGHTFACE) -> float:
     """Largest difference between an ONNX file and a network on fixed images, over the largest embedding value.
 
-    The file gets pixels as insightface normalises them, the network as its own preprocessing does. Batches of one and of
+    The file gets RGB normalised as ``pixels`` says, the network as its own preprocessing does. Batches of one and of
     several images are compared, so that a fixed batch axis shows.
 
     Raises:
@@ -25,7 +27,8 @@ def check_onnx(model: Backbone, path: Path) -> float:
     import onnxruntime
 
     images = fixed_images(_IMAGES, model.input_size)
-    blob = ((images.astype(np.float32) - MEAN) / SCALE).transpose(0, 3, 1, 2)
+    mean, scale = (np.array(values, dtype=np.float32) for values in (pixels.mean, pixels.scale))
+    blob = ((images.astype(np.float32) - mean) / scale).transpose(0, 3, 1, 2)
     with torch.no_grad():
         expected = model.eval()(model.preprocess(torch.from_numpy(images))).numpy()
     try:

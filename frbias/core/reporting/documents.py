@@ -56,3 +56,24 @@ def typed(document: Any, name: str = "the document") -> Evaluation | Comparison:
         return (Evaluation if schema == EVALUATION_SCHEMA else Comparison).from_json(document)
     except BadInputError as error:
         raise BadInputError(f"{name}: {error.message}") from error
+
+
+def read_evaluation(place: Path | str) -> Evaluation | Comparison:
+    """The evaluation (or comparison) in a folder that ``frbias evaluate`` or ``compare`` wrote, or in its JSON file.
+
+    Raises:
+        BadInputError: As :func:`read_document`.
+
+    Example:
+        >>> from frbias.core.foundation.files import write_json
+        >>> from frbias.core.verification.evaluation import evaluate_embeddings
+        >>> rng, who = np.random.default_rng(0), np.repeat(np.arange(40), 6)
+        >>> vectors = (rng.normal(size=(40, 16))[who] + rng.normal(size=(240, 16))).astype(np.float32)
+        >>> ages = np.tile([5, 8, 15, 18, 30, 50], 40)
+        >>> found = evaluate_embeddings(vectors, who, ages, groups="0-19,20+", targets=[0.1], bootstrap=0)
+        >>> write_json(Path("evaluation.json"), found.to_json())
+        >>> [group.name for group in read_evaluation("evaluation.json").at(0.1).groups]
+        ['0-19', '20+']
+    """
+    document, found = read_document(Path(place).expanduser())
+    return typed(document, str(found))

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from frbias import __version__
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.files import write_text
@@ -21,6 +19,7 @@ from frbias.core.reporting.figures.every import draw_all
 from frbias.core.reporting.lanes import Side, measure_lanes, rate_band, rate_lanes
 from frbias.core.reporting.making import read_stages
 from frbias.core.reporting.people import contact_sheet, data_uri
+from frbias.core.reporting.templating import environment, template
 from frbias.core.reporting.tracing import Tracer, resolve
 from frbias.core.reporting.verdict import Verdict, is_comparison, judge
 
@@ -88,7 +87,7 @@ def write_report(
     made = read_stages(stages, out_html.parent)
     verdict = judge(facts, target=target, held_out=held_out)
     sides = _sides(facts, verdict.index)
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     text = page.render(
         **_findings(facts, sides, verdict),
         **_figures(facts, sides, out_html.parent, progress),
@@ -99,7 +98,7 @@ def write_report(
         origin=origin or _origin(facts, people),
         stages=made,
         version=__version__,
-        style=_template("style.css"),
+        style=template("style.css"),
     )
     write_text(out_html, text)
     return out_html
@@ -171,17 +170,3 @@ def _pictures(drawn: Sequence[Drawn], names: Sequence[str], beside: Path) -> lis
         for figure in drawn
         if figure.name == name
     ]
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("frbias.core.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _template(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

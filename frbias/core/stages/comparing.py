@@ -14,6 +14,7 @@ from frbias.core.stages.requests.measuring import MeasureOptions
 from frbias.core.stages.sources import EmbeddedSet, EmbeddingsFile, Source, embedded_set, image_source
 
 if TYPE_CHECKING:
+    from frbias.core.recognisers.input_format import InputFormat
     from frbias.core.verification.paired import Comparison
 
 
@@ -22,18 +23,29 @@ def sources_of_files(paths: Sequence[str]) -> list[Source]:
     return [EmbeddingsFile(Path(path).expanduser()) for path in paths]
 
 
-def sources_of_data(data: str, weights: Sequence[str], options: MeasureOptions, machine: Machine) -> list[Source]:
+def sources_of_data(
+    data: str, weights: Sequence[str], options: MeasureOptions, machine: Machine, *, given: "InputFormat | None" = None
+) -> list[Source]:
     """An image set seen by recognisers; everything that is needed is there, or this raises.
+
+    Args:
+        data: Folder or registered name.
+        weights: The recognisers.
+        options: What will be measured.
+        machine: What may be used.
+        given: What is said about the input of the last recogniser.
 
     Raises:
         UsageError: The device is not there, or a column to group by.
         AssetMissingError: The data set or weights are not installed.
     """
     from frbias.core.foundation.devices import choose_device
+    from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS
 
     choose_device(machine.resources.device)
     images = image_source(data, options)
-    return [embedded_set(images, name) for name in weights]
+    formats = [AS_THE_MODEL_SAYS] * (len(weights) - 1) + [given or AS_THE_MODEL_SAYS]
+    return [embedded_set(images, name, said, machine) for name, said in zip(weights, formats, strict=True)]
 
 
 def plan_measuring(task: Task, out: Path | None, machine: Machine) -> Plan:

@@ -6,8 +6,10 @@ are there: a killed run goes on where it was, and ranks of a torchrun launch sha
 """
 
 import json
+import math
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -36,7 +38,7 @@ from frbias.core.stages.requests.embed import EmbedOptions, EmbedRequest
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
 
-STAGE, VERSION = "embed", 2
+STAGE, VERSION = "embed", 3
 TILE = 16
 PART = 32 * TILE
 
@@ -76,7 +78,7 @@ def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: 
     """
     choose_device(machine.resources.device)
     table = resolve_data(request.data)
-    recogniser = load_recogniser(request.weights)
+    recogniser = load_recogniser(request.weights, given=request.input_format(), progress=machine.progress)
     return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
 
 
@@ -89,7 +91,8 @@ def plan_embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL) ->
         AssetMissingError: The data set or the weights are not on this machine.
     """
     device = describe_device(choose_device(machine.resources.device))
-    table, recogniser = resolve_data(request.data), load_recogniser(request.weights)
+    table = resolve_data(request.data)
+    recogniser = load_recogniser(request.weights, given=request.input_format())
     what = f"Embed {counted(len(table), 'face')} with {recogniser.name}"
     return Plan((step_of(what, embed_work(table, recogniser, request), out),), device)
 
@@ -280,16 +283,27 @@ def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embed
     frame = frame.assign(sex=frame["sex"] if "sex" in frame.columns else "")
     ordered = frame[[*COLUMNS, *(c for c in frame.columns if c not in COLUMNS)]][kept].reset_index(drop=True)
     matrix = np.concatenate([part.vectors for part in parts])[kept]
-    failures = len(rejected) + _earlier_failures(table)
+    failed = [*rejected, *_earlier_rejected(table)]
     attempts = len(names) + _earlier_failures(table)
     provenance = {
         **work.arguments,
         "inputs": work.inputs,
-        "failure_to_acquire": {"failures": failures, "attempts": attempts},
+        "failure_to_acquire": {
+            "failures": len(rejected) + _earlier_failures(table),
+            "attempts": attempts,
+            "by": _failures_by(failed),
+        },
         "synthetic": synthetic_origin(table),
         "versions": library_versions(),
     }
     return Embeddings(ordered, matrix, provenance), rejected
+
+
+def _failures_by(failed: Sequence[Rejected]) -> list[dict[str, Any]]:
+    """How many images of which age (years, None unknown) and sex failed, for rates by group."""
+    counted = Counter((None if math.isnan(one.age) else one.age, one.sex) for one in failed)
+    ordered = sorted(counted.items(), key=lambda item: (item[0][0] is None, item[0][0] or 0.0, item[0][1]))
+    return [{"age": age, "sex": sex, "failures": count} for (age, sex), count in ordered]
 
 
 def _earlier_failures(table: SampleTable) -> int:

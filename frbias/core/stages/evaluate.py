@@ -86,6 +86,6 @@ def _sources(request: EvaluateRequest, machine: Machine) -> list[Source]:
     """The baseline, when there is one, and what is evaluated."""
     if request.data is not None:
         weights = [request.weights] if request.baseline is None else [request.baseline, request.weights]
-        return sources_of_data(request.data, weights, request, machine)
+        return sources_of_data(request.data, weights, request, machine, given=request.input_format())
     assert request.embeddings is not None
     return sources_of_files([*([request.baseline] if request.baseline is not None else []), str(request.embeddings)])

@@ -1,11 +1,13 @@
 """A fine-tuned recogniser in the forms that other tools load: ONNX, safetensors, an insightface pack.
 
 The ONNX file follows what insightface's model zoo expects of a recogniser: pixels are normalised outside of the
-graph, the batch axis is open, there is one output and no side file. insightface divides by 127.5 whatever a
-recogniser was trained with, so another divisor is multiplied into the first convolution of the exported graph.
+graph, the batch axis is open, there is one output and no side file. insightface subtracts 127.5 and divides by 127.5
+whatever a recogniser was trained with, so another divisor (and another order of colours) is worked into the first
+convolution of the exported graph. Another mean cannot be, because of the padding: it is stated in the manifest.
 """
 
 import copy
+import json
 import re
 import warnings
 from dataclasses import dataclass
@@ -14,20 +16,27 @@ from typing import Any
 
 import torch
 
-from frbias.core.foundation.errors import BadInputError, FrbiasError
+from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, write_json, write_text
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
-from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_trainable
-from frbias.core.recognisers.onnx_check import MEAN, SCALE, check_onnx
+from frbias.core.recognisers.adapted import AdaptedRecogniser
+from frbias.core.recognisers.base import Pixels, Recogniser
+from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat
+from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_recogniser
+from frbias.core.recognisers.onnx_check import MEAN, check_onnx
+from frbias.core.recognisers.onnx_graph import read_onnx
+from frbias.core.recognisers.onnx_map import append_map, load_whole, note_reading
+from frbias.core.recognisers.onnx_running import OnnxRecogniser, run_onnx
+from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
 from frbias.core.recognisers.trainable.base import Backbone
-from frbias.core.recognisers.trainable.recogniser import Trainable
+from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
 from frbias.core.recognisers.trainable.weights import write_state
 from frbias.core.stages.requests.export import ExportRequest
 
 STAGE, VERSION = "export", 1
 ONNX_FILE, MANIFEST_FILE, LICENCE_FILE = "recognition.onnx", "manifest.json", "MODEL.LICENSE"
-DETECTOR_FILE = "detection.onnx"
+DETECTOR_FILE, ONNX_OUTPUT = "detection.onnx", "embedding"
 _OPSET = 17
 
 
@@ -65,14 +74,21 @@ def export(
         AssetMissingError: The recogniser or the detector is not installed.
     """
     detector = None if request.detector is None else detector_file(request.detector)
-    recogniser = load_trainable(request.weights, STAGE)
+    recogniser = load_recogniser(request.weights, progress=machine.progress)
+    if not isinstance(recogniser, AdaptedRecogniser):
+        recogniser = require_trainable(recogniser, STAGE)
     machine.tell(f"exporting {recogniser.name}")
     place = out if out is not None else Path("exports") / recogniser.name
     return export_recogniser(recogniser, place, request, detector=detector, force=force)
 
 
 def export_recogniser(
-    recogniser: Trainable, out: Path, request: ExportRequest, *, detector: Path | None = None, force: bool = False
+    recogniser: Trainable | AdaptedRecogniser,
+    out: Path,
+    request: ExportRequest,
+    *,
+    detector: Path | None = None,
+    force: bool = False,
 ) -> Exported:
     """Export a recogniser that is loaded; see :func:`export`.
 
@@ -88,18 +104,62 @@ def export_recogniser(
     if folder.finished:
         results = folder.results()
         return Exported(out, results["files"], results["largest_difference"])
-    with atomic_path(out / BACKBONE_FILE) as temporary:
-        write_state(temporary, recogniser.weights(), recogniser.model.pixels)
-    difference = None
-    if request.onnx:
-        with atomic_path(out / ONNX_FILE) as temporary:
-            write_onnx(recogniser.model, temporary)
-            difference = check_onnx(recogniser.model, temporary)
-        if request.pack:
-            _write_pack(out, recogniser, detector)
+    difference: float | None
+    if isinstance(recogniser, AdaptedRecogniser):
+        difference = _export_adapted(recogniser, out, request, detector)
+    else:
+        difference = _export_trainable(recogniser, out, request, detector)
     files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME)
     folder.finish({"files": files, "largest_difference": difference})
     return Exported(out, files, difference)
+
+
+def _export_trainable(recogniser: Trainable, out: Path, request: ExportRequest, detector: Path | None) -> float | None:
+    with atomic_path(out / BACKBONE_FILE) as temporary:
+        write_state(temporary, recogniser.weights(), recogniser.model.pixels)
+    if not request.onnx:
+        return None
+    with atomic_path(out / ONNX_FILE) as temporary:
+        write_onnx(recogniser.model, temporary)
+        difference = check_onnx(recogniser.model, temporary, exported_pixels(recogniser.model))
+    if request.pack:
+        _write_pack(out, recogniser, exported_pixels(recogniser.model), detector)
+    return difference
+
+
+def _export_adapted(recogniser: AdaptedRecogniser, out: Path, request: ExportRequest, detector: Path | None) -> float:
+    """The graph of the recogniser behind, with the map at its end; compared with the adapted recogniser on faces."""
+    base, given = recogniser.base, AS_THE_MODEL_SAYS
+    if not request.onnx:
+        raise UsageError(
+            f"{recogniser.name} has a map behind its network, which only ONNX can hold; leave out --no-onnx."
+        )
+    with atomic_path(out / ONNX_FILE) as temporary:
+        if isinstance(base, Trainable):
+            pixels = exported_pixels(base.model)
+            given = InputFormat(mean=pixels.mean, scale=pixels.scale, colour=pixels.colour)
+            write_onnx(base.model, temporary)
+            model, output = load_whole(temporary), ONNX_OUTPUT
+        elif isinstance(base, OnnxRecogniser):
+            model, output = load_whole(base.file.path), base.output
+        else:
+            raise BadInputError(
+                f"{recogniser.name} has no graph that could be written: it is {base.description.architecture}."
+            )
+        made = append_map(model, output, recogniser.map)
+        if isinstance(base, OnnxRecogniser):
+            note_reading(made, base.reading)
+        write_bytes(temporary, made.SerializeToString())
+        written = run_onnx(read_onnx(temporary), recogniser.name, given)
+        faces = fixed_images(3, recogniser.input_size)
+        difference = relative_difference(written.embed(faces), recogniser.embed(faces))
+        if not difference <= TOLERANCE:
+            raise FrbiasError(f"The ONNX graph differs from the recogniser by {difference:.2g} of the largest value.")
+    if request.pack and isinstance(base, Trainable):
+        _write_pack(out, recogniser, exported_pixels(base.model), detector)
+    elif detector is not None:
+        raise UsageError(f"{recogniser.name} normalises pixels in its own way, so it cannot be put into a pack.")
+    return difference
 
 
 def detector_file(spec: str) -> Path:
@@ -124,8 +184,12 @@ def detector_file(spec: str) -> Path:
 def write_onnx(model: Backbone, path: Path) -> None:
     """Write a backbone as ONNX.
 
-    Input ``data``: RGB (N, 3, 112, 112), (pixel - 127.5) / 127.5. Output ``embedding``: (N, D), not normalised.
+    Input ``data``: RGB (N, 3, 112, 112), normalised as :func:`exported_pixels` says, which is (pixel - 127.5) / 127.5 unless
+    the weights were trained with another mean. Output ``embedding``: (N, D), not normalised. The metadata entry ``frbias``
+    says how pixels are normalised.
     """
+    import onnx
+
     size = model.input_size
     example = torch.zeros(2, 3, size, size)
     with warnings.catch_warnings():
@@ -135,30 +199,46 @@ def write_onnx(model: Backbone, path: Path) -> None:
             (example,),
             str(path),
             input_names=["data"],
-            output_names=["embedding"],
-            dynamic_axes={"data": {0: "N"}, "embedding": {0: "N"}},
+            output_names=[ONNX_OUTPUT],
+            dynamic_axes={"data": {0: "N"}, ONNX_OUTPUT: {0: "N"}},
             opset_version=_OPSET,
             dynamo=False,
         )
 
+    written = onnx.load(str(path))
+    pixels = exported_pixels(model).to_json()
+    onnx.helper.set_model_props(written, {"frbias": json.dumps({"layout": "NCHW", **pixels})})
+    onnx.save(written, str(path))
+
+
+def exported_pixels(model: Backbone) -> Pixels:
+    """What has to be done to pixels before the exported file: (pixel - 127.5) / 127.5 wherever that can be.
+
+    Raises:
+        FrbiasError: Every channel has a mean or scale of its own, which insightface has no place for.
+    """
+    pixels = model.pixels
+    if pixels.mean == (MEAN,) * 3:
+        return Pixels()
+    if len(set(pixels.mean)) == len(set(pixels.scale)) == 1:
+        return Pixels("RGB", pixels.mean, pixels.scale)
+    raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
+
 
 def _for_insightface(model: Backbone) -> Backbone:
-    """A copy that takes pixels normalised as insightface does it."""
+    """A copy that takes RGB pixels normalised as :func:`exported_pixels` says."""
     twin = copy.deepcopy(model).eval()
     first = next(m for m in twin.modules() if isinstance(m, torch.nn.Conv2d))
-    pixels = twin.pixels
-    if pixels.mean != (MEAN,) * 3 or first.bias is not None:
-        raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
+    ratio = torch.tensor(exported_pixels(model).scale) / torch.tensor(twin.pixels.scale)
     with torch.no_grad():
-        first.weight.mul_((SCALE / torch.tensor(pixels.scale)).reshape(1, 3, 1, 1))
-        if pixels.colour == "BGR":
+        first.weight.mul_(ratio.reshape(1, 3, 1, 1))
+        if twin.pixels.colour == "BGR":
             first.weight.copy_(first.weight.flip(1).clone())
     return twin
 
 
-def _write_pack(out: Path, backbone: Trainable, detector: Path | None) -> None:
+def _write_pack(out: Path, backbone: Recogniser, pixels: Pixels, detector: Path | None) -> None:
     """Write manifest, licence and detector: what insightface needs beside the recogniser."""
-    model = backbone.model
     licence = backbone.description.licence or "that of the weights the training started from"
     tasks: dict[str, Any] = {}
     if detector is not None:
@@ -166,9 +246,9 @@ def _write_pack(out: Path, backbone: Trainable, detector: Path | None) -> None:
         tasks["detection"] = {"file": DETECTOR_FILE, "sha256": sha256_file(out / DETECTOR_FILE)}
     tasks["recognition"] = {
         "file": ONNX_FILE,
-        "preprocessing": {"mean": MEAN, "std": SCALE},
-        "input_size": [model.input_size, model.input_size],
-        "embedding_dimension": model.embedding_dim,
+        "preprocessing": {"mean": pixels.mean[0], "std": pixels.scale[0]},
+        "input_size": list(backbone.input_size),
+        "embedding_dimension": backbone.embedding_length,
         "sha256": sha256_file(out / ONNX_FILE),
     }
     manifest = {"manifest_version": 2, "model_id": _model_id(backbone.name), "license": LICENCE_FILE, "tasks": tasks}

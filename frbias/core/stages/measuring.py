@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.stages.requests.measuring import MeasureOptions
+from frbias.core.verification.acquisition import AcquisitionCounts, FailureCount, count_acquisition
 from frbias.core.verification.evaluation import EvaluationOptions, evaluate, evaluate_embeddings
-from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_protocol, grouping_named
+from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_all, group_by_protocol, grouping_named
+from frbias.core.verification.records import from_json
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.scorefiles import ScoreFile
 
@@ -67,11 +69,12 @@ def measure_embeddings(
         raise BadInputError("No image has a subject, so there is nothing to verify.")
     frame, matrix = frame[known].reset_index(drop=True), embeddings.matrix[known]
     columns = {str(c): frame[c].to_numpy() for c in frame.columns if c not in ("file_name", "subject", "embedding")}
+    grouping = grouping_of(options, columns)
     done = evaluate_embeddings(
         matrix,
         frame["subject"].astype(str).to_numpy(),
         frame["age"].to_numpy(dtype=np.float64),
-        groups=grouping_of(options, columns),
+        groups=grouping,
         targets=options.at_fmr,
         alpha=options.alpha,
         bootstrap=options.bootstrap,
@@ -81,6 +84,7 @@ def measure_embeddings(
         matched_age=options.matched_age,
         drop_duplicates=options.drop_duplicates,
         failure_to_acquire=failure_to_acquire(embeddings.provenance),
+        acquisition=acquisition(embeddings.provenance, options, grouping),
         name=name,
         threads=machine.resources.threads,
         world=world,
@@ -131,7 +135,7 @@ def same_images(one: "Embeddings", two: "Embeddings") -> "tuple[Embeddings, Embe
     """Both sets cut down to the images they share, in the order of the first, and how many were left out.
 
     Raises:
-        BadInputError: They share none.
+        BadInputError: They share none, or an image is of one person in the one and of another in the other.
     """
     position = {name: k for k, name in enumerate(two.frame["file_name"])}
     shared = [(k, position[name]) for k, name in enumerate(one.frame["file_name"]) if name in position]
@@ -139,6 +143,13 @@ def same_images(one: "Embeddings", two: "Embeddings") -> "tuple[Embeddings, Embe
         raise BadInputError("The two sets of embeddings share no file name, so they cannot be compared, paired.")
     first, second = (np.array(column) for column in zip(*shared, strict=True))
     left_out = len(one.matrix) + len(two.matrix) - 2 * len(shared)
+    people = [e.frame["subject"].astype(str).to_numpy()[rows] for e, rows in ((one, first), (two, second))]
+    if (differ := people[0] != people[1]).any():
+        row = int(np.argmax(differ))
+        raise BadInputError(
+            f"The image {one.frame['file_name'].iloc[first[row]]} is of {people[0][row]} in one set of embeddings and of "
+            f"{people[1][row]} in the other; they do not belong to the same images (rows without file_name are numbered)."
+        )
     cut = [
         replace(e, frame=e.frame.iloc[rows].reset_index(drop=True), matrix=e.matrix[rows])
         for e, rows in ((one, first), (two, second))
@@ -150,6 +161,41 @@ def failure_to_acquire(provenance: dict[str, Any]) -> float | None:
     """Share of the images that gave no embedding, from the embeddings' provenance; None when it does not say."""
     record = provenance.get("failure_to_acquire")
     return record["failures"] / record["attempts"] if record and record["attempts"] else None
+
+
+def acquisition(
+    provenance: dict[str, Any], options: MeasureOptions, grouping: Grouping
+) -> tuple[AcquisitionCounts, ...]:
+    """Attempts and failures by group, from the embeddings' provenance; empty when it does not say who failed.
+
+    Args:
+        provenance: Of the embeddings; ``failure_to_acquire.by`` counts failures by age and sex.
+        options: What to measure; says how the failed images are grouped.
+        grouping: Groups of the images that were embedded.
+
+    Raises:
+        BadInputError: The counts are not such counts.
+    """
+    given = (provenance.get("failure_to_acquire") or {}).get("by")
+    if given is None:
+        return ()
+    failed: tuple[FailureCount, ...] = from_json(tuple[FailureCount, ...], given, "failure_to_acquire.by")
+    times = [row.failures for row in failed]
+    if min(times, default=0) < 0 or sum(times) > provenance["failure_to_acquire"]["failures"]:
+        raise BadInputError("The embeddings say that more images of an age and sex failed than images in all.")
+    if grouping.by == "nothing":
+        return count_acquisition(grouping, group_all(len(failed)), times)
+    if not failed:
+        return count_acquisition(grouping, replace(grouping, codes=np.empty(0, np.int64)), times)
+    columns: dict[str, npt.NDArray[Any]] = {
+        "age": np.array([np.nan if row.age is None else row.age for row in failed]),
+        "sex": np.array([row.sex for row in failed], dtype=object),
+    }
+    try:
+        rejected = grouping_of(options, columns)
+    except UsageError:  # grouped by something that is not known of any image that failed
+        return ()
+    return count_acquisition(grouping, rejected, times) if rejected.by == grouping.by else ()
 
 
 def _product_on(device: str) -> Any:

@@ -56,6 +56,19 @@ class Measured:
         """The document, when there is one."""
         return self.documents[0]
 
+    @property
+    def outcomes(self) -> "tuple[Evaluation | Comparison, ...]":
+        """The documents as evaluations or comparisons."""
+        from frbias.core.reporting.documents import typed
+
+        return tuple(typed(document) for document in self.documents)
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The evaluation; of the other model, when two were compared."""
+        first = self.outcomes[0]
+        return first if isinstance(first, Evaluation) else first.other
+
 
 @dataclass(frozen=True)
 class Writing:

@@ -35,7 +35,7 @@ def shared_cache() -> Cache:
     Raises:
         UsageError: ``FRBIAS_CACHE_SIZE`` is no size.
     """
-    return Cache(data_home() / "cache", cache_limit())
+    return Cache(data_home() / "cache", cache_limit(), (ALIGNED, EMBEDDINGS))
 
 
 def faces_for(
@@ -124,6 +124,12 @@ def is_aligned(table: SampleTable, size: tuple[int, int]) -> bool:
 
 
 def _alignment(size: tuple[int, int]) -> AlignOptions:
+    height, width = size
+    if height != width or (height % 112 and height % 128):
+        raise BadInputError(
+            f"The recogniser takes faces of {width}x{height} pixels, but photographs are aligned to squares of a multiple of "
+            "112 or 128; give --data with faces that are aligned to its size already."
+        )
     return AlignOptions(size=0 if size == (112, 112) else size[0])
 
 

@@ -15,6 +15,7 @@ from frbias.core.stages.requests.measuring import MeasureOptions
 
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
+    from frbias.core.recognisers.input_format import InputFormat
 
 
 class Source(Protocol):
@@ -154,8 +155,8 @@ def image_source(data: str, options: MeasureOptions) -> ImageSource:
     return ImageSource(data, table, tuple(refused))
 
 
-def embedded_set(images: ImageSource, weights: str) -> EmbeddedSet:
-    """An image set seen by a recogniser.
+def embedded_set(images: ImageSource, weights: str, given: "InputFormat", machine: Machine) -> EmbeddedSet:
+    """An image set seen by a recogniser; ``given`` is what is said about its input.
 
     Raises:
         AssetMissingError: The weights are not installed.
@@ -163,7 +164,7 @@ def embedded_set(images: ImageSource, weights: str) -> EmbeddedSet:
     """
     from frbias.core.recognisers import loading
 
-    return EmbeddedSet(images, loading.load_recogniser(weights))
+    return EmbeddedSet(images, loading.load_recogniser(weights, given=given, progress=machine.progress))
 
 
 def distinct(names: list[str], baseline: int | None = None) -> tuple[str, ...]:

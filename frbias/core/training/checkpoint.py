@@ -87,6 +87,9 @@ def _read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None
 
 
 def _sync(folder: Path) -> None:
+    """Make renames in a folder last, where folders can be opened (not on Windows)."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from frbias.core.verification.groups import Grouping
 from frbias.core.verification.records import Record
 
@@ -29,12 +27,26 @@ class AcquisitionCounts(Record):
         return self.failures / self.attempts
 
 
-def count_acquisition(acquired: Grouping, rejected: Grouping) -> tuple[AcquisitionCounts, ...]:
+@dataclass(frozen=True)
+class FailureCount(Record):
+    """How many images of which age (years, None unknown) and sex gave no embedding."""
+
+    age: float | None
+    sex: str
+    failures: int
+
+
+def count_acquisition(
+    acquired: Grouping, rejected: Grouping, times: Sequence[int] | None = None
+) -> tuple[AcquisitionCounts, ...]:
     """Attempts and failures of every group that has either.
+
+    Failures whose group is not known are in no group, so a group's rate is a lower bound where there are such.
 
     Args:
         acquired: Groups of the samples that gave an embedding.
         rejected: Groups of those that did not, made by the same rule; groups are joined by name.
+        times: How many samples each entry of ``rejected`` stands for; None: one.
 
     Example:
         >>> from frbias.core.verification.groups import group_by_age
@@ -42,7 +54,7 @@ def count_acquisition(acquired: Grouping, rejected: Grouping) -> tuple[Acquisiti
         AcquisitionCounts(group='0-12', attempts=2, failures=1)
     """
     names = dict.fromkeys((*acquired.names, *rejected.names))
-    good, bad = (_counts(grouping) for grouping in (acquired, rejected))
+    good, bad = _counts(acquired, None), _counts(rejected, times)
     found = [AcquisitionCounts(n, good.get(n, 0) + bad.get(n, 0), bad.get(n, 0)) for n in names]
     return tuple(counts for counts in found if counts.attempts)
 
@@ -52,6 +64,9 @@ def acquisition_of(group: str, counts: Sequence[AcquisitionCounts]) -> Acquisiti
     return next((found for found in counts if found.group == group), None)
 
 
-def _counts(grouping: Grouping) -> dict[str, int]:
-    inside = grouping.codes[grouping.codes >= 0]
-    return dict(zip(grouping.names, np.bincount(inside, minlength=len(grouping.names)).tolist(), strict=True))
+def _counts(grouping: Grouping, times: Sequence[int] | None) -> dict[str, int]:
+    found = dict.fromkeys(grouping.names, 0)
+    for code, count in zip(grouping.codes.tolist(), times or [1] * len(grouping.codes), strict=True):
+        if code >= 0:
+            found[grouping.names[code]] += count
+    return found

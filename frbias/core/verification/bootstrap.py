@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.verification.measures.intervals import PERCENTILE, Interval
-from frbias.core.verification.measures.rates import error_budget
+from frbias.core.verification.measures.rates import error_budgets
 from frbias.core.verification.measures.table import GroupRates, all_values
 from frbias.core.verification.scores.comparisons import Comparisons
 from frbias.core.verification.scores.replicating import MatedScores, NonMatedTail, in_threads
@@ -151,7 +151,7 @@ def bootstrap(
     tail = _pooled_tail(comparisons)
     totals = _class_totals(comparisons, drawn)
     pooled = totals[:, comparisons.classes.pool].sum(axis=1)
-    allowed = np.array([[error_budget(t, int(n)) for t in ordered] for n in pooled], dtype=np.int64)
+    allowed = np.array([error_budgets(t, pooled) for t in ordered], dtype=np.int64).T.copy()
     at = np.full((len(drawn), len(ordered)), len(tail.score), dtype=np.int64)
     matches = np.zeros((len(drawn), len(ordered), comparisons.classes.count), dtype=np.int64)
     rejected = np.zeros((len(drawn), len(ordered), len(comparisons.groups)), dtype=np.int64)

@@ -30,7 +30,7 @@ from frbias.core.verification.facts import (
     record_of_test,
     sample_facts,
 )
-from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_by_age
+from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, grouping_named
 from frbias.core.verification.measures.rates import EqualErrorRate, check_target, d_prime
 from frbias.core.verification.operating import at_target, mated_ages
 from frbias.core.verification.protocols import protocol_distributions
@@ -143,7 +143,7 @@ def evaluate_embeddings(
     """
     years = np.full(len(matrix), np.nan) if ages is None else np.asarray(ages, dtype=np.float64)
     _check_lengths(len(matrix), subjects=len(subjects), ages=len(years))
-    grouping = groups if isinstance(groups, Grouping) else group_by_age(years, groups)
+    grouping = groups if isinstance(groups, Grouping) else grouping_named(groups, {"age": years})
     _check_lengths(len(matrix), groups=len(grouping.codes))
     chosen = tuple(float(t) for t in targets)
     dropped = (

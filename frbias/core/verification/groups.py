@@ -21,6 +21,8 @@ Codes = npt.NDArray[np.int64]
 NO_GROUP = -1
 DEFAULT_GROUPS = "0-12,13-19,20-39,40-59,60+"
 RULE = "inclusive whole years: a-b holds a <= age < b + 1"
+ALL = "all"
+NO_AGES = "no image has an age, so all of them are evaluated together, as one group"
 _PATTERN = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3})|(\+))")
 
 
@@ -162,6 +164,20 @@ def group_by_age(ages: npt.ArrayLike, groups: Sequence[AgeGroup] | str) -> Group
     return Grouping(tuple(g.name for g in chosen), codes, "age", RULE, gaps_between(chosen))
 
 
+def group_all(count: int, note: str | None = None) -> Grouping:
+    """One group that holds every sample (or comparison).
+
+    Args:
+        count: Number of samples.
+        note: Why there are no other groups.
+
+    Example:
+        >>> group_all(2).names, group_all(2).codes.tolist()
+        (('all',), [0, 0])
+    """
+    return Grouping((ALL,), np.zeros(count, dtype=np.int64), "nothing", "every comparison", note=note)
+
+
 def group_by_value(values: Sequence[Any] | npt.NDArray[Any], by: str) -> Grouping:
     """Put every sample into the group of its value; empty, None and NaN mean no group.
 
@@ -228,6 +244,8 @@ def _parts(text: str) -> list[str]:
 def grouping_named(text: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> Grouping:
     """Groups as given to ``--groups``: age groups, a column, or crossings joined by `` x ``.
 
+    Where age groups are asked for and no age is known, all samples are one group, with a note that says so.
+
     Args:
         text: ``0-12,13-19,20+``, ``age`` (the default age groups), ``sex``, or ``0-19,20+ x sex``.
         columns: Values per sample; ``age`` in years.
@@ -245,6 +263,10 @@ def grouping_named(text: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[
             ages = np.asarray(columns.get("age", ()), dtype=np.float64)
             if not ages.size:
                 raise UsageError(f"--groups {part!r} needs ages, and the samples have none.")
+            if not np.isfinite(ages).any():
+                if len(_parts(text)) == 1:
+                    return group_all(len(ages), NO_AGES)
+                raise UsageError(f"--groups {text!r} needs ages, and no image has an age.")
             one = group_by_age(ages, DEFAULT_GROUPS if part == "age" else part)
         elif part in columns:
             one = group_by_value(columns[part], part)
@@ -273,11 +295,18 @@ def protocol_named(name: str) -> Protocol:
 def group_by_protocol(ages: npt.ArrayLike, name: str) -> Grouping:
     """Put every sample into the age group of a named protocol.
 
+    Raises:
+        UsageError: There is none of that name, or no age is known.
+
     Example:
         >>> group_by_protocol([7, 30, 50], "thesis").codes.tolist()
         [0, -1, 1]
     """
     found = group_by_age(ages, protocol_named(name).groups)
+    if not np.isfinite(np.asarray(ages, dtype=np.float64)).any():
+        raise UsageError(
+            f"--protocol {name} needs ages, and no image has an age; leave it out to evaluate all together."
+        )
     return Grouping(found.names, found.codes, found.by, found.rule, found.gaps, name)
 
 

@@ -43,6 +43,14 @@ class Comparison(Record):
         targets: Differences at every target that both have.
         verdicts: The verdict at every one of them.
         baseline, other: The two evaluations.
+
+    Example:
+        >>> rng, who = np.random.default_rng(0), np.repeat(np.arange(40), 6)
+        >>> people, ages = rng.normal(size=(40, 16))[who], np.tile([5, 8, 15, 18, 30, 50], 40)
+        >>> bad, good = ((people + s * rng.normal(size=(240, 16))).astype(np.float32) for s in (1.5, 0.5))
+        >>> found = compare_embeddings(bad, good, who, ages, groups="0-19,20+", targets=[0.1], bootstrap=0)
+        >>> found.at(0.1).differences["fnmr"].value < 0
+        True
     """
 
     difference: str

@@ -55,7 +55,7 @@ def definitions() -> dict[str, str]:
     """The terms of the document and the measures shown in it, in words."""
     shown = {d.name: d for d in (*measures_shown("headline"), *measures_shown("terminal"))}
     formulas = {
-        name: f"{d.label}: {d.formula}; {d.best:g} is fair, {'unbounded' if d.worst is None else f'{d.worst:g} worst'}"
+        name: f"{'' if d.label.lower() == name else d.label + ': '}{d.formula}; {d.best:g} is fair, {'unbounded' if d.worst is None else f'{d.worst:g} worst'}"
         for name, d in shown.items()
     }
     accuracies = {name: f"{a.formula}; {a.direction}" for name, a in ACCURACIES.items() if name not in _WORDS}
@@ -196,6 +196,16 @@ class Evaluation(Record):
         curves: Points of the figures, None without.
         replicates: The replicates themselves (not in the JSON), for paired comparisons.
         source: The comparisons (not in the JSON), to count at other thresholds.
+
+    Example:
+        >>> import numpy as np
+        >>> from frbias.core.verification.evaluation import evaluate_embeddings
+        >>> rng, who = np.random.default_rng(0), np.repeat(np.arange(40), 6)
+        >>> vectors = (rng.normal(size=(40, 16))[who] + rng.normal(size=(240, 16))).astype(np.float32)
+        >>> ages = np.tile([5, 8, 15, 18, 30, 50], 40)
+        >>> found = evaluate_embeddings(vectors, who, ages, groups="0-19,20+", targets=[0.1], bootstrap=0)
+        >>> Evaluation.from_json(found.to_json()).at(0.1).fmr == found.at(0.1).fmr
+        True
     """
 
     name: str

@@ -24,6 +24,9 @@ def fill(cache: Cache, key: str, size: int, used: float | None = None) -> Path:
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", limit=35_000)
     now = time.time()
+    strange = tmp_path / "cache" / "prefix" / "x"  # of somebody else
+    strange.mkdir(parents=True)
+    (strange / "data").write_bytes(b"x" * 50_000)
     old, middle, new = (fill(cache, k, 10_000, now - age) for k, age in (("a", 300), ("b", 200), ("c", 100)))
     with cache.using("aligned", "a"):
         pass  # a hit: no longer the oldest
@@ -31,6 +34,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     latest = fill(cache, "d", 10_000)
     assert [old.exists(), middle.exists(), new.exists(), latest.exists()] == [True, False, True, True]
     assert not list(cache.root.rglob(".gone-*"))
+    assert (strange / "data").exists()
 
 
 def test_only_the_owner_can_look(tmp_path: Path) -> None:

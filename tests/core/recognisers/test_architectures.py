@@ -1,5 +1,6 @@
 """Architectures told from tensors: AdaFace's networks, MobileFaceNets of any width, and their preprocessing."""
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -18,7 +19,8 @@ from frbias.core.recognisers.trainable.adaface import AdaFace
 from frbias.core.recognisers.trainable.iresnet import IResNet
 from frbias.core.recognisers.trainable.mobilefacenet import Group, MobileFaceNet, Shape, classic, double_width, shape_of
 from frbias.core.recognisers.trainable.weights import from_state, write_state
-from frbias.core.stages.export import write_onnx
+from frbias.core.stages.export import export_recogniser, write_onnx
+from frbias.core.stages.requests.export import ExportRequest
 
 FACES = np.random.default_rng(3).integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
 ODD = Shape(12, 12, (Group(16, 20, 1, 24), Group(8, 28, 2, 12), Group(24, 36, 0, 36)), 40, 10)
@@ -136,6 +138,22 @@ def test_bgr_weights_are_exported_for_rgb(ir18: AdaFace, tmp_path: Path) -> None
     assert check_onnx(ir18, tmp_path / "a.onnx") < 1e-4
 
 
+def test_another_mean_is_stated_in_the_export(tmp_path: Path) -> None:
+    pixels = Pixels("BGR", (127.0,) * 3, (128.0,) * 3)
+    write_state(tmp_path / "m.safetensors", shaken(MobileFaceNet(ODD)).state_dict(), pixels)
+    start = load_trainable(str(tmp_path / "m.safetensors"), "export")
+    request = ExportRequest(weights=str(tmp_path / "m.safetensors"))
+    export_recogniser(start, tmp_path / "out", request)
+    task = json.loads((tmp_path / "out/manifest.json").read_text())["tasks"]["recognition"]
+    assert task["preprocessing"] == {"mean": 127.0, "std": 128.0}
+    (tmp_path / "out/manifest.json").unlink()
+    notes = Notes()
+    again = load_recogniser(str(tmp_path / "out/recognition.onnx"), progress=notes)  # type: ignore[arg-type]
+    assert (again.description.trainable, notes.said) == (True, [])
+    wanted = start.embed(FACES)
+    np.testing.assert_allclose(again.embed(FACES), wanted, atol=1e-5 * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize("shape", [classic(32), double_width(48), ODD], ids=["classic", "double", "odd"])
 def test_widths_are_told_from_the_tensors(shape: Shape) -> None:
     model = shaken(MobileFaceNet(shape))
@@ -203,8 +221,12 @@ def test_other_names_of_mobilefacenet(affine: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [classic(32), ODD], ids=["classic", "odd"])
 @pytest.mark.parametrize("open_batch", [True, False])
-def test_mobilefacenets_come_back_from_onnx(shape: Shape, open_batch: bool, tmp_path: Path) -> None:
-    model = shaken(MobileFaceNet(shape))
+@pytest.mark.parametrize("bias", [True, False])
+def test_mobilefacenets_come_back_from_onnx(shape: Shape, open_batch: bool, bias: bool, tmp_path: Path) -> None:
+    model = MobileFaceNet(shape)
+    if bias:  # which others have before the closing BatchNorm
+        model.features.layers[2] = torch.nn.Linear(shape.out, shape.embedding_dim)  # type: ignore[index, operator, union-attr]
+    shaken(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         axes = {"x": {0: "N"}, "y": {0: "N"}} if open_batch else None

@@ -41,7 +41,7 @@ def test_faces_go_in_and_vectors_come_out(spec: str, folder: Path) -> None:
     notes = Notes()
     found = load_recogniser(spec, progress=notes)  # type: ignore[arg-type]
     assert notes.said == [f"{spec} is your own code, which frbias now runs; it can embed, but not be trained."]
-    assert (found.name, found.input_size, found.embedding_length) == ("embed", (20, 16), 48)
+    assert (found.name, found.input_size, found.embedding_length) == ("my_recogniser_a.embed", (20, 16), 48)
     assert found.sha256 == sha256_bytes(GOOD.encode())
     assert found.on("cpu") is found
     wanted = (FACES.mean(axis=1).reshape(4, -1) - 100).astype(np.float32)

@@ -142,7 +142,16 @@ def test_failures_to_acquire_are_counted_from_detection_on(tmp_path: Path) -> No
     assert (result.images, result.rejected) == (4, 2)
     read = read_embeddings(tmp_path / "out")
     assert list(read.frame["file_name"]) == ["000.png", "001.png", "003.png", "005.png"]
-    assert read.provenance["failure_to_acquire"] == {"failures": 4, "attempts": 8}
+    assert read.provenance["failure_to_acquire"] == {
+        "failures": 4,
+        "attempts": 8,
+        "by": [
+            {"age": 0.5, "sex": "f", "failures": 1},
+            {"age": 2.0, "sex": "", "failures": 1},
+            {"age": 4.0, "sex": "", "failures": 1},
+            {"age": 81.0, "sex": "", "failures": 1},
+        ],
+    }
     assert read_rejected(tmp_path / "out") == [
         Rejected("002.png", "is not an image (PNG, JPEG, BMP, WebP or TIFF)", "s1", 2.0),
         Rejected("004.png", "is 64x64, not 112x112", "s2", 4.0),

@@ -16,6 +16,7 @@ from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.requests import Request, facts_of, option_fields
 from frbias.core.stages.requests.align import AlignRequest
+from frbias.core.stages.requests.audit import AuditRequest
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
@@ -80,6 +81,33 @@ def weights(path: Path, nudge: float = 0.0) -> Path:
     return path
 
 
+def open_graph(path: Path) -> Path:
+    """An ONNX recogniser that takes any layout and size: the mean of every channel."""
+    import onnx
+
+    nodes = [
+        onnx.helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        onnx.helper.make_node("Flatten", ["p"], ["y"]),
+    ]
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", "c", "h", "w"])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", "d"])
+    graph = onnx.helper.make_graph(nodes, "means", [x], [y])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path
+
+
+def inputs(model: Path) -> dict[str, dict[str, Any]]:
+    """What can be said about the input: the first two of ``model``, an ONNX that leaves them open."""
+    return {
+        "input_size": {"weights": str(model), "input_size": (56,)},
+        "layout": {"weights": str(model), "layout": "NHWC"},
+        "colour": {"colour": "BGR"},
+        "mean": {"mean": (100.0,)},
+        "scale": {"scale": (100.0, 100.0, 101.0)},
+    }
+
+
 def copied(source: Path, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
@@ -135,11 +163,59 @@ def embed_case(root: Path) -> Case:
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
                 "flip": {"flip": "add"},
+                **inputs(open_graph(root / "open.onnx")),
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
             },
+        )
+    )
+
+
+def audit_case(root: Path) -> Case:
+    from frbias.core.stages.audit import audit, plan_audit
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    return finished(
+        Case(
+            AuditRequest(data=str(data), weights=str(model), apparent_ages=False),
+            root / "out",
+            lambda request, out: audit(request, out, machine=MACHINE).reused,
+            plan=plan_audit,
+            other={
+                "data": {"data": str(faces(root / "others" / "set", 1))},
+                "against": {"against": str(faces(root / "photographs" / "set", 2))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "young_below": {"young_below": 12.0},
+                "old_from": {"old_from": 20.0},
+                "apparent_ages": {"apparent_ages": True},
+                "show_people": {"show_people": True},
+                "replicates": {"replicates": 500},
+                "confidence": {"confidence": 0.9},
+                "seed": {"seed": 1},
+            },
+            same={
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+                "drop": {"drop": None},
+            },
+        )
+    )
+
+
+def embed_onnx_case(root: Path) -> Case:
+    from frbias.core.stages.embed import embed, plan_embed
+
+    data, model = faces(root / "set"), open_graph(root / "open.onnx")
+    return finished(
+        Case(
+            EmbedRequest(data=str(data), weights=str(model)),
+            root / "out",
+            lambda request, out: embed(request, out, machine=MACHINE).reused,
+            plan=plan_embed,
+            other=inputs(model),
+            same={"weights": {"weights": copied(model, root / "copy" / "open.onnx")}},
         )
     )
 
@@ -183,6 +259,7 @@ def evaluate_case(root: Path) -> Case:
                 "baseline": {"baseline": "sface"},
                 "name": {"name": "mine"},
                 "save_scores": {"save_scores": True},
+                **inputs(open_graph(root / "open.onnx")),
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
@@ -282,10 +359,12 @@ def compare_embeddings_case(root: Path) -> Case:
 CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "align": (AlignRequest, align_case),
     "embed": (EmbedRequest, embed_case),
+    "audit": (AuditRequest, audit_case),
     "evaluate": (EvaluateRequest, evaluate_case),
     "compare": (CompareRequest, compare_case),
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
+    "embed onnx": embed_onnx_case,
     "evaluate embeddings": evaluate_embeddings_case,
     "evaluate scores": evaluate_scores_case,
     "compare embeddings": compare_embeddings_case,
@@ -314,7 +393,7 @@ def test_every_field_has_a_case(named: tuple[str, Case]) -> None:
     if name in CASES:
         fields = option_fields(CASES[name][0])
         assert {f.name for f in fields} == {*case.other, *case.same}
-        assert {f.name for f in fields if facts_of(f).decides} <= set(case.other)
+        assert {f.name for f in fields if facts_of(f).decides} <= {*case.other}
 
 
 @pytest.mark.xdist_group("identity")

@@ -11,6 +11,7 @@ import pytest
 from populations import population
 
 from frbias.cli import evaluation_view
+from frbias.cli.numerals import percent
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_json
 from frbias.core.reporting.documents import read_document
@@ -172,7 +173,7 @@ def test_the_interval_that_is_shown_is_the_same_everywhere(capsys: pytest.Captur
             assert drawn[group["name"], rate] == (shown["low"], shown["high"], shown["method"])
             lane = lanes[i].lanes[0]
             assert (resolve(document, lane.low), resolve(document, lane.high)) == (shown["low"], shown["high"])
-            low, high = (evaluation_view.percent(shown[end]) for end in ("low", "high"))
+            low, high = (percent(shown[end]) for end in ("low", "high"))
             assert f"{low[:-1]} .. {high}" in printed
 
 

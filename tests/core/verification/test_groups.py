@@ -57,3 +57,15 @@ def test_protocols() -> None:
     assert groups.protocol_named("fgnet4").groups[-1].name == "40-69"
     with pytest.raises(UsageError, match="thesis, decades, fgnet4"):
         groups.group_by_protocol([1], "best")
+
+
+def test_without_any_age_there_is_one_group_with_a_note() -> None:
+    unknown = {"age": np.full(3, np.nan), "sex": ["f", "m", "f"]}
+    found = groups.grouping_named("age", unknown)
+    assert (found.names, found.codes.tolist(), found.by) == (("all",), [0, 0, 0], "nothing")
+    assert "no image has an age" in (found.note or "")
+    assert groups.grouping_named("0-12,13+", {"age": [float("nan"), 14.0]}).note is None
+    with pytest.raises(UsageError, match="needs ages, and no image has an age"):
+        groups.grouping_named("0-12,13+ x sex", unknown)
+    with pytest.raises(UsageError, match="--protocol thesis needs ages, and no image has an age"):
+        groups.group_by_protocol(unknown["age"], "thesis")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from populations import population
 
-from frbias.cli import evaluation_view
+from frbias.cli import comparison_view, evaluation_view
 from frbias.core.verification.gates import failures, parse_gate
 from frbias.core.verification.measures import fairness
 from frbias.core.verification.measures.table import (
@@ -136,7 +136,7 @@ def test_a_new_measure_is_one_entry(made_up: Definition, capsys: pytest.CaptureF
     assert Comparison.from_json(document).to_json() == found.to_json()
     assert failures([parse_gate("made_up@0.1 >= 0")], document)[0].startswith("'made_up@0.1 >= 0': made_up")
     evaluation_view.show_evaluation(document["other"])
-    evaluation_view.show_comparison(document)
+    comparison_view.show_comparison(document)
     shown = capsys.readouterr().out
     assert shown.count("made-up mean") == 2
 

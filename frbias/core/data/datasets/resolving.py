@@ -19,6 +19,13 @@ def resolve_data(name: str) -> SampleTable:
     Raises:
         AssetMissingError: The set is known but not installed, or nobody knows it; says what to do.
         BadInputError: The path does not exist, or holds no images that can be named.
+
+    Example:
+        >>> from frbias.core.data.samples import make_table, write_samples
+        >>> write_samples(make_table(Path("set"), [{"file_name": "eve_7.png", "subject": "eve", "age": 7.0}]))
+        >>> table = resolve_data("set")
+        >>> table.subjects, table.ages.tolist()
+        (['eve'], [7.0])
     """
     return resolve_with_rejected(name)[0]
 

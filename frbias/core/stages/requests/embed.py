@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frbias.core.foundation.requests import Request, option
+from frbias.core.stages.requests.input import InputOptions
 
 Flip = Literal["none", "add", "concat"]
 
@@ -21,12 +22,12 @@ class EmbedOptions(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedRequest(EmbedOptions):
+class EmbedRequest(EmbedOptions, InputOptions):
     """Embed an aligned image set.
 
     Attributes:
         data: Aligned image set, or the name of a registered data set.
-        weights: Recogniser: a name, a weight file, or a run folder.
+        weights: Recogniser: a name, a weight file, any ONNX, ``module:function``, or a run folder.
     """
 
     data: str = option(
@@ -37,7 +38,7 @@ class EmbedRequest(EmbedOptions):
     )
     weights: str = option(
         "sface",
-        help="Recogniser: a name (see 'frbias models list'), a weight file, or a run folder.",
+        help="Recogniser: a name (see 'frbias models list'), a weight file, any ONNX, module:function, or a run folder.",
         metavar="MODEL",
         completes="weights",
         decides=False,

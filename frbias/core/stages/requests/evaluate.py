@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frbias.core.foundation.requests import option
+from frbias.core.stages.requests.input import InputOptions
 from frbias.core.stages.requests.measuring import OUTPUT, MeasureOptions, gate_problems
 
 INPUT = "What to evaluate (one of --data, --embeddings, --scores)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateRequest(MeasureOptions):
+class EvaluateRequest(MeasureOptions, InputOptions):
     """Evaluate a recogniser on an image set, or embeddings, or scores.
 
     Attributes:
@@ -37,7 +38,7 @@ class EvaluateRequest(MeasureOptions):
     )
     weights: str = option(
         "sface",
-        help="Recogniser for --data: a name, a weight file or a run folder.",
+        help="Recogniser for --data: a name, a weight file, any ONNX, module:function, or a run folder.",
         panel=INPUT,
         metavar="MODEL",
         completes="weights",

@@ -76,6 +76,7 @@ class MeasureOptions(Request):
 
     def conflicts(self) -> Iterator[str]:
         """Targets that are no rates, groups that cannot be read, protocols that nobody knows."""
+        yield from super().conflicts()
         for target in self.at_fmr:
             if not 0 < target < 1:
                 yield f"--at-fmr {target:g} is no false match rate; write one between 0 and 1, e.g. 0.01 or 1%."

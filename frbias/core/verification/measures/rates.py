@@ -15,6 +15,7 @@ quantile    linear quantile 1 - target of the non-mated scores; usually exceeds 
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -106,10 +107,15 @@ def error_budget(target: float | str | Fraction, non_mated: int) -> int:
         >>> error_budget(0.29, 100), int(0.29 * 100)
         (29, 28)
     """
+    return error_budgets(target, [non_mated])[0]
+
+
+def error_budgets(target: float | str | Fraction, non_mated: Iterable[int]) -> list[int]:
+    """:func:`error_budget` of many numbers of comparisons."""
     fraction = exact_fraction(target)
     if not 0 <= fraction <= 1:
         raise UsageError(f"A target FMR is a fraction from 0 to 1, not {target}.")
-    return math.floor(fraction * non_mated)
+    return [fraction.numerator * int(n) // fraction.denominator for n in non_mated]
 
 
 def check_target(target: float | str | Fraction, non_mated: int) -> None:

@@ -9,6 +9,7 @@ fetches it.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,121 @@ class Budget:
 
     all_scores: int = 2_000_000
     tail: int = 20_000_000
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """How a scan is shared; changes nothing in its result.
+
+    Attributes:
+        threads: Threads.
+        block: Tiles a thread takes at a time.
+        world: Ranks that share the work, None for one.
+    """
+
+    threads: int
+    block: int
+    world: World | None
+
+    def scan(
+        self,
+        plan: Plan,
+        wanted: Bool,
+        *,
+        tiles: Sequence[tuple[int, int]] | None = None,
+        advance: Callable[[int], None] = lambda n: None,
+    ) -> Found:
+        """Scan the tiles of a plan (default: all), holding the scores in the wanted bins."""
+        return scan(
+            plan,
+            wanted,
+            tiles=tiles,
+            threads=self.threads,
+            block=self.block,
+            world=self.world,
+            advance=advance,
+        )
+
+
+@dataclass(frozen=True)
+class PairScan:
+    """All pairs of one set, ready to be scanned as often as more scores turn out to be needed.
+
+    Attributes:
+        plan: What a scan has to know.
+        order: Input position of every sorted sample.
+        codes: Subject code of every sorted sample.
+        grouping, evaluated, classes, rule: Groups and which pairs make them up.
+        subject_names: Names of the subject codes.
+        weights: Samples per subject and group.
+        matched_age: Tolerance of age-matched pairs in years, or None.
+        settings: How scans are shared.
+    """
+
+    plan: Plan
+    order: Int64
+    codes: Int64
+    grouping: Grouping
+    evaluated: Bool
+    classes: Classes
+    rule: str
+    subject_names: tuple[str, ...]
+    weights: Int64
+    matched_age: float | None
+    settings: ScanSettings
+
+    def comparisons(self, wanted: Bool, advance: Callable[[int], None] = lambda n: None) -> Comparisons:
+        """Scan, and put together what was found, with the scores in the wanted bins held."""
+        found = self.settings.scan(self.plan, wanted, advance=advance)
+        made = Comparisons(
+            groups=self.grouping.names,
+            evaluated=self.evaluated,
+            mated=self._mated(found),
+            tally=self._tally(found, wanted),
+            classes=self.classes,
+            rule=self.rule,
+            subject_names=self.subject_names,
+            subject_of=self._subjects_as_given(),
+            weights=self.weights,
+            matched_age=self.matched_age,
+            refine=partial(self.with_bins, wanted),
+        )
+        return replace(made, self_check=_self_check(self.plan, found, made))
+
+    def with_bins(self, wanted: Bool, bins: list[int]) -> Comparisons:
+        """Scan again and hold the scores of further bins too."""
+        rows = np.arange(self.classes.count) if self.classes.cross else needed_classes(self.classes)
+        more = wanted.copy()
+        more[np.ix_(rows, np.array(bins))] = True
+        return self.comparisons(more)
+
+    def _tally(self, found: Found, wanted: Bool) -> Tally:
+        ascending, small = ascending_order(found.score), self.order.astype(np.int32)
+        return Tally(
+            self.plan.bins,
+            found.histogram,
+            found.sums / 2.0**28,
+            wanted,
+            found.score[ascending],
+            found.kind[ascending],
+            lambda: (small[found.row[ascending]], small[found.column[ascending]]),
+        )
+
+    def _mated(self, found: Found) -> Mated:
+        row, column = self.plan.mated_row, self.plan.mated_column
+        group = self.plan.label.astype(np.int64) - 1
+        return Mated(
+            found.mated,
+            np.where(group[row] == group[column], group[row], NO_GROUP),
+            self.codes[row],
+            self.order[row],
+            self.order[column],
+        )
+
+    def _subjects_as_given(self) -> Int64:
+        subjects = np.empty_like(self.codes)
+        subjects[self.order] = self.codes
+        return subjects
 
 
 def compare_all(
@@ -97,14 +213,23 @@ def compare_all(
     few = len(matrix) * (len(matrix) - 1) // 2 <= CROSS_LIMIT
     classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
     plan = replace(plan, class_of=classes.table, classes=classes.count)
-    threads = threads or len(os.sched_getaffinity(0))
-    settings: dict[str, Any] = {"threads": threads, "block": block, "world": world}
+    settings = ScanSettings(threads or len(os.sched_getaffinity(0)), block, world)
     wanted = _bins_to_hold(plan, classes, targets, tails, budget or Budget(), settings)
-    tiles = plan.tiles()
-    with progress.task("comparing", len(tiles)) as advance:
-        found = scan(plan, wanted, advance=advance, **settings)
-    frame = (order, codes[order], grouping, evaluated, classes, rule, tuple(names.tolist()), weights, matched_age)
-    return _comparisons(plan, found, wanted, frame, settings)
+    pairs = PairScan(
+        plan,
+        order,
+        codes[order],
+        grouping,
+        evaluated,
+        classes,
+        rule,
+        tuple(names.tolist()),
+        weights,
+        matched_age,
+        settings,
+    )
+    with progress.task("comparing", len(plan.tiles())) as advance:
+        return pairs.comparisons(wanted, advance)
 
 
 def _evaluated(codes: Int64, grouping: Grouping) -> Bool:
@@ -122,7 +247,7 @@ def _bins_to_hold(
     targets: Sequence[float],
     tails: Sequence[float],
     budget: Budget,
-    settings: dict[str, Any],
+    settings: ScanSettings,
 ) -> Bool:
     wanted = np.zeros((classes.count, plan.bins.count), dtype=np.bool_)
     pairs = plan.count * (plan.count - 1) // 2
@@ -131,7 +256,7 @@ def _bins_to_hold(
         return wanted
     tiles = plan.tiles()
     stride = max(1, len(tiles) // max(4, len(tiles) // 20))
-    sample = scan(plan, wanted, tiles=tiles[stride // 2 :: stride], **settings)
+    sample = settings.scan(plan, wanted, tiles=tiles[stride // 2 :: stride])
     pooled = sample.histogram[classes.pool].sum(axis=0)
     from_top = pooled[::-1].cumsum()[::-1]
     total = max(int(from_top[0]), 1)
@@ -160,44 +285,6 @@ def _crossing(plan: Plan, sample: Found, pooled: Int64) -> list[float]:
     fnmr = np.searchsorted(np.sort(plan.bins.of(scored)), np.arange(plan.bins.count)) / scored.size
     fmr = pooled[::-1].cumsum()[::-1] / pooled.sum()
     return [float(fmr[int(np.argmax(fnmr >= fmr))])]
-
-
-def _comparisons(
-    plan: Plan, found: Found, wanted: Bool, frame: tuple[Any, ...], settings: dict[str, Any]
-) -> Comparisons:
-    order, codes, grouping, evaluated, classes, rule, names, weights, matched_age = frame
-    ascending, small = ascending_order(found.score), order.astype(np.int32)
-    tally = Tally(
-        plan.bins,
-        found.histogram,
-        found.sums / 2.0**28,
-        wanted,
-        found.score[ascending],
-        found.kind[ascending],
-        lambda: (small[found.row[ascending]], small[found.column[ascending]]),
-    )
-    label = plan.label.astype(np.int64) - 1
-    same = label[plan.mated_row] == label[plan.mated_column]
-    mated = Mated(
-        found.mated,
-        np.where(same, label[plan.mated_row], NO_GROUP),
-        codes[plan.mated_row],
-        order[plan.mated_row],
-        order[plan.mated_column],
-    )
-
-    def refine(bins: list[int]) -> Comparisons:
-        more = np.zeros_like(wanted)
-        more[np.ix_(np.arange(classes.count) if classes.cross else needed_classes(classes), np.array(bins))] = True
-        more |= wanted
-        return _comparisons(plan, scan(plan, more, **settings), more, frame, settings)
-
-    subject_of = np.empty_like(codes)
-    subject_of[order] = codes
-    made = Comparisons(
-        grouping.names, evaluated, mated, tally, classes, rule, names, subject_of, weights, matched_age, None, refine
-    )
-    return replace(made, self_check=_self_check(plan, found, made))
 
 
 def ascending_order(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:

@@ -1,6 +1,7 @@
 """Thresholds and the equal error rate of comparisons, fetching scores that turn out to be needed and are not held."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,27 +12,38 @@ from frbias.core.verification.scores.comparisons import Comparisons
 
 
 def held_at(comparisons: Comparisons, targets: Sequence[float]) -> tuple[Comparisons, EqualErrorRate, list[Any]]:
-    """Thresholds and EER, fetching the scores of bins that turn out to be needed and are not held."""
-    while True:
-        needed: list[int] = []
-        thresholds, eer = [], None
-        for target in targets:
-            try:
-                allowed = error_budget(target, comparisons.pooled_non_mated)
-                tau = comparisons.tally.threshold(comparisons.classes.pool, allowed)
-                comparisons.tally.at_least(tau, comparisons.counted)
-                thresholds.append(tau)
-            except NotHeldError as error:
-                needed += error.bins
-        try:
-            eer = equal_error_rate_of(comparisons)
-        except NotHeldError as error:
-            needed += error.bins
-        if not needed and eer is not None:
-            return comparisons, eer, thresholds
+    """Comparisons that hold what thresholds and EER need, the EER, and the threshold of every target.
+
+    Raises:
+        NotHeldError: Scores are needed that are not held and cannot be fetched.
+    """
+    while missing := _missing_bins(comparisons, targets):
         if comparisons.refine is None:
-            raise NotHeldError(needed)
-        comparisons = comparisons.refine(needed)
+            raise NotHeldError(missing)
+        comparisons = comparisons.refine(missing)
+    return comparisons, equal_error_rate_of(comparisons), [_threshold(comparisons, target) for target in targets]
+
+
+def _missing_bins(comparisons: Comparisons, targets: Sequence[float]) -> list[int]:
+    """Bins whose scores have to be held before the thresholds of all targets and the EER can be found."""
+    steps = [partial(_threshold, comparisons, target) for target in targets]
+    return [b for step in (*steps, partial(equal_error_rate_of, comparisons)) for b in _bins_missing_for(step)]
+
+
+def _bins_missing_for(step: Callable[[], Any]) -> list[int]:
+    try:
+        step()
+    except NotHeldError as error:
+        return error.bins
+    return []
+
+
+def _threshold(comparisons: Comparisons, target: float) -> Any:
+    """The threshold of a target, at which every counted class is exact."""
+    tally = comparisons.tally
+    tau = tally.threshold(comparisons.classes.pool, error_budget(target, comparisons.pooled_non_mated))
+    tally.at_least(tau, comparisons.counted)
+    return tau
 
 
 def equal_error_rate_of(comparisons: Comparisons) -> EqualErrorRate:

@@ -224,6 +224,7 @@ def replicate_equal_error_rates(
             if rejected * pairs <= accepted * own:
                 above = before[1] * own + before[0] * pairs
                 here = accepted * own + rejected * pairs
-                both = here if here <= above else above
+                meets = rejected * pairs == accepted * own
+                both = here if meets or here <= above else above
                 eer[r] = both / (2.0 * own * pairs)
                 break

@@ -7,12 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.verification.groups import Grouping
+from frbias.core.verification.groups import Grouping, group_all, group_by_value
 from frbias.core.verification.measures.rates import check_scores
 from frbias.core.verification.scores.binning import Tally, bins_of_range
 from frbias.core.verification.scores.comparisons import Comparisons, Mated, pair_classes
-
-ALL = "all"
 
 
 def comparisons_from_scores(
@@ -111,9 +109,7 @@ def _tally(
 
 def _grouping(groups: Sequence[Any] | npt.NDArray[Any] | None, count: int) -> Grouping:
     if groups is None:
-        return Grouping((ALL,), np.zeros(count, dtype=np.int64), "nothing", "every comparison")
-    from frbias.core.verification.groups import group_by_value
-
+        return group_all(count)
     return group_by_value(groups, "group")
 
 

@@ -1,0 +1,1 @@
+"""What an image set looks like to a recogniser: similarity, defects, ageing, distance from photographs."""

@@ -1,0 +1,241 @@
+"""What is wrong with single images of a set: copies, leaks, faces of somebody else, ages that cannot be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.auditing.vectors import Codes, Faces, Float, means_of_people, normalised
+
+# An image is a copy of another when the recogniser hardly tells them apart and their small grey pictures correlate.
+COPY_COSINE = 0.945
+COPY_CORRELATION = 0.85
+_THUMBNAIL = 24
+_BLOCK = 1024
+_NEAREST = 3
+AGE_Z = 3.2
+AGE_YEARS = 8.0
+_LEARN = 3000
+
+
+@dataclass(frozen=True)
+class Copies:
+    """For every image, the earlier (or other set's) image that it is a copy of.
+
+    Attributes:
+        of: Row of the other image, -1 where there is none, (n,).
+        cosine: Cosine with the nearest candidate, NaN where there is none, (n,).
+    """
+
+    of: Codes
+    cosine: Float
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """How well every image fits the person it is said to show.
+
+    Attributes:
+        own: Likeness to the person's other images, ages evened out; NaN without others, (n,).
+        best_other: Largest likeness to another person, (n,).
+        other: Code of that person, (n,).
+        stranger: True where the image shows somebody else, (n,).
+    """
+
+    own: Float
+    best_other: Float
+    other: Codes
+    stranger: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class AgeFit:
+    """How well every image fits the age it is said to have.
+
+    Attributes:
+        expected: Years that the face suggests, learnt from the people of the other folds, (n,).
+        wrong: True where the stated age cannot be, (n,).
+    """
+
+    expected: Float
+    wrong: npt.NDArray[np.bool_]
+
+
+def thumbnails(crops: npt.NDArray[np.uint8]) -> Float:
+    """Small grey pictures of aligned crops at mean 0 and length 1, (n, 576)."""
+    import cv2
+
+    small = [
+        cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+        for crop in crops
+    ]
+    flat = np.array(small, np.float64).reshape(len(small), -1)
+    return normalised(flat - flat.mean(axis=1, keepdims=True))
+
+
+def copies_within(unit: Float, small: Float) -> Copies:
+    """Images that are copies (also mirrored, re-encoded, slightly re-cropped) of an earlier image of the set."""
+    return _copies(unit, small, unit, small, earlier=True)
+
+
+def copies_of(unit: Float, small: Float, other_unit: Float, other_small: Float) -> Copies:
+    """Images that are copies of an image of another set: leaks between what is trained on and what is measured."""
+    return _copies(unit, small, other_unit, other_small, earlier=False)
+
+
+def belonging(faces: Faces) -> Belonging:
+    """Whether every image shows the person it is said to show.
+
+    The set's mean, its ageing and what varies within its people are evened out first (shrunk within-person
+    covariance). The likeness of an image to a person is the mean cosine with the three most alike of the person's
+    (other) images; an image is a stranger when another person is more like it than its own.
+    """
+    z = _evened(faces)
+    likeness = _likeness(z, faces)
+    rows = np.arange(len(z))
+    own = likeness[rows, faces.person].copy()
+    own[np.bincount(faces.person, minlength=faces.people)[faces.person] < 2] = np.nan
+    likeness[rows, faces.person] = -np.inf
+    other = likeness.argmax(axis=1)
+    best = likeness[rows, other]
+    return Belonging(own, best, other, np.nan_to_num(own, nan=np.inf) < best)
+
+
+def _likeness(z: Float, faces: Faces) -> Float:
+    """Mean cosine of every image with the three most alike other images of every person, (n, people)."""
+    order = np.argsort(faces.person, kind="stable")
+    count = np.bincount(faces.person, minlength=faces.people)
+    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
+    place = np.empty(len(z), dtype=np.intp)
+    place[order] = np.arange(len(z))
+    sorted_z, found = z[order], np.zeros((len(z), faces.people))
+    for start in range(0, len(z), _BLOCK):
+        near = z[start : start + _BLOCK] @ sorted_z.T
+        near[np.arange(len(near)), place[start : start + _BLOCK]] = -np.inf
+        total, terms = np.zeros((len(near), faces.people)), np.zeros((len(near), faces.people))
+        for _ in range(_NEAREST):
+            top = np.maximum.reduceat(near, starts, axis=1)
+            there = np.isfinite(top)
+            total += np.where(there, top, 0.0)
+            terms += there
+            near[near == np.repeat(top, count, axis=1)] = -np.inf
+        found[start : start + _BLOCK] = total / np.maximum(terms, 1)
+    return found
+
+
+def age_fit(faces: Faces, apparent: Float | None = None, *, folds: int = 5, seed: int = 0) -> AgeFit:
+    """Whether every image shows the age it is said to show.
+
+    The expected age is learnt within the set, people cross-fitted: kernel ridge regression of sqrt(age + 1) on the
+    embedding and, when given, on the apparent age of an estimator, which the set thereby calibrates. An age is wrong
+    when its residual is far outside of those of the images of about the same expected age, and more than eight years.
+
+    Args:
+        faces: The set; unknown ages are neither learnt from nor judged.
+        apparent: Years by an estimator, (n,).
+        folds: Parts the people are cut into.
+        seed: Of the cut, and of the 3,000 images that are learnt from where there are more.
+    """
+    known = np.isfinite(faces.ages)
+    expected = np.full(len(faces.ages), np.nan)
+    wrong = np.zeros(len(faces.ages), dtype=bool)
+    if known.sum() < 50 or len(np.unique(faces.ages[known])) < 3:
+        return AgeFit(expected, wrong)
+    random = np.random.default_rng(seed)
+    features, target = _age_features(faces.unit, apparent), np.sqrt(faces.ages + 1)
+    fold = random.permutation(np.arange(faces.people) % folds)[faces.person]
+    guess = np.full(len(target), np.nan)
+    for k in range(folds):
+        train = np.flatnonzero(known & (fold != k))
+        train = np.sort(random.choice(train, min(len(train), _LEARN), replace=False))
+        for _ in range(2):  # once more without what the first fit finds impossible
+            fit = _kernel_ridge(features[train], target[train], features)
+            residual = target[train] - fit[train]
+            typical, spread = _robust(residual)
+            train = train[np.abs(residual - typical) < 4 * spread]
+        guess[fold == k] = fit[fold == k]
+    expected = np.clip(guess, 1, 11) ** 2 - 1
+    residual = target - guess
+    scale = _local_spread(guess, residual, known)
+    wrong[known] = ((np.abs(residual) > AGE_Z * scale) & (np.abs(expected - faces.ages) > AGE_YEARS))[known]
+    return AgeFit(expected, wrong)
+
+
+def _copies(unit: Float, small: Float, other_unit: Float, other_small: Float, *, earlier: bool) -> Copies:
+    of = np.full(len(unit), -1, dtype=np.intp)
+    cosine = np.full(len(unit), np.nan)
+    side = _THUMBNAIL
+    mirrored = small.reshape(-1, side, side)[:, :, ::-1].reshape(len(small), -1)
+    for start in range(0, len(unit), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        near = unit[rows] @ other_unit.T
+        alike = np.maximum(small[rows] @ other_small.T, mirrored[rows] @ other_small.T)
+        if earlier:
+            after = np.arange(len(other_unit))[None] >= np.arange(start, start + len(near))[:, None]
+            near[after] = -np.inf
+        candidate = np.where((near >= COPY_COSINE) & (alike >= COPY_CORRELATION), alike, -np.inf)
+        best = candidate.argmax(axis=1) if candidate.shape[1] else np.zeros(len(near), np.intp)
+        found = np.isfinite(candidate[np.arange(len(near)), best]) if candidate.shape[1] else np.zeros(len(near), bool)
+        of[rows] = np.where(found, best, -1)
+        cosine[rows] = np.where(found, near[np.arange(len(near)), best], np.nan) if candidate.shape[1] else np.nan
+    return Copies(of, cosine)
+
+
+def _evened(faces: Faces, shrinkage: float = 0.6) -> Float:
+    """Unit embeddings with the common mean and ageing removed, whitened by the shrunk within-person covariance."""
+    x = faces.unit - faces.unit.mean(axis=0)
+    known = np.isfinite(faces.ages)
+    if known.sum() > 50 and len(np.unique(faces.ages[known])) > 2:
+        years = np.where(known, faces.ages, np.nanmedian(faces.ages))
+        basis = np.stack([np.ones_like(years), np.log(years + 2), np.exp(-years / 8)], axis=1)
+        basis[:, 1:] = (basis[:, 1:] - basis[:, 1:].mean(axis=0)) / np.maximum(basis[:, 1:].std(axis=0), 1e-9)
+        x = x - basis @ np.linalg.lstsq(basis, x, rcond=None)[0]
+    centred = Faces(x, faces.person, faces.names, faces.ages)
+    within = x - means_of_people(centred)[faces.person]
+    covariance = within.T @ within / max(1, len(x) - faces.people)
+    width = np.trace(covariance) / len(covariance)
+    if width <= 0:
+        return normalised(x)
+    values, vectors = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * width * np.eye(len(covariance)))
+    return normalised(x @ (vectors / np.sqrt(values)))
+
+
+def _age_features(unit: Float, apparent: Float | None) -> Float:
+    columns = [unit / max(float(unit.std(axis=0).mean()), 1e-9)]
+    if apparent is not None:
+        years = np.sqrt(np.maximum(apparent, 0) + 1)
+        spread = max(float(years.std()), 1e-9)
+        z = (years - years.mean()) / spread
+        columns.append(np.stack([z, z**2, z**3], axis=1) * np.sqrt(unit.shape[1]) / 8)
+    return np.concatenate(columns, axis=1)
+
+
+def _kernel_ridge(x: Float, y: Float, at: Float, width: float = 0.5, strength: float = 0.05) -> Float:
+    """Gaussian kernel ridge regression fitted to (x, y) and evaluated ``at``; distances in units of their median."""
+    middle = x.mean(axis=0)
+    x, at = x - middle, at - middle
+    own, others = (x**2).sum(axis=1), (at**2).sum(axis=1)
+    inner = own[:, None] + own[None] - 2 * x @ x.T
+    unit = max(float(np.median(inner)), 1e-9) / width
+    weights = np.linalg.solve(np.exp(-inner / unit) + strength * np.eye(len(x)), y - y.mean())
+    outer = others[:, None] + own[None] - 2 * at @ x.T
+    return np.asarray(np.exp(-outer / unit) @ weights + y.mean())
+
+
+def _local_spread(guess: Float, residual: Float, known: npt.NDArray[np.bool_], neighbours: int = 101) -> Float:
+    """Robust spread of the residuals among the images of nearest expected age, never under half of the whole set's."""
+    rows = np.flatnonzero(known)
+    order = rows[np.argsort(guess[rows], kind="stable")]
+    whole = _robust(residual[rows])[1]
+    size = min(neighbours, len(order))
+    scale = np.full(len(guess), whole)
+    for place, row in enumerate(order):
+        start = min(max(0, place - size // 2), len(order) - size)
+        scale[row] = max(_robust(residual[order[start : start + size]])[1], whole / 2)
+    return scale
+
+
+def _robust(values: Float) -> tuple[float, float]:
+    """Median, and standard deviation estimated by the median absolute deviation."""
+    middle = float(np.median(values))
+    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-9)

@@ -1,0 +1,70 @@
+"""The page of an audit: self-contained, without scripts, nothing loaded from anywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from frbias import __version__
+from frbias.core.auditing.document import FLAGS, Audit
+from frbias.core.foundation.files import write_text
+from frbias.core.reporting.people import thumbnail
+from frbias.core.reporting.templating import environment, template
+
+# What photographs look like to SFace: measured on LFW (adults) and on FG-NET under 13 (children); docs/audit.md.
+PHOTOGRAPHS = {
+    "mean_length": ("0.31", "0.48"),
+    "non_mated": ("0.09", "0.22"),
+    "dimensions": ("82", "33"),
+    "variance": ("0.90", "0.64"),
+}
+
+
+@dataclass(frozen=True)
+class Worst:
+    """A flagged image to picture.
+
+    Attributes:
+        flag: Its flag.
+        file_name: Its name.
+        reason: One clause.
+        path: Where it is.
+        beside: Another picture to show next to it, or None.
+    """
+
+    flag: str
+    file_name: str
+    reason: str
+    path: Path
+    beside: Path | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A flagged image with its pictures inlined."""
+
+    worst: Worst
+    pictures: tuple[str, ...]
+
+
+def write_audit_page(out_html: Path, audit: Audit, worst: Sequence[Worst]) -> None:
+    """Write the page.
+
+    Args:
+        out_html: The file.
+        audit: What was found.
+        worst: Flagged images to picture; none for photographs of people unless they are asked for.
+    """
+    shown = [
+        Shown(w, tuple(p for p in (thumbnail(w.path, 112), w.beside and thumbnail(w.beside, 112)) if p)) for w in worst
+    ]
+    groups = [(flag, FLAGS[flag], [s for s in shown if s.worst.flag == flag]) for flag in FLAGS]
+    page = environment().get_template("audit.html.j2")
+    text = page.render(
+        audit=audit,
+        flags=[(flag, FLAGS[flag], audit.flagged[flag]) for flag in FLAGS],
+        groups=[g for g in groups if g[2]],
+        photographs=PHOTOGRAPHS if audit.recogniser == "sface" else None,
+        version=__version__,
+        style=template("style.css"),
+    )
+    write_text(out_html, text)

@@ -1,0 +1,166 @@
+"""The adapt stage: a map of a recogniser's embeddings, learned in seconds from images of known people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.data.samples import SampleTable
+from frbias.core.foundation.devices import World, choose_device, describe_device
+from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import Work, claim_work
+from frbias.core.foundation.words import counted
+from frbias.core.recognisers.adapted import write_adapted
+from frbias.core.recognisers.base import Recogniser
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.maps import Matrix, unit
+from frbias.core.stages.align import hash_of_images, photographs_of
+from frbias.core.stages.embed import embed_images
+from frbias.core.stages.requests.adapt import AdaptRequest
+from frbias.core.stages.shared import faces_for
+from frbias.core.training.adaptation import LabelledUnits, fitted_map, pooled
+from frbias.core.training.damage import SeesDamaged
+from frbias.core.training.nuisance import labelled_units, nuisance_directions
+
+STAGE, VERSION = "adapt", 2
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What an adaptation left.
+
+    Attributes:
+        out: The folder; give it to ``load_recogniser``.
+        made_of: What was taken out or normalised, in words, in order.
+        left_out: Directions that could not be had, a sentence each.
+        images: Images it was learned from.
+        people: People it was learned from.
+        dimension: Numbers in an adapted embedding.
+        reused: True when the same work had been finished before.
+    """
+
+    out: Path
+    made_of: tuple[str, ...]
+    left_out: tuple[str, ...]
+    images: int
+    people: int
+    dimension: int
+    reused: bool
+
+
+def adapt(request: AdaptRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> Adapted:
+    """Adapt a recogniser into the folder ``out``; the call behind ``frbias adapt``.
+
+    Args:
+        request: What to learn from, and what to take out.
+        out: Output folder.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else, or the device is not there.
+        BadInputError: The images do not show what is to be learned, or cannot be used.
+        AssetMissingError: An image set or the recogniser is not installed.
+    """
+    choose_device(machine.resources.device)
+    sources = _sources(request, machine)
+    folder = claim_work(out, sources.work(request), force=force)
+    if not folder.finished:
+        try:
+            folder.finish(_learn(request, sources, out, machine))
+        except FrbiasError:
+            folder.abandon()
+            raise
+    return _result(out, folder.results(), reused=folder.finished)
+
+
+def plan_adapt(request: AdaptRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`adapt` would do; raises as it does before it learns."""
+    device = describe_device(choose_device(machine.resources.device))
+    sources = _sources(request, machine)
+    images = sum(len(table) for table in sources.tables)
+    what = f"Learn a map of {sources.recogniser.name}'s embeddings from {counted(images, 'image')}"
+    return Plan((step_of(what, sources.work(request), out),), device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    recogniser: Recogniser
+    tables: list[SampleTable]
+    photos: SampleTable | None
+
+    def work(self, request: AdaptRequest) -> Work:
+        """What the result depends on."""
+        inputs: dict[str, Any] = {
+            "weights": self.recogniser.sha256,
+            "data": [hash_of_images(table) for table in self.tables],
+            "photos": None if self.photos is None else hash_of_images(self.photos),
+        }
+        return Work(STAGE, VERSION, request.identity(), inputs)
+
+
+def _sources(request: AdaptRequest, machine: Machine) -> _Sources:
+    recogniser = load_recogniser(request.weights, progress=machine.progress)
+    tables = [resolve_data(name) for name in request.data]
+    photos = None if request.photos is None else photographs_of(request.photos, machine.progress)[0]
+    return _Sources(recogniser, tables, photos)
+
+
+def _learn(request: AdaptRequest, sources: _Sources, out: Path, machine: Machine) -> dict[str, Any]:
+    recogniser, tables, photos = sources.recogniser, sources.tables, sources.photos
+    sets = [
+        _labelled(request, recogniser, table, Path(name).name or name, machine)
+        for table, name in zip(tables, request.data, strict=True)
+    ]
+    plain = None if photos is None else _units(recogniser, photos, machine)
+    found = nuisance_directions(request, sets, recogniser, plain)
+    learned = fitted_map(
+        found.vectors,
+        sets,
+        normalise=request.normalise,
+        shrinkage=request.shrinkage,
+        dimensions=request.dimensions,
+    )
+    made_of = [direction.name for direction in found.directions]
+    if request.normalise != "none":
+        made_of.append(f"{request.normalise}, shrinkage {request.shrinkage:g}")
+    write_adapted(out, request.weights, recogniser, learned, made_of)
+    return {
+        "made_of": made_of,
+        "left_out": list(found.left_out),
+        "images": sum(len(one.units) for one in sets) // (2 if request.damage == "both" else 1),
+        "people": sum(len(set(one.people.tolist())) for one in sets),
+        "dimension": int(learned.matrix.shape[0]),
+        "map_sha256": learned.sha256,
+    }
+
+
+def _labelled(
+    request: AdaptRequest, recogniser: Recogniser, table: SampleTable, name: str, machine: Machine
+) -> LabelledUnits:
+    faces = faces_for(table, recogniser.input_size, machine, World())
+    shown: list[Recogniser] = []
+    if request.damage != "strong":
+        shown.append(recogniser)
+    if request.damage != "none":
+        shown.append(SeesDamaged(recogniser, request.seed))
+    return pooled([labelled_units(embed_images(faces, one, machine=machine), name) for one in shown])
+
+
+def _units(recogniser: Recogniser, table: SampleTable, machine: Machine) -> Matrix:
+    faces = faces_for(table, recogniser.input_size, machine, World())
+    return unit(embed_images(faces, recogniser, machine=machine).matrix)
+
+
+def _result(out: Path, results: dict[str, Any], *, reused: bool) -> Adapted:
+    return Adapted(
+        out=out,
+        made_of=tuple(results["made_of"]),
+        left_out=tuple(results["left_out"]),
+        images=results["images"],
+        people=results["people"],
+        dimension=results["dimension"],
+        reused=reused,
+    )

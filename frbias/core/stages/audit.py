@@ -1,0 +1,315 @@
+"""The audit stage: one image set in, what is wrong with it and how far it is from another out."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from frbias.core.auditing.ageing import Agreement, agreement, shifts_of
+from frbias.core.auditing.ages import age_rows
+from frbias.core.auditing.defects import age_fit, belonging, copies_of, copies_within
+from frbias.core.auditing.document import FLAGS, Against, Audit
+from frbias.core.auditing.gap import appearance, distance
+from frbias.core.auditing.similarity import BANDS, similarity
+from frbias.core.auditing.vectors import Float
+from frbias.core.data.datasets.loading import synthetic_origin
+from frbias.core.data.samples import Rejected, SampleTable, write_rejected, write_samples
+from frbias.core.foundation.devices import choose_device, describe_device
+from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.files import write_bytes, write_json, write_text
+from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import Work, claim_work
+from frbias.core.foundation.words import counted
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.reporting.audit_page import Worst, write_audit_page
+from frbias.core.stages.align import hash_of_images, photographs_of
+from frbias.core.stages.looking import Looked, look_at, source_path
+from frbias.core.stages.requests.audit import AuditRequest
+
+if TYPE_CHECKING:
+    from frbias.core.recognisers.base import Recogniser
+
+STAGE, VERSION = "audit", 1
+DOCUMENT_NAME, TABLE_NAME, PAGE_NAME = "audit.json", "audit.csv", "audit.html"
+_BLUR_Z = 6.0
+_PICTURED = 8
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit left.
+
+    Attributes:
+        out: Folder with ``audit.json``, ``audit.csv`` (one row an image, column ``flags``) and ``audit.html``.
+        document: The content of ``audit.json``.
+        kept: Images of the cleaned set, when one was written.
+        reused: True when the same audit had been made before.
+    """
+
+    out: Path
+    document: dict[str, object]
+    kept: int | None
+    reused: bool
+
+
+def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> AuditResult:
+    """Look through an image set; the call behind ``frbias audit``.
+
+    Args:
+        request: What to look through, and what to compare it with.
+        out: Output folder.
+        machine: What may be used.
+        force: Replace an earlier result in ``out``.
+
+    Raises:
+        UsageError: ``out`` or the folder of ``drop`` holds something else.
+        BadInputError: A set has no face, fewer than two people, or fewer than ten images beside another.
+        AssetMissingError: A set or the recogniser is not installed.
+    """
+    from frbias.core.foundation.files import read_json
+
+    recogniser = load_recogniser(request.weights, progress=machine.progress)
+    tables = _sets(request)
+    folder = claim_work(out, _work(request, tables, recogniser), force=force)
+    if not folder.finished:
+        machine.tell(f"looking at {request.data}")
+        looked = look_at(request.data, recogniser, machine)
+        other = None if request.against is None else look_at(request.against, recogniser, machine)
+        apparent = _apparent(looked, request, machine)
+        table = _table(looked, other, apparent, request)
+        found = _document(looked, other, apparent, table, request, recogniser.name, recogniser.sha256)
+        write_text(out / TABLE_NAME, table.to_csv(index=False, lineterminator="\n"))
+        write_json(out / DOCUMENT_NAME, found.to_json())
+        pictured = request.show_people or synthetic_origin(looked.table) is not None
+        write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
+        folder.finish({"images": found.images, "flagged": found.flagged})
+    kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
+    return AuditResult(Path(out), dict(read_json(out / DOCUMENT_NAME)), kept, folder.finished)
+
+
+def plan_audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`audit` would do; raises as it does."""
+    device = describe_device(choose_device(machine.resources.device))
+    recogniser, tables = load_recogniser(request.weights), _sets(request)
+    images = " and ".join(counted(len(table), "image") for table in tables)
+    what = f"Look at {images} with {recogniser.name}"
+    return Plan((step_of(what, _work(request, tables, recogniser), out),), device)
+
+
+def _sets(request: AuditRequest) -> list[SampleTable]:
+    names = [request.data] if request.against is None else [request.data, request.against]
+    return [photographs_of(name)[0] for name in names]
+
+
+def _work(request: AuditRequest, tables: list[SampleTable], recogniser: "Recogniser") -> Work:
+    names = [Path(name).name for name in (request.data, request.against) if name is not None]
+    inputs = {"weights": recogniser.sha256, "sets": [hash_of_images(table) for table in tables], "names": names}
+    return Work(STAGE, VERSION, request.identity(), inputs)
+
+
+def _apparent(looked: Looked, request: AuditRequest, machine: Machine) -> Float | None:
+    if not request.apparent_ages:
+        return None
+    from frbias.core.faces.apparent_age import ApparentAge
+
+    estimate = ApparentAge()
+    with machine.progress.task("estimating ages", len(looked.crops)) as advance:
+        return estimate(looked.crops, advance)
+
+
+def _table(looked: Looked, other: Looked | None, apparent: Float | None, request: AuditRequest) -> pd.DataFrame:
+    """One row an image of the set, those without a face included; ``flags`` are separated by spaces."""
+    faces = looked.faces
+    inside = copies_within(faces.unit, looked.small)
+    own, fit = belonging(faces), age_fit(faces, apparent, seed=request.seed)
+    source = looked.frame["source_file"].astype(str).to_numpy()
+    names = np.array([*faces.names, ""], dtype=object)
+    table = pd.DataFrame(
+        {
+            "file_name": source,
+            "subject": looked.frame["subject"].astype(str),
+            "age": faces.ages,
+            "flags": "",
+            "similarity_to_own": own.own.round(4),
+            "nearest_other": names[own.other],
+            "similarity_to_other": own.best_other.round(4),
+            "duplicate_of": np.where(inside.of >= 0, source[inside.of], ""),
+            "apparent_age": np.nan if apparent is None else apparent.round(2),
+            "expected_age": fit.expected.round(2),
+            "sharpness": looked.sharpness.round(1),
+        }
+    )
+    marks = {
+        "no_face": looked.faceless,
+        "duplicate": inside.of >= 0,
+        "stranger": own.stranger & ~looked.faceless,
+        "wrong_age": fit.wrong & ~looked.faceless & ~own.stranger,
+        "blurred": _blurred(looked.sharpness),
+    }
+    if other is not None:
+        leaks = copies_of(faces.unit, looked.small, other.faces.unit, other.small)
+        others = other.frame["source_file"].astype(str).to_numpy()
+        table["leaked_from"] = np.where(leaks.of >= 0, others[leaks.of], "")
+        marks["leaked"] = leaks.of >= 0
+    for flag in FLAGS:
+        if flag in marks:
+            table["flags"] = np.where(marks[flag], (table["flags"] + f" {flag}").str.strip(), table["flags"])
+    lost = pd.DataFrame(
+        [_lost_row(r) for r in looked.rejected], columns=["file_name", "subject", "age", "flags", "reason"]
+    )
+    return pd.concat([table, lost], ignore_index=True) if len(lost) else table
+
+
+def _lost_row(rejected: Rejected) -> tuple[str, str, float, str, str]:
+    unreadable = any(word in rejected.reason for word in ("decoded", "empty", "not an image", "cannot be read"))
+    flag = "unreadable" if unreadable else "no_face"
+    return rejected.file, rejected.subject, rejected.age, flag, rejected.reason
+
+
+def _blurred(sharpness: Float) -> npt.NDArray[np.bool_]:
+    values = np.log(np.maximum(sharpness, 1e-3))
+    middle = np.median(values)
+    spread = max(1.4826 * float(np.median(np.abs(values - middle))), 0.05)
+    return np.asarray(values < middle - _BLUR_Z * spread)
+
+
+def _document(
+    looked: Looked,
+    other: Looked | None,
+    apparent: Float | None,
+    table: pd.DataFrame,
+    request: AuditRequest,
+    name: str,
+    weights: str,
+) -> Audit:
+    flags = Counter(flag for cell in table["flags"] for flag in str(cell).split())
+    sexes = looked.frame["sex"].fillna("").astype(str).to_numpy(dtype=object)
+    ages = (
+        ()
+        if apparent is None
+        else age_rows(
+            looked.faces,
+            apparent,
+            sexes,
+            replicates=request.replicates,
+            confidence=request.confidence,
+            seed=request.seed,
+        )
+    )
+    return Audit(
+        name=Path(request.data).name,
+        recogniser=name,
+        weights_sha256=weights,
+        images=len(table),
+        flagged={flag: flags[flag] for flag in FLAGS},
+        counts=_counts(looked, sexes),
+        appearance=appearance(looked.faces, seed=request.seed),
+        similarity=similarity(looked.faces, seed=request.seed),
+        ages=ages,
+        against=None if other is None else _against(looked, other, request),
+    )
+
+
+def _against(looked: Looked, other: Looked, request: AuditRequest) -> Against:
+    ageing: Agreement | None = None
+    note = ""
+    try:
+        shifts = [shifts_of(side.faces, request.young_below, request.old_from) for side in (looked, other)]
+        ageing = agreement(
+            shifts[0], shifts[1], replicates=request.replicates, confidence=request.confidence, seed=request.seed
+        )
+    except BadInputError as error:
+        note = error.message
+    return Against(
+        Path(str(request.against)).name,
+        appearance(other.faces, seed=request.seed),
+        distance(looked.faces, other.faces, seed=request.seed),
+        ageing,
+        note,
+    )
+
+
+def _counts(looked: Looked, sexes: npt.NDArray[np.object_]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    known = Counter(str(s) for s in sexes if s)
+    if known:
+        found["sex"] = dict(sorted(known.items()))
+    bands = {f"{low:g}-{high - 1:g}" if high < 121 else f"{low:g}+": (low, high) for low, high in BANDS}
+    ages = looked.faces.ages
+    if np.isfinite(ages).any():
+        found["age"] = {name: int(((ages >= low) & (ages < high)).sum()) for name, (low, high) in bands.items()}
+    if "yaw" in looked.frame.columns:
+        yaw = np.abs(looked.frame["yaw"].to_numpy(dtype=np.float64))
+        edges: dict[str, Callable[[Float], npt.NDArray[np.bool_]]] = {
+            "under 15": lambda a: a < 15,
+            "15 to 30": lambda a: (a >= 15) & (a < 30),
+            "30 and over": lambda a: a >= 30,
+        }
+        found["yaw (degrees)"] = {name: int(test(yaw).sum()) for name, test in edges.items()}
+    return found
+
+
+def _worst(looked: Looked, table: pd.DataFrame) -> tuple[Worst, ...]:
+    """The first images with each flag, and what they are held against."""
+    by_name = {str(name): row for row, name in enumerate(looked.frame["source_file"])}
+    found = []
+    for flag in FLAGS:
+        rows = table.index[[flag in str(cell).split() for cell in table["flags"]]]
+        for index in rows[:_PICTURED]:
+            row = table.loc[index]
+            place = by_name.get(str(row["file_name"]))
+            path = looked.table.root / str(row["file_name"]) if place is None else source_path(looked, place)
+            copy = str(row.get("duplicate_of") or "") if flag == "duplicate" else ""
+            found.append(
+                Worst(flag, str(row["file_name"]), _reason(flag, row), path, looked.table.root / copy if copy else None)
+            )
+    return tuple(found)
+
+
+def _reason(flag: str, row: "pd.Series[float]") -> str:
+    if flag == "stranger":
+        return f"like {row['nearest_other']} ({row['similarity_to_other']:.2f}), not {row['subject']} ({row['similarity_to_own']:.2f})"
+    if flag == "wrong_age":
+        return f"said to be {row['age']:g}, looks like {row['expected_age']:.0f}"
+    if flag == "duplicate":
+        return f"copy of {row['duplicate_of']}"
+    if flag == "leaked":
+        return f"copy of {row['leaked_from']}"
+    reason = row.get("reason")
+    return reason if isinstance(reason, str) and reason else FLAGS[flag]
+
+
+def _flags(out: Path) -> dict[str, str]:
+    """Flags of the flagged images, as the table of an audit has them."""
+    found = pd.read_csv(out / TABLE_NAME, dtype=str, keep_default_na=False)
+    return {name: flags for name, flags in zip(found["file_name"], found["flags"], strict=True) if flags}
+
+
+def _write_cleaned(table: SampleTable, flags: dict[str, str], out: Path, *, force: bool) -> int:
+    """Copy what has no flag; the rest is listed in ``rejected.csv`` with its flags."""
+    work = Work("audit-drop", VERSION, {}, {"set": table.content_hash(), "flags": sorted(flags.items())})
+    folder = claim_work(out, work, force=force)
+    names = [str(name) for name in table.frame["file_name"]]
+    kept = [row for row, name in enumerate(names) if name not in flags]
+    if not kept:
+        raise BadInputError("Every image is flagged; nothing would be left of the set.")
+    if not folder.finished:
+        for row in kept:
+            write_bytes(out / names[row], table.paths[row].read_bytes())
+        rows = dict(zip(names, table.frame.to_dict("records"), strict=True))
+        write_rejected(out, [_dropped(name, flags[name], rows) for name in names if name in flags])
+        write_samples(table.select(kept), out)
+        folder.finish({"images": len(kept), "dropped": len(names) - len(kept)})
+    return len(kept)
+
+
+def _dropped(name: str, flags: str, rows: dict[str, dict[object, object]]) -> Rejected:
+    from frbias.core.data.samples import rejected_row
+
+    return rejected_row(rows[name], flags)

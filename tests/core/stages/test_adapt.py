@@ -1,0 +1,194 @@
+"""Adapting a recogniser: what the folder computes, composes, refuses, and exports."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from frbias.core.data.images import read_image, write_png
+from frbias.core.data.samples import make_table, write_samples
+from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.recognisers.adapted import AdaptedRecogniser
+from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.maps import unit
+from frbias.core.recognisers.probing import fixed_images
+from frbias.core.recognisers.trainable.weights import build
+from frbias.core.stages.adapt import adapt
+from frbias.core.stages.export import export
+from frbias.core.stages.requests.adapt import AdaptRequest
+from frbias.core.stages.requests.export import ExportRequest
+from frbias.core.training.damage import SeesDamaged, damaged
+from frbias.core.training.nuisance import closing_offset
+
+CPU = Machine(Resources(device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smooth pictures of seven people at three ages and poses, and a small network whose last bias is not 0."""
+    root = tmp_path_factory.mktemp("adapt")
+    rng = np.random.default_rng(0)
+    rows = []
+    for person in range(7):
+        for k, age in enumerate((4.0, 10.0, 30.0)):
+            face = fixed_images(1, 112)[0].astype(float) * 0.5 + rng.uniform(0, 100, (1, 1, 3)) + 8 * k
+            name = f"{person}_{age:g}.png"
+            write_png(root / "people" / name, np.clip(face + rng.normal(0, 4, face.shape), 0, 255).astype(np.uint8))
+            rows.append({"file_name": name, "subject": f"s{person}", "age": age, "yaw": float(rng.uniform(-30, 30))})
+    write_samples(make_table(root / "people", rows))
+    torch.manual_seed(2)
+    model = build("iresnet18", 16)
+    with torch.no_grad():
+        model.features.bias.normal_()
+    save_file(model.state_dict(), root / "net.safetensors")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+
+
+def request(place: Path, **changes: object) -> AdaptRequest:
+    given = {"data": (str(place / "people"),), "weights": str(place / "net.safetensors"), **changes}
+    return AdaptRequest(**given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def adapted(place: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRBIAS_HOME", str(place / "home"))
+        done = adapt(request(place), place / "adapted", machine=CPU)
+    assert [name.split()[0] for name in done.made_of] == ["offset", "common", "growth", "pose"]
+    assert (done.images, done.people, done.dimension, done.left_out) == (21, 7, 16, ())
+    return done.out
+
+
+def test_it_embeds_as_the_map_says_without_the_directions(place: Path, adapted: Path) -> None:
+    base, found = load_recogniser(str(place / "net.safetensors")), load_recogniser(str(adapted))
+    assert isinstance(found, AdaptedRecogniser)
+    faces = fixed_images(3, 112)
+    mapped = found.embed(faces)
+    offset = closing_offset(base)
+    assert offset is not None
+    np.testing.assert_allclose(offset, base.model.features.bias.detach().numpy())
+    assert np.abs(mapped @ (offset / np.linalg.norm(offset))).max() < 1e-5
+    assert np.linalg.matrix_rank(found.map.matrix, tol=1e-5) == 12
+    np.testing.assert_allclose(mapped, unit(base.embed(faces)) @ found.map.matrix.T, atol=1e-6)
+    assert found.sha256 != base.sha256
+    assert (found.description.trainable, found.description.architecture) == (False, "iresnet18+map")
+
+
+def test_made_again_it_is_reused_and_other_work_is_refused(place: Path, adapted: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in adapted.rglob("*")}
+    assert adapt(request(place), adapted, machine=CPU).reused
+    assert {p: p.stat().st_mtime_ns for p in adapted.rglob("*")} == before
+    for change in ({"remove": ("common",)}, {"within": 1}, {"damage": "none"}, {"normalise": "wccn"}, {"seed": 1}):
+        with pytest.raises(UsageError, match="other work"):
+            adapt(request(place, **change), adapted, machine=CPU)
+
+
+def test_the_onnx_file_computes_the_same(place: Path, adapted: Path, tmp_path: Path) -> None:
+    done = export(ExportRequest(weights=str(adapted)), tmp_path / "out", machine=CPU)
+    assert done.largest_difference is not None
+    assert done.largest_difference < 1e-4
+    again = load_recogniser(str(tmp_path / "out"))
+    faces = fixed_images(2, 112)
+    np.testing.assert_allclose(again.embed(faces), load_recogniser(str(adapted)).embed(faces), atol=1e-4)
+    assert (
+        json.loads((tmp_path / "out" / "manifest.json").read_text())["tasks"]["recognition"]["embedding_dimension"]
+        == 16
+    )
+    assert not (tmp_path / "out" / "backbone.safetensors").exists()
+    with pytest.raises(UsageError, match="--no-onnx"):
+        export(ExportRequest(weights=str(adapted), onnx=False), tmp_path / "none", machine=CPU)
+
+
+def test_a_recogniser_that_can_only_be_run_is_adapted_and_exported(place: Path, adapted: Path, tmp_path: Path) -> None:
+    export(ExportRequest(weights=str(adapted), pack=False), tmp_path / "first", machine=CPU)
+    opaque = tmp_path / "first" / "recognition.onnx"
+    opaque.with_suffix(".toml").write_text("[input]\nmean = 127.5\nscale = 127.5\n")
+    done = adapt(
+        request(place, weights=str(opaque), normalise="lda", dimensions=4, damage="none"), tmp_path / "two", machine=CPU
+    )
+    assert done.dimension == 4
+    assert "offset" not in " ".join(done.made_of)
+    assert any("does not end in a BatchNorm" in text for text in done.left_out)
+    with pytest.raises(BadInputError, match="BatchNorm"):
+        adapt(request(place, weights=str(opaque), remove=("offset",)), tmp_path / "three", machine=CPU)
+    assert not (tmp_path / "three" / "provenance.json").exists()
+    written = export(ExportRequest(weights=str(done.out)), tmp_path / "out", machine=CPU)
+    assert written.files == ["recognition.onnx"]
+    faces = fixed_images(2, 112)
+    again = load_recogniser(str(tmp_path / "out" / "recognition.onnx"))
+    np.testing.assert_allclose(again.embed(faces), load_recogniser(str(done.out)).embed(faces), atol=1e-3)
+
+
+def test_what_was_changed_afterwards_is_noticed(place: Path, tmp_path: Path) -> None:
+    base = tmp_path / "net.safetensors"
+    base.write_bytes((place / "net.safetensors").read_bytes())
+    out = adapt(request(place, weights=str(base), remove=("common",), damage="none"), tmp_path / "a", machine=CPU).out
+    record = json.loads((out / "adapted.json").read_text())
+    for change, words in (
+        ({"schema_version": 99}, "another version"),
+        ({"map_sha256": "0" * 64}, "changed after"),
+        ({"base": 3}, "another version"),
+    ):
+        (out / "adapted.json").write_text(json.dumps({**record, **change}))
+        with pytest.raises(BadInputError, match=words):
+            load_recogniser(str(out))
+    (out / "adapted.json").write_text(json.dumps(record))
+    torch.manual_seed(9)
+    save_file(build("iresnet18", 16).state_dict(), base)
+    with pytest.raises(BadInputError, match="weights have changed"):
+        load_recogniser(str(out))
+
+
+def test_photographs_stand_for_what_is_common(place: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for k, face in enumerate(fixed_images(4, 112)):
+        write_png(photos / f"{k}.png", face[:, ::-1])
+    done = adapt(request(place, photos=str(photos), remove=("common",)), tmp_path / "a", machine=CPU)
+    assert done.made_of == ("common to the photographs",)
+    base, found = load_recogniser(str(place / "net.safetensors")), load_recogniser(str(done.out))
+    mean = unit(base.embed(np.stack([np.ascontiguousarray(f[:, ::-1]) for f in fixed_images(4, 112)]))).mean(axis=0)
+    assert np.abs(found.map.matrix @ mean).max() < 1e-5 * np.abs(mean).max() + 1e-6
+
+
+def test_nothing_to_do_and_too_little_to_learn_from(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="as they are"):
+        request(place, remove=())
+    with pytest.raises(UsageError, match="--dimensions belongs"):
+        request(place, dimensions=3)
+    with pytest.raises(UsageError, match="'smile' is no direction"):
+        AdaptRequest.read({"data": ["x"], "remove": "common,smile"})
+    with pytest.raises(BadInputError, match="0 people"):
+        adapt(request(place, remove=("growth",), adult=70.0), tmp_path / "a", machine=CPU)
+
+
+def test_it_learns_from_the_images_and_their_damaged_copies(place: Path, tmp_path: Path) -> None:
+    base = load_recogniser(str(place / "net.safetensors"))
+    faces = np.stack([read_image(path) for path in sorted((place / "people").glob("*.png"))])
+    clean, worn = unit(base.embed(faces)).mean(axis=0), unit(SeesDamaged(base, 0).embed(faces)).mean(axis=0)
+    for damage, gone in (("both", clean + worn), ("none", clean), ("strong", worn)):
+        made = adapt(request(place, remove=("common",), damage=damage), tmp_path / damage, machine=CPU)
+        assert made.images == len(faces)
+        matrix = load_recogniser(str(made.out)).map.matrix
+        left = {name: np.abs(matrix @ v / np.linalg.norm(v)).max() for name, v in (("gone", gone), ("worn", worn))}
+        assert left["gone"] < 1e-5
+        assert damage == "strong" or left["worn"] > 1e-4
+
+
+def test_damage_is_the_same_in_any_batch_and_keeps_the_shape(place: Path) -> None:
+    faces = fixed_images(5, 112)
+    together = damaged(faces, 3)
+    assert together.shape == faces.shape
+    assert together.dtype == np.uint8
+    np.testing.assert_array_equal(together[3], damaged(faces[3:4], 3)[0])
+    assert (together != damaged(faces, 4)).any()
+    base = load_recogniser(str(place / "net.safetensors"))
+    np.testing.assert_allclose(SeesDamaged(base, 3).embed(faces), base.embed(together), atol=1e-6)
