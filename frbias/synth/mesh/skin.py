@@ -122,7 +122,9 @@ class SkinPainter:
             cover = np.clip(zones.beard * shade * (0.25 + 0.5 * grain) * (1 - 0.6 * grey), 0, 0.75)[..., None]
             albedo = albedo * (1 - cover) + cover * (0.8 * hair + 0.025)
         root = hair * (1 - grey) + _GREY * grey
-        brow = self._scalp.brow_cover(self._place) * float(np.interp(age, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0]))
+        brow = self._scalp.brow_cover(self._place) * float(
+            np.interp(age, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0])
+        )
         albedo = albedo * (1 - brow[..., None]) + (0.9 * root + 0.01) * brow[..., None]
         cover = self._scalp.cover(self._place, age)[..., None]
         return (albedo * (1 - cover) + 0.6 * root * cover).astype(np.float32)
