@@ -180,8 +180,7 @@ def _lists(request: PairsRequest, names: list[str]) -> dict[str, PairList]:
         if text == ALL_PAIRS:
             return {}
         path = Path(text).expanduser()
-        name = path.stem if path.stem not in found else str(path)
-        found[name] = cacdvs_pairs(names, Path(CACDVS)) if text == CACDVS else read_pairs(path)
+        found[path.stem] = cacdvs_pairs(names, Path(CACDVS)) if text == CACDVS else read_pairs(path)
     return found
 
 
