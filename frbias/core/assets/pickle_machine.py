@@ -11,40 +11,16 @@ import pickletools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from frbias.core.assets.pickle_policy import MAX_LINE, Policy, check_key, malformed, truncated
 from frbias.core.assets.pickle_records import Buffer, NamedGlobal, UnsafePickleError
 
 MAX_OPCODES = 1_000_000
 MAX_TEXT = 16 * 1024 * 1024
 MAX_LONG = 32
-MAX_LINE = 4096
 COPY_BELOW = 4096
 _MARK = object()
-
-
-class Policy(Protocol):
-    """What a reader answers; everything it does not know it must refuse with :class:`UnsafePickleError`."""
-
-    def find(self, name: NamedGlobal) -> NamedGlobal:
-        """Accept a global by exact name."""
-        ...
-
-    def call(self, function: Any, args: tuple[Any, ...]) -> Any:
-        """Answer REDUCE."""
-        ...
-
-    def new(self, kind: Any, args: tuple[Any, ...]) -> Any:
-        """Answer NEWOBJ."""
-        ...
-
-    def build(self, target: Any, state: Any) -> Any:
-        """Answer BUILD: give ``target`` its state and return it."""
-        ...
-
-    def persistent(self, identity: Any) -> Any:
-        """Answer BINPERSID."""
-        ...
 
 
 @dataclass
@@ -131,29 +107,6 @@ def run_pickle(
             named = next((known.name for known in pickletools.opcodes if known.code == chr(code)), f"0x{code:02x}")
             raise UnsafePickleError(f"The pickle uses the opcode {named}, which data does not need.", name=named)
         step(run)
-
-
-def truncated(detail: str) -> UnsafePickleError:
-    """The error for data that ends too early."""
-    return UnsafePickleError(
-        f"The pickle ends in the middle ({detail}); was the download complete?", name="truncated data"
-    )
-
-
-def malformed(detail: str) -> UnsafePickleError:
-    """The error for data that is no pickle."""
-    return UnsafePickleError(f"This is not a well-formed pickle: {detail}.", name="malformed pickle")
-
-
-def check_key(key: Any) -> Any:
-    """Return a dictionary key or set element that is cheap to hash; refuse others."""
-    if key is None or type(key) is bool or (type(key) is int and abs(key) < 2**31):
-        return key
-    if type(key) is str and len(key) <= MAX_LINE:
-        return key
-    if type(key) is NamedGlobal and len(key.module) + len(key.name) <= MAX_LINE:
-        return key
-    raise UnsafePickleError(f"The pickle uses a {type(key).__name__} as a dictionary key.", name="dictionary key")
 
 
 def _global(run: _Run, module: Any, name: Any) -> NamedGlobal:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frbias.core.assets.pickle_machine import check_key, malformed, run_pickle
+from frbias.core.assets.pickle_machine import run_pickle
+from frbias.core.assets.pickle_policy import check_key, malformed
 from frbias.core.assets.pickle_records import (
     BoundMethod,
     InertObject,

@@ -9,7 +9,8 @@ are ignored, so everything lands on the CPU.
 import struct
 from typing import Any
 
-from frbias.core.assets.pickle_machine import malformed, run_pickle, truncated
+from frbias.core.assets.pickle_machine import run_pickle
+from frbias.core.assets.pickle_policy import malformed, truncated
 from frbias.core.assets.pickle_records import STORAGE_TYPES, Buffer, NamedGlobal, Storage, UnsafePickleError
 
 _MAGIC = 0x1950A86A20F9469CFC6C

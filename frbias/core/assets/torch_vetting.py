@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frbias.core.assets.pickle_machine import malformed, run_pickle, truncated
+from frbias.core.assets.pickle_machine import run_pickle
+from frbias.core.assets.pickle_policy import malformed, truncated
 from frbias.core.assets.pickle_records import (
     STORAGE_TYPES,
     Buffer,

@@ -20,11 +20,11 @@ from frbias.core.stages.align import hash_of_images, photographs_of
 from frbias.core.stages.embed import embed_images
 from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.shared import faces_for
-from frbias.core.training.adaptation import LabelledUnits, fitted_map
+from frbias.core.training.adaptation import LabelledUnits, fitted_map, pooled
 from frbias.core.training.damage import SeesDamaged
 from frbias.core.training.nuisance import labelled_units, nuisance_directions
 
-STAGE, VERSION = "adapt", 1
+STAGE, VERSION = "adapt", 2
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _learn(request: AdaptRequest, sources: _Sources, out: Path, machine: Machine
     return {
         "made_of": made_of,
         "left_out": list(found.left_out),
-        "images": sum(len(one.units) for one in sets),
+        "images": sum(len(one.units) for one in sets) // (2 if request.damage == "both" else 1),
         "people": sum(len(set(one.people.tolist())) for one in sets),
         "dimension": int(learned.matrix.shape[0]),
         "map_sha256": learned.sha256,
@@ -140,9 +140,13 @@ def _learn(request: AdaptRequest, sources: _Sources, out: Path, machine: Machine
 def _labelled(
     request: AdaptRequest, recogniser: Recogniser, table: SampleTable, name: str, machine: Machine
 ) -> LabelledUnits:
-    shown: Recogniser = SeesDamaged(recogniser, request.seed) if request.damage == "strong" else recogniser
     faces = faces_for(table, recogniser.input_size, machine, World())
-    return labelled_units(embed_images(faces, shown, machine=machine), name)
+    shown: list[Recogniser] = []
+    if request.damage != "strong":
+        shown.append(recogniser)
+    if request.damage != "none":
+        shown.append(SeesDamaged(recogniser, request.seed))
+    return pooled([labelled_units(embed_images(faces, one, machine=machine), name) for one in shown])
 
 
 def _units(recogniser: Recogniser, table: SampleTable, machine: Machine) -> Matrix:

@@ -74,7 +74,7 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
     """
     from frbias.core.foundation.files import read_json
 
-    recogniser = load_recogniser(request.weights)
+    recogniser = load_recogniser(request.weights, progress=machine.progress)
     tables = _sets(request)
     folder = claim_work(out, _work(request, tables, recogniser), force=force)
     if not folder.finished:

@@ -135,7 +135,7 @@ def same_images(one: "Embeddings", two: "Embeddings") -> "tuple[Embeddings, Embe
     """Both sets cut down to the images they share, in the order of the first, and how many were left out.
 
     Raises:
-        BadInputError: They share none.
+        BadInputError: They share none, or an image is of one person in the one and of another in the other.
     """
     position = {name: k for k, name in enumerate(two.frame["file_name"])}
     shared = [(k, position[name]) for k, name in enumerate(one.frame["file_name"]) if name in position]
@@ -143,6 +143,13 @@ def same_images(one: "Embeddings", two: "Embeddings") -> "tuple[Embeddings, Embe
         raise BadInputError("The two sets of embeddings share no file name, so they cannot be compared, paired.")
     first, second = (np.array(column) for column in zip(*shared, strict=True))
     left_out = len(one.matrix) + len(two.matrix) - 2 * len(shared)
+    people = [e.frame["subject"].astype(str).to_numpy()[rows] for e, rows in ((one, first), (two, second))]
+    if (differ := people[0] != people[1]).any():
+        row = int(np.argmax(differ))
+        raise BadInputError(
+            f"The image {one.frame['file_name'].iloc[first[row]]} is of {people[0][row]} in one set of embeddings and of "
+            f"{people[1][row]} in the other; they do not belong to the same images (rows without file_name are numbered)."
+        )
     cut = [
         replace(e, frame=e.frame.iloc[rows].reset_index(drop=True), matrix=e.matrix[rows])
         for e, rows in ((one, first), (two, second))

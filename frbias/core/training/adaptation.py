@@ -41,6 +41,17 @@ class LabelledUnits:
     name: str = "the set"
 
 
+def pooled(views: Sequence[LabelledUnits]) -> LabelledUnits:
+    """Several embeddings of the same images, one below the other: people, ages and name are those of the first."""
+    return LabelledUnits(
+        np.concatenate([view.units for view in views]),
+        np.concatenate([view.people for view in views]),
+        np.concatenate([view.ages for view in views]),
+        np.concatenate([view.yaw for view in views]),
+        views[0].name,
+    )
+
+
 def common_direction(units: Matrix) -> Matrix:
     """Mean of unit embeddings (N, D), (D,): what all of a set have in common."""
     return np.asarray(units.mean(axis=0))

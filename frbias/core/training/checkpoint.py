@@ -2,7 +2,7 @@
 
 ``checkpoints/last`` and ``checkpoints/previous`` are the two newest, ``checkpoints/best`` the best epoch. Each is a
 folder with ``backbone.safetensors`` (the weights to use; the moving average when one is kept); the newest two also
-hold ``training.pt`` (position, optimiser, class centres, best epoch so far; tensors and plain values only).
+hold ``training.pt`` (position, optimiser, state of the loss, best epoch so far; tensors and plain values only).
 """
 
 import os
@@ -87,6 +87,9 @@ def _read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None
 
 
 def _sync(folder: Path) -> None:
+    """Make renames in a folder last, where folders can be opened (not on Windows)."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

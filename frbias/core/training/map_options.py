@@ -37,7 +37,8 @@ class MapOptions(Request):
             the images), ``growth`` (from child to adult within people), ``pose`` (turning the head to either side);
             ``auto``: all of them that can be had.
         within: So many of the directions along which a person's embeddings vary most, after ``remove``.
-        damage: ``strong``: learn from strongly damaged copies of the images; ``none``: from the images.
+        damage: ``both``: learn from the images and a strongly damaged copy of each; ``strong``: from the damaged copies
+            alone; ``none``: from the images alone.
         child: Images up to this age, in years, are the young end of growth.
         adult: Images from this age on are its grown-up end.
     """
@@ -54,7 +55,9 @@ class MapOptions(Request):
     within: int = option(
         0, help="Take out so many of the directions in which a person varies most.", panel=_MAP, low=0, high=4096
     )
-    damage: Literal["strong", "none"] = option("strong", help="Learn them from damaged copies.", panel=_MAP)
+    damage: Literal["both", "strong", "none"] = option(
+        "both", help="Learn them from the images and damaged copies, from the copies alone, or without.", panel=_MAP
+    )
     child: float = option(11.0, help="Oldest age of a child, for growth.", panel=_MAP, low=0, high=150)
     adult: float = option(18.0, help="Youngest age of an adult, for growth.", panel=_MAP, low=0, high=150)
 

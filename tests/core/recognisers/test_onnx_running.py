@@ -22,6 +22,7 @@ from small_graphs import (
 from frbias.core.data.embeddings import read_embeddings
 from frbias.core.data.samples import make_table
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.files import sha256_file
 from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.input_format import InputFormat
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
@@ -139,6 +140,15 @@ def test_what_is_said_goes_before_what_is_read(tmp_path: Path) -> None:
     assert load_recogniser(str(path)).description.pixels == Pixels("BGR", (6.0,) * 3, (2.0,) * 3)
     given = InputFormat(mean=(7.0,), colour="RGB")
     assert load_recogniser(str(path), given=given).description.pixels == Pixels("RGB", (7.0,) * 3, (2.0,) * 3)
+
+
+def test_what_is_said_elsewhere_counts_to_the_hash(tmp_path: Path) -> None:
+    path = convolutional(tmp_path / "m.onnx")
+    alone = load_recogniser(str(path)).sha256
+    assert alone == sha256_file(path)
+    given = load_recogniser(str(path), given=InputFormat(colour="BGR")).sha256
+    (tmp_path / "m.toml").write_text('[input]\ncolour = "BGR"')
+    assert load_recogniser(str(path)).sha256 == given != alone
 
 
 def test_open_sizes(tmp_path: Path) -> None:

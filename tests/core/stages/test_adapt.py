@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from frbias.core.data.images import write_png
+from frbias.core.data.images import read_image, write_png
 from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
@@ -168,6 +168,19 @@ def test_nothing_to_do_and_too_little_to_learn_from(place: Path, tmp_path: Path)
         AdaptRequest.read({"data": ["x"], "remove": "common,smile"})
     with pytest.raises(BadInputError, match="0 people"):
         adapt(request(place, remove=("growth",), adult=70.0), tmp_path / "a", machine=CPU)
+
+
+def test_it_learns_from_the_images_and_their_damaged_copies(place: Path, tmp_path: Path) -> None:
+    base = load_recogniser(str(place / "net.safetensors"))
+    faces = np.stack([read_image(path) for path in sorted((place / "people").glob("*.png"))])
+    clean, worn = unit(base.embed(faces)).mean(axis=0), unit(SeesDamaged(base, 0).embed(faces)).mean(axis=0)
+    for damage, gone in (("both", clean + worn), ("none", clean), ("strong", worn)):
+        made = adapt(request(place, remove=("common",), damage=damage), tmp_path / damage, machine=CPU)
+        assert made.images == len(faces)
+        matrix = load_recogniser(str(made.out)).map.matrix
+        left = {name: np.abs(matrix @ v / np.linalg.norm(v)).max() for name, v in (("gone", gone), ("worn", worn))}
+        assert left["gone"] < 1e-5
+        assert damage == "strong" or left["worn"] > 1e-4
 
 
 def test_damage_is_the_same_in_any_batch_and_keeps_the_shape(place: Path) -> None:
