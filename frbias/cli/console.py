@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from frbias.core.foundation.errors import FrbiasError, GateError
+from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError
 from frbias.core.foundation.files import is_disk_full, os_error_sentence
-from frbias.core.foundation.group import ElsewhereError
 
 if TYPE_CHECKING:
     from frbias.core.foundation.plans import Plan
