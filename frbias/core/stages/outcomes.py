@@ -115,7 +115,12 @@ class Task:
 
 def place_of(task: Task, out: Path | None) -> Path:
     """The folder of a task: ``out``, or a name with the first letters of the key, which no other work has."""
-    return Path(out) if out is not None else Path(f"{task.name}-{task.work.key[:_KEY_LETTERS]}")
+    return place_for(task.work, task.name, out)
+
+
+def place_for(work: Work, name: str, out: Path | None) -> Path:
+    """``out``, or ``name`` with the first letters of the key of ``work``."""
+    return Path(out) if out is not None else Path(f"{name}-{work.key[:_KEY_LETTERS]}")
 
 
 def settle(task: Task, out: Path | None, *, machine: Machine, force: bool = False) -> Measured:

@@ -20,6 +20,7 @@ from frbias.core.stages.requests.audit import AuditRequest
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
+from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 
 
 def photographs(folder: Path, brightness: int = 0) -> Path:
@@ -329,6 +330,10 @@ def compare_case(root: Path) -> Case:
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "models": {"models": (str(one), str(weights(root / "three" / "other.safetensors", 2e-3)))},
                 "names": {"names": ("before", "after")},
+                "remedy": {"remedy": ("z-norm",)},
+                "cohort": {"remedy": ("z-norm",), "cohort": str(faces(root / "cohort", 2))},
+                "remedy_folds": {"remedy_folds": 4},
+                "cohort_top": {"cohort_top": 50},
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
@@ -356,11 +361,84 @@ def compare_embeddings_case(root: Path) -> Case:
     )
 
 
+def pairs_case(root: Path) -> Case:
+    """Of a list, images and a recogniser."""
+    from frbias.core.stages.verify_pairs import plan_pairs, verify_pairs
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    lists = [root / name for name in ("pairs.csv", "others/pairs.csv")]
+    for shift, path in enumerate(lists, start=1):
+        path.parent.mkdir(exist_ok=True)
+        rows = [f"{a}.png,{(a + 4) % 12}.png,1\n{a}.png,{(a + shift) % 12}.png,0\n" for a in range(12)]
+        path.write_text("file1,file2,same\n" + "".join(rows))
+    small = {"at_fmr": (0.1, 0.2), "bootstrap": 0, "figures": False, "folds": 4}
+    measures = {k: MEASURES[k] for k in ("at_fmr", "alpha", "bootstrap", "confidence", "seed", "figures")}
+    return finished(
+        Case(
+            PairsRequest(pairs=(str(lists[0]),), data=str(data), weights=str(model), **small),
+            root / "out",
+            lambda request, out: verify_pairs(request, out, machine=MACHINE).reused,
+            plan=plan_pairs,
+            other={
+                **measures,
+                "pairs": {"pairs": (str(lists[1]),)},
+                "data": {"data": str(faces(root / "other" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "embeddings": {"data": None, "embeddings": embeddings(root / "e.parquet", 0)},
+                "flip": {"flip": "add"},
+                "groups": {"groups": "sex"},
+                "folds": {"folds": 3},
+                "thresholds": {"thresholds": "exact"},
+                "name": {"name": "mine"},
+                **inputs(open_graph(root / "open.onnx")),
+            },
+            same={
+                "pairs": {"pairs": (copied(lists[0], root / "copy" / "pairs.csv"),)},
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+def identify_case(root: Path) -> Case:
+    from frbias.core.stages.identify import identify, plan_identify
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    return finished(
+        Case(
+            IdentifyRequest(data=str(data), weights=str(model), bootstrap=0),
+            root / "out",
+            lambda request, out: identify(request, out, machine=MACHINE).reused,
+            plan=plan_identify,
+            other={
+                **{k: MEASURES[k] for k in ("bootstrap", "confidence", "seed")},
+                "data": {"data": str(faces(root / "other" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "embeddings": {"data": None, "embeddings": embeddings(root / "e.parquet", 0)},
+                "groups": {"groups": "sex"},
+                "gallery": {"gallery": "youngest"},
+                "at_fpir": {"at_fpir": (0.2,)},
+                "ranks": {"ranks": 5},
+                "name": {"name": "mine"},
+                **inputs(open_graph(root / "open.onnx")),
+            },
+            same={
+                "identify": {"identify": True},
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
 CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "align": (AlignRequest, align_case),
     "embed": (EmbedRequest, embed_case),
     "audit": (AuditRequest, audit_case),
     "evaluate": (EvaluateRequest, evaluate_case),
+    "evaluate --pairs": (PairsRequest, pairs_case),
+    "evaluate --identify": (IdentifyRequest, identify_case),
     "compare": (CompareRequest, compare_case),
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
