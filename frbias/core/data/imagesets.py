@@ -20,9 +20,10 @@ from typing import Any
 from frbias.core.data.images import encode_jpeg, encode_png
 from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
 from frbias.core.data.units import Made, Producer, WorkUnit
-from frbias.core.foundation.devices import World, process_group, world_from_environment
+from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 from frbias.core.foundation.spawning import without_main

@@ -30,6 +30,7 @@ from frbias import __version__
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json
+from frbias.core.foundation.group import decided_by_the_leader
 
 PROVENANCE_NAME = "provenance.json"
 SCHEMA = 2
@@ -183,21 +184,20 @@ def claim_folder(
 def claim_together(
     path: Path, work: Work, world: World, barrier: Callable[[], None], *, force: bool = False
 ) -> StageFolder:
-    """Claim a folder for all processes of ``world``: the leader first, the others once it is theirs to read.
+    """Claim a folder for all processes of ``world``: the leader does, and all hear what came of it.
 
     Args:
         path: Output folder.
         work: What is to be done.
         world: Place of this process.
-        barrier: As yielded by :func:`frbias.core.foundation.devices.process_group`.
+        barrier: As yielded by :func:`frbias.core.foundation.group.process_group`.
         force: Replace an earlier result.
 
     Raises:
-        UsageError: As :func:`claim_work`.
+        UsageError: As :func:`claim_work`, in the leader.
+        ElsewhereError: The same, in the others.
     """
-    folder = claim_work(path, work, force=force) if world.leader else None
-    barrier()
-    folder = folder or claim_work(path, work, leader=False)
+    folder = decided_by_the_leader(lambda: claim_work(path, work, force=force), world)
     barrier()
     return folder
 

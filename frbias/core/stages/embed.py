@@ -24,9 +24,10 @@ from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_em
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import JOURNAL
 from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
-from frbias.core.foundation.devices import World, choose_device, describe_device, process_group, world_from_environment
+from frbias.core.foundation.devices import World, choose_device, describe_device, world_from_environment
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import atomic_path, sha256_json
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_together, library_versions, read_provenance

@@ -12,8 +12,9 @@ from frbias.core.data.embeddings import Embeddings, read_embeddings
 from frbias.core.data.images import read_image
 from frbias.core.data.samples import SampleTable, read_samples
 from frbias.core.foundation.cache import Cache, Entry, cache_limit
-from frbias.core.foundation.devices import World, process_group
+from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Step, step_of
 from frbias.core.foundation.provenance import read_provenance

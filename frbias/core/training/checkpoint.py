@@ -2,7 +2,7 @@
 
 ``checkpoints/last`` and ``checkpoints/previous`` are the two newest, ``checkpoints/best`` the best epoch. Each is a
 folder with ``backbone.safetensors`` (the weights to use; the moving average when one is kept); the newest two also
-hold ``training.pt`` (position, optimiser, class centres, best epoch so far; tensors and plain values only).
+hold ``training.pt`` (position, optimiser, state of the loss, best epoch so far; tensors and plain values only).
 """
 
 import os

@@ -15,12 +15,15 @@ from frbias.core.data.embeddings import Embeddings, write_embeddings
 from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.requests import Request, facts_of, option_fields
+from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.requests.align import AlignRequest
 from frbias.core.stages.requests.audit import AuditRequest
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
+from frbias.core.stages.requests.export import ExportRequest
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
+from frbias.synth.mesh.request import MeshRequest
 
 
 def photographs(folder: Path, brightness: int = 0) -> Path:
@@ -432,6 +435,108 @@ def identify_case(root: Path) -> Case:
     )
 
 
+def grown_up_faces(folder: Path, seed: int = 0) -> Path:
+    """Twelve pictures of six people, each as a child and as an adult."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    rows = []
+    for k in range(12):
+        Image.fromarray(rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)).save(folder / f"{k}.png")
+        rows.append({"file_name": f"{k}.png", "subject": f"s{k % 6}", "age": 5.0 + 30 * (k // 6)})
+    write_samples(make_table(folder, rows))
+    return folder
+
+
+def adapt_case(root: Path) -> Case:
+    from frbias.core.stages.adapt import adapt, plan_adapt
+
+    data, model = grown_up_faces(root / "set"), weights(root / "one" / "model.safetensors")
+    photos = faces(root / "photos")
+    return finished(
+        Case(
+            AdaptRequest(data=(str(data),), weights=str(model)),
+            root / "out",
+            lambda request, out: adapt(request, out, machine=MACHINE).reused,
+            plan=plan_adapt,
+            other={
+                "data": {"data": (str(grown_up_faces(root / "others" / "set", 1)),)},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "photos": {"photos": str(photos)},
+                "remove": {"remove": ("common",)},
+                "within": {"within": 1},
+                "damage": {"damage": "none"},
+                "child": {"child": 12.0},
+                "adult": {"adult": 20.0},
+                "normalise": {"normalise": "wccn"},
+                "shrinkage": {"shrinkage": 0.1},
+                "dimensions": {"normalise": "lda", "dimensions": 3},
+                "seed": {"seed": 1},
+            },
+            same={
+                "data": {"data": (copied(data, root / "elsewhere" / "set"),)},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+def export_case(root: Path) -> Case:
+    from frbias.core.stages.export import export
+
+    model = weights(root / "one" / "model.safetensors")
+    detectors = [root / "one.onnx", root / "two.onnx"]
+    for number, detector in enumerate(detectors):
+        detector.write_bytes(b"detector %d" % number)
+
+    def run(request: Any, out: Path) -> bool:
+        before = (out / "provenance.json").stat().st_mtime_ns if out.exists() else None
+        export(request, out, machine=MACHINE)
+        return before == (out / "provenance.json").stat().st_mtime_ns
+
+    return finished(
+        Case(
+            ExportRequest(weights=str(model), detector=str(detectors[0])),
+            root / "out",
+            run,
+            other={
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "onnx": {"onnx": False, "detector": None},
+                "pack": {"pack": False, "detector": None},
+                "detector": {"detector": str(detectors[1])},
+            },
+            same={
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+                "detector": {"detector": copied(detectors[0], root / "copied.onnx")},
+            },
+        )
+    )
+
+
+def generate_case(root: Path) -> Case:
+    from frbias.synth.generate import generate, plan_generate
+
+    return finished(
+        Case(
+            MeshRequest(subjects=1, ages=(30.0,), variants=1, size=64),
+            root / "out",
+            lambda request, out: generate(request, out, machine=MACHINE).reused > 0,
+            plan=plan_generate,
+            other={
+                "seed": {"seed": 1},
+                "ages": {"ages": (31.0,)},
+                "subjects": {"subjects": 2},
+                "first_subject": {"first_subject": 1},
+                "variants": {"variants": 2},
+                "size": {"size": 65},
+                "yaw": {"yaw": 20.0},
+                "pitch": {"pitch": 5.0},
+                "roll": {"roll": 5.0},
+                "layout": {"layout": "fgnet", "ages": (), "variants": None},
+            },
+        )
+    )
+
+
 CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "align": (AlignRequest, align_case),
     "embed": (EmbedRequest, embed_case),
@@ -440,6 +545,9 @@ CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "evaluate --pairs": (PairsRequest, pairs_case),
     "evaluate --identify": (IdentifyRequest, identify_case),
     "compare": (CompareRequest, compare_case),
+    "adapt": (AdaptRequest, adapt_case),
+    "export": (ExportRequest, export_case),
+    "generate": (MeshRequest, generate_case),
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
     "embed onnx": embed_onnx_case,

@@ -74,7 +74,7 @@ def test_a_run_explains_itself(people: SampleTable, weights: str, tmp_path: Path
     assert [r["epoch"] for r in result.metrics] == [0, 1, 2, 3] == [r["epoch"] for r in seen]
     assert result.metrics[1]["loss"] > result.metrics[3]["loss"]
     assert result.best == result.metrics[result.best_epoch]["validation"]
-    names = {p.name for p in (tmp_path / "run").iterdir()}
+    names = {p.name for p in (tmp_path / "run").iterdir()} - {".lock"}
     assert names == {"checkpoints", "config.toml", "metrics.jsonl", "provenance.json", "split.csv"}
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"last", "previous", "best"}
     loaded = load_recogniser(str(tmp_path / "run"))
