@@ -69,7 +69,9 @@ def small(line: str) -> list[str]:
             words[place] = str(min(int(words[place]), most))
     more = _MORE.get(words[0], ())
     given = {word.partition("=")[0] for word in words}
-    if words[0] == "generate" and not {"mesh"} & set(words):
+    if "--layout" in words:  # a thousand pictures, whose number is fixed
+        return [*words, "--dry-run"]
+    if words[0] == "generate" and "mesh" not in words:
         return words
     pairs = [(more[k], more[k + 1 : k + 2]) for k in range(len(more)) if more[k].startswith("--")]
     for name, value in pairs:
@@ -83,6 +85,13 @@ def faces(place: Path, size: int = 112) -> None:
     import frbias
 
     frbias.generate(place, subjects=6, ages=[5, 40], variants=1, size=size, workers=1)
+
+
+def others(place: Path) -> None:
+    """Aligned faces of other people."""
+    import frbias
+
+    frbias.generate(place, subjects=6, first_subject=100, ages=[5, 40], variants=1, size=112, workers=1)
 
 
 def portraits(place: Path) -> None:
@@ -149,7 +158,7 @@ READERS_OWN: dict[str, Callable[[Path], None]] = {
     "photos": portraits,
     "people": faces,
     "generated": portraits,
-    "training": faces,
+    "training": others,
     "train": faces,
     "faces": faces,
     "my-aligned-set": faces,
