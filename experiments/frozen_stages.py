@@ -21,6 +21,8 @@ from typing import Any
 CHOICES = ("1,2,3,4", "1,2,3", "1,2", "1", "none")
 SEEDS = (0, 1, 2)
 SETTINGS = [
+    "--recipe",
+    "thesis",
     "--epochs",
     "2",
     "--batch-size",

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "generate": Entry("frbias.cli.generate", "Make synthetic faces of known identity and age."),
     "align": Entry("frbias.cli.align", "Find faces and bring them to a template (112x112 ArcFace, FFHQ)."),
     "finetune": Entry("frbias.cli.finetune", "Fine-tune a recogniser with chosen stages frozen."),
+    "recipes": Entry("frbias.cli.recipes", "Ways to fine-tune, with what they did to photographs."),
     "adapt": Entry("frbias.cli.adapt", "Take out of embeddings what tells no people apart, without training."),
     "embed": Entry("frbias.cli.embed", "Turn aligned faces into embeddings."),
     "evaluate": Entry("frbias.cli.evaluate", "Measure age bias: FMR, FNMR, DET, GARBE, with intervals."),

@@ -20,6 +20,8 @@ def command(request: CompareRequest, output: ResultFolder, shown: Shown, resourc
         frbias compare sface runs/first runs/second --data fgnet --protocol fgnet4
 
         frbias compare old.parquet new.parquet --name deployed --name candidate
+
+        frbias compare sface runs/first --data fgnet --remedy group-threshold,adaptive-norm
     """
     from frbias.cli.evaluation_view import show_measured
     from frbias.core.foundation.errors import GateError

@@ -61,6 +61,12 @@ def _backends() -> list[str]:
     return list(BACKENDS)
 
 
+def _recipes() -> list[str]:
+    from frbias.core.training.recipes import recipe_names
+
+    return list(recipe_names())
+
+
 def _devices() -> list[str]:
     return ["auto", "cpu", "cuda"]
 
@@ -73,4 +79,5 @@ _SOURCES: dict[str, Callable[[], list[str]]] = {
     "protocol": _protocols,
     "backend": _backends,
     "device": _devices,
+    "recipe": _recipes,
 }

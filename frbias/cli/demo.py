@@ -6,6 +6,7 @@ from frbias.cli.run import FOLDER, MACHINE, run_and_tell
 from frbias.cli.takes import Output, Part, takes
 from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.requests import Request, option
+from frbias.core.training.recipes import USUAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,7 @@ class DemoRequest(Request):
     Attributes:
         train_subjects: People to fine-tune on.
         test_subjects: Other people to measure on.
-        epochs: Passes over the training faces.
+        recipe: How the recogniser is fine-tuned.
         bootstrap: Subject bootstrap replicates.
         seed: Of everything random.
     """
@@ -23,7 +24,9 @@ class DemoRequest(Request):
     title = "demo"
     train_subjects: int = option(80, help="People to fine-tune on.", low=8)
     test_subjects: int = option(64, help="Other people to measure on.", low=8, high=10_000)
-    epochs: int = option(12, help="Passes over the training faces.", low=1)
+    recipe: str = option(
+        USUAL, help="How the recogniser is fine-tuned (see 'frbias recipes').", metavar="NAME", completes="recipe"
+    )
     bootstrap: int = option(1000, help="Subject bootstrap replicates.", low=0)
     seed: int = option(0, help="Seed of everything random; the same seed gives the same result.", low=0)
 
@@ -32,16 +35,16 @@ class DemoRequest(Request):
 def command(request: DemoRequest, output: Output, resources: Resources) -> None:
     """Run the whole experiment, small, with nothing to download by hand.
 
-    Faces of known identity and age are made, aligned, and used to fine-tune SFace with stages 1-3 frozen; then age
-    bias is measured before and after on other people. Everything ends in one report.
+    Faces of known identity and age are made, aligned, and used to fine-tune SFace by the usual recipe; then age bias is
+    measured before and after on other people. Everything ends in one report.
     """
     from frbias.experiment.demo import demo_plan
 
     plan = demo_plan(
         train_subjects=request.train_subjects,
         test_subjects=request.test_subjects,
-        epochs=request.epochs,
         bootstrap=request.bootstrap,
         seed=request.seed,
+        recipe=request.recipe,
     )
     run_and_tell(plan, output.out, resources)

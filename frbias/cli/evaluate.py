@@ -2,14 +2,24 @@
 
 from frbias.cli import console
 from frbias.cli.takes import Part, ResultFolder, Shown, takes
+from frbias.cli.takes_given import OneGiven
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.requests.evaluate import EvaluateRequest
+from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 
 MACHINE = Part(Resources, only=("device", "batch_size", "workers", "threads"))
 
 
-@takes(Part(EvaluateRequest), Part(ResultFolder).into("evaluations/..."), Part(Shown), MACHINE)
-def command(request: EvaluateRequest, output: ResultFolder, shown: Shown, resources: Resources) -> None:
+REQUEST = OneGiven(EvaluateRequest, choices={"pairs": PairsRequest, "identify": IdentifyRequest})
+
+
+@takes(REQUEST, Part(ResultFolder).into("evaluations/..."), Part(Shown), MACHINE)
+def command(
+    request: EvaluateRequest | PairsRequest | IdentifyRequest,
+    output: ResultFolder,
+    shown: Shown,
+    resources: Resources,
+) -> None:
     """Measure how equally a recogniser works over groups: FMR, FNMR, DET, GARBE, with intervals and noise floor.
 
     One threshold for all groups is set at each target FMR. Aligned faces and embeddings are kept ('frbias cache
@@ -22,7 +32,18 @@ def command(request: EvaluateRequest, output: ResultFolder, shown: Shown, resour
         frbias evaluate --data fgnet --weights runs/first --baseline sface --protocol thesis
 
         frbias evaluate --scores scores.csv --at-fmr 1% --fail-if 'garbe@1% > 0.3'
+
+        frbias evaluate --pairs lfw.bin --weights sface --flip add
+
+        frbias evaluate --pairs pairs.txt --data lfw --weights runs/first
+
+        frbias evaluate --identify --data fgnet --weights sface
     """
+    if not isinstance(request, EvaluateRequest):
+        from frbias.cli.protocol_view import run_protocol
+
+        run_protocol(request, output, Machine(resources, console.ConsoleProgress(), console.note))
+        return
     from frbias.cli.evaluation_view import show_measured
     from frbias.core.foundation.errors import GateError
     from frbias.core.stages.evaluate import evaluate, plan_evaluate

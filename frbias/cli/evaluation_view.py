@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FLAGS_EXPLAINED = (
     "* fewer than 30 errors: the rate is imprecise; ** no error seen: the interval's upper end is what counts"
 )
+_SHOWN_GALLERY = 1_000
 _FEW_ERRORS, _NO_ERROR = "*", "**"
 
 
@@ -167,6 +168,7 @@ def _notes(evaluation: "Evaluation") -> list[str]:
     if samples.near_duplicates is not None and samples.near_duplicates.dropped:
         notes.append(f"{samples.near_duplicates.dropped:,} near-duplicate images left out")
     notes += _acquisition_notes(evaluation)
+    notes += _crossing_notes(evaluation)
     notes += [
         f"FMR {refused.target:g} cannot be resolved with these comparisons; the smallest usable target is "
         f"{refused.smallest_usable:.3g}"
@@ -179,6 +181,26 @@ def _notes(evaluation: "Evaluation") -> list[str]:
         notes.append(f"{drawn.replicates_missing_a_group} of {drawn.replicates} replicates missed a group")
     if any(flag(rate) for record in evaluation.targets for g in record.groups for rate in (g.fmr, g.fnmr)):
         notes.append(FLAGS_EXPLAINED)
+    return notes
+
+
+def _crossing_notes(evaluation: "Evaluation") -> list[str]:
+    """The pair of groups with the most false matches, and what a gallery makes of the FMR, at the headline's target."""
+    from frbias.core.verification.headline import headline_target
+
+    record = evaluation.at(headline_target([evaluation]))
+    notes, at = [], f"at FMR {percent(record.target)}"
+    cell = None if record.cross_groups is None else record.cross_groups.worst_cell
+    if cell is not None:
+        one, two = cell.groups
+        pair = f"within {one}" if one == two else f"between {one} and {two}"
+        notes.append(f"largest FMR {at}: {percent(cell.fmr)} {pair} ({cell.false_matches:,} / {cell.non_mated:,})")
+    notes += [
+        f"projected to a gallery of {projected.gallery:,} people {at}: a false positive in "
+        f"{percent(projected.fpir)} of searches, {percent(projected.fpir_worst_group)} for {projected.worst_group}"
+        for projected in record.fpir
+        if projected.gallery == _SHOWN_GALLERY
+    ]
     return notes
 
 

@@ -18,14 +18,16 @@ _SHOWN = {"eer": ("EER", "%"), "d_prime": ("d'", ""), "fnmr": ("FNMR", "%"), "ga
 
 @takes(Part(FinetuneRequest), OUTPUT.named("runs/finetune"), Part(Resources, only=("device",)))
 def command(request: FinetuneRequest, output: Output, resources: Resources) -> None:
-    """Fine-tune a recogniser with chosen stages frozen.
+    """Fine-tune a recogniser: by a recipe, or with chosen stages frozen.
 
     Frozen stages change by not one bit, and their output is computed once and kept. Subjects, not images, are held
     out for validation. Run the same command to go on after an interruption; the result is the same.
 
     [bold]Examples[/bold]
 
-        frbias finetune --data aligned
+        frbias finetune --data aligned --guard photos
+
+        frbias finetune --data aligned --recipe thesis
 
         frbias finetune --data aligned --frozen 1,2,3 --epochs 10 --out runs/head-and-4
 
@@ -37,8 +39,18 @@ def command(request: FinetuneRequest, output: Output, resources: Resources) -> N
     if output.dry_run:
         console.plan(plan_finetune(request, output.out, machine=machine))
         return
+    if request.recipe and not console.json_wanted():
+        _say_recipe(request.recipe)
     result = finetune(request, output.out, machine=machine, force=output.force, announce=_announce, observe=_observe)
     console.result(_summary(result), lambda: _tell(result))
+
+
+def _say_recipe(name: str) -> None:
+    from frbias.core.training.recipes import read_recipe
+
+    recipe = read_recipe(name)
+    console.note(f"Recipe {recipe.name}: {recipe.about}")
+    console.note(f"On photographs: {recipe.measured}")
 
 
 def _announce(summary: dict[str, Any]) -> None:
@@ -108,6 +120,7 @@ def _summary(result: "FinetuneResult") -> dict[str, Any]:
         "best_epoch": result.best_epoch,
         "start": result.start,
         "best": result.best,
+        "final": result.final,
         "weights_sha256": result.weights_sha256,
         "reused": result.reused,
     }
@@ -116,11 +129,26 @@ def _summary(result: "FinetuneResult") -> dict[str, Any]:
 def _tell(result: "FinetuneResult") -> None:
     if result.reused:
         console.say(f"[bold]{result.out}[/bold] had been finished before; --force trains again.")
-    if result.start and result.best:
+    kept = result.final["validation"]
+    if result.start and result.best and kept:
         rows = [
-            (f"{label} {unit}".rstrip(), _cell(name, result.start[name]), _cell(name, result.best[name]))
+            (f"{label} {unit}".rstrip(), *(_cell(name, found[name]) for found in (result.start, result.best, kept)))
             for name, (label, unit) in _SHOWN.items()
         ]
-        columns = ("held-out subjects", "start", f"epoch {result.best_epoch}")
-        console.table("", columns, rows, numeric=(1, 2))
+        columns = ("held-out subjects", "start", f"epoch {result.best_epoch}", "kept")
+        console.table("", columns, rows, numeric=(1, 2, 3))
+    for sentence in _kept(result.final):
+        console.say(sentence)
     console.say(f"Fine-tuned recogniser: [bold]{result.out}[/bold] (--weights {result.out}).")
+
+
+def _kept(final: dict[str, Any]) -> list[str]:
+    """What was kept in the end, and what was looked at for it."""
+    said = []
+    if final["share"] != 1:
+        said.append(f"Kept: {final['share']:.0%} of the trained weights, the rest from the start model.")
+    if final["made_of"]:
+        strength = "" if final["strength"] == 1 else f" (at {final['strength']:.0%})"
+        said.append(f"Taken out of every embedding{strength}: {'; '.join(final['made_of'])}.")
+    said += [f"Not taken out: {sentence}" for sentence in final["left_out"]]
+    return said + list(final["guarded"])

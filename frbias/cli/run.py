@@ -64,7 +64,7 @@ def run_and_tell(plan: "ExperimentPlan", out: Path, resources: Resources) -> Non
         console.note(f"[{seconds // 60:2d}:{seconds % 60:02d}] {message}")
 
     result = run_experiment(plan, out, Machine(resources, console.ConsoleProgress(), tell))
-    console.result(_document(result), lambda: _show(result))
+    console.result(_document(result), lambda: _show(result, plan))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")
 
@@ -79,11 +79,12 @@ def _document(result: "ExperimentResult") -> dict[str, Any]:
         "train_images": result.train_images,
         "test_images": result.test_images,
         "verdict": result.verdict.headline,
+        "kept": result.training.final,
         "targets": result.document["targets"],
     }
 
 
-def _show(result: "ExperimentResult") -> None:
+def _show(result: "ExperimentResult", plan: "ExperimentPlan") -> None:
     from frbias.cli.comparison_view import show_comparison
 
     show_comparison(result.document)
@@ -92,6 +93,7 @@ def _show(result: "ExperimentResult") -> None:
     console.say(result.verdict.meaning)
     for caution in result.verdict.cautions:
         console.say(f"  * {caution}")
+    _say_what_is_known(result, plan)
     paths = result.paths
     places = [
         ("report (open it in a browser)", paths.report),
@@ -103,3 +105,21 @@ def _show(result: "ExperimentResult") -> None:
     ]
     console.say("")
     console.table("Where everything is", ("what", "where"), [(what, str(p)) for what, p in places if p.exists()])
+
+
+def _say_what_is_known(result: "ExperimentResult", plan: "ExperimentPlan") -> None:
+    """What the run shows, what is known of photographs, and what decides."""
+    from frbias.core.training.recipes import read_recipe
+
+    console.say("")
+    for sentence in result.training.final["guarded"]:
+        console.say(sentence)
+    if plan.test.generated is None:
+        return
+    console.say("What was measured here holds for generated faces.")
+    if plan.finetune.recipe:
+        console.say(f"Photographs ({plan.finetune.recipe}): {read_recipe(plan.finetune.recipe).measured}")
+    console.say(
+        f"Your own photographs decide: frbias evaluate --data PHOTOS --weights {result.paths.run} "
+        f"--baseline {plan.finetune.weights}"
+    )

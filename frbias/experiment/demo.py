@@ -1,12 +1,15 @@
 """The built-in experiment behind ``frbias demo``: embedded generator, embedded recogniser, minutes on a laptop."""
 
+from frbias.core.training.recipes import USUAL
 from frbias.experiment.plan import ExperimentPlan, make_plan
 
 TRAIN_AGES = (3.0, 10.0, 20.0, 35.0, 52.0, 72.0)
 TEST_AGES = (4.0, 11.0, 13.0, 19.0, 22.0, 37.0, 42.0, 58.0, 62.0, 76.0)
 
 
-def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap: int, seed: int) -> ExperimentPlan:
+def demo_plan(
+    *, train_subjects: int, test_subjects: int, bootstrap: int, seed: int, recipe: str = USUAL
+) -> ExperimentPlan:
     """The demo's experiment.
 
     Test people are numbered from 0, people to train on from 10 000, so that neither set depends on the size of the
@@ -14,11 +17,11 @@ def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap
     to bridge the ageing within it. No test age is trained on.
 
     Args:
-        train_subjects: People to fine-tune on (a fifth of them is held out for choosing the epoch).
+        train_subjects: People to learn from (a fifth of them is held out).
         test_subjects: People to measure on.
-        epochs: Passes over the training faces.
         bootstrap: Subject bootstrap replicates.
         seed: Seed of everything.
+        recipe: How the recogniser is fine-tuned.
     """
     return make_plan(
         {
@@ -32,7 +35,7 @@ def demo_plan(*, train_subjects: int, test_subjects: int, epochs: int, bootstrap
                 "variants": 1,
             },
             "test": {"backend": "mesh", "subjects": test_subjects, "ages": list(TEST_AGES), "variants": 2},
-            "finetune": {"weights": "sface", "frozen": "1,2,3", "epochs": epochs},
+            "finetune": {"weights": "sface", "recipe": recipe},
             "evaluate": {
                 "groups": "0-12,13-19,20-39,40-59,60+",
                 "at-fmr": [0.1, 0.01, 0.001],

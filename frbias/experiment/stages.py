@@ -19,13 +19,15 @@ from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.faces.detect import describe_detector
+from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError
 from frbias.core.foundation.files import write_json
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_trainable
 from frbias.core.reporting.verdict import Verdict, judge
-from frbias.core.stages.align import align
+from frbias.core.stages.align import align, photographs_of
 from frbias.core.stages.compare import compare
 from frbias.core.stages.embed import embed
 from frbias.core.stages.finetune import FinetuneResult, finetune
@@ -121,7 +123,8 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     people, others = resolve_data(train), resolve_data(test)
     if people.root.resolve() == others.root.resolve() and (shared := set(people.subjects) & set(others.subjects)):
         raise BadInputError(f"Subject {min(shared)} is in both the train and the test set; they must be other people.")
-    machine.tell(f"fine-tuning {weights} on {len(people)} faces of {len(set(people.subjects))} people")
+    doing = "fine-tuning" if plan.finetune.epochs else "learning a map for"
+    machine.tell(f"{doing} {weights} on {len(people)} faces of {len(set(people.subjects))} people")
     training = finetune(replace(plan.finetune, data=train), paths.run, machine=machine)
     machine.tell(f"embedding {len(others)} faces of {len(set(others.subjects))} other people, before and after")
     for name, model in (("baseline", weights), ("finetuned", str(paths.run))):
@@ -130,9 +133,13 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     models = (str(paths.embeddings("baseline")), str(paths.embeddings("finetuned")))
     request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
     measured = compare(request, paths.comparison, machine=machine)
-    write_json(paths.evaluation, measured.document)
     machine.tell("writing the report")
-    _report(plan, test, paths, machine)
+    world = world_from_environment()
+    with process_group(world) as barrier:
+        if world.leader:
+            write_json(paths.evaluation, measured.document)
+            _report(plan, test, paths, machine)
+        barrier()
     verdict = judge(measured.document, held_out=True)
     return ExperimentResult(
         paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates
@@ -151,6 +158,7 @@ def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
     needs.append(lambda: describe_detector(plan.align.detector))
     if plan.finetune.eval_data is not None:
         needs.append(partial(resolve_data, plan.finetune.eval_data))
+    needs += [partial(photographs_of, name) for name in plan.finetune.guard]
     missing: list[str] = []
     wrong: list[str] = []
     for need in needs:

@@ -63,6 +63,10 @@ def test_an_evaluation_fits_and_loses_nothing(comparison: dict[str, Any], capsys
                 assert found is not None, line
                 assert re.fullmatch(r"[^*]*", found[0]) if not mark else found[0].rstrip().endswith(f"% {mark}")
     assert "false non-matches" in printed
+    cell = comparison["baseline"]["targets"][0]["cross_groups"]["worst_cell"]
+    assert f"largest FMR at FMR 10%: {percent(cell['fmr'])} " in printed
+    projected = comparison["baseline"]["targets"][0]["fpir_projected"][1]
+    assert f"gallery of 1,000 people at FMR 10%: a false positive in {percent(projected['fpir'])}" in printed
     assert "..." not in printed
     assert "…" not in printed
 
@@ -115,7 +119,7 @@ def test_long_names_are_whole_and_no_markup(capsys: pytest.CaptureFixture[str]) 
     done = evaluate_embeddings(matrix, who, groups=groups, targets=(0.1,), bootstrap=0, name="a [bold]name")
     view.show_evaluation(json.loads(json.dumps(done.to_json())))
     printed = capsys.readouterr().out
-    assert printed.count(f"{LONG} ") == 2
+    assert printed.count(f"\n{LONG} ") == 2
     assert "a [bold]name" in printed
 
 

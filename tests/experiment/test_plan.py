@@ -120,10 +120,11 @@ def test_all_that_is_missing_is_named_before_any_work(tmp_path: Path, monkeypatc
 
 
 def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
-    plan = demo_plan(train_subjects=72, test_subjects=9_999, epochs=1, bootstrap=0, seed=3)
+    plan = demo_plan(train_subjects=72, test_subjects=9_999, bootstrap=0, seed=3)
     train, test = plan.train.generated, plan.test.generated
     assert isinstance(train, MeshRequest)
     assert isinstance(test, MeshRequest)
     assert train.first_subject == 10_000
     assert not set(train.ages) & set(test.ages)
+    assert (plan.finetune.recipe, plan.finetune.epochs, plan.finetune.remove) == ("projection", 0, ("auto",))
     assert (train.seed, plan.finetune.seed, plan.evaluate.seed) == (3, 3, 3)

@@ -13,7 +13,7 @@ A request is checked whole when it is made: :class:`UsageError` names everything
 import difflib
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -66,6 +66,12 @@ class Option:
 def option(default: Any = MISSING, **facts: Any) -> Any:
     """A field of a request: its default (required without one) and the facts of :class:`Option`."""
     return field(default=default, metadata={_KEY: Option(**facts)})
+
+
+def shared_option(kind: "type[Request]", name: str, **changes: Any) -> Any:
+    """A field that is the option of another request: same default and facts, but for ``changes``."""
+    given = next(f for f in option_fields(kind) if f.name == name)
+    return field(default=given.default, metadata={_KEY: replace(facts_of(given), **changes)})
 
 
 @dataclass(frozen=True, kw_only=True)

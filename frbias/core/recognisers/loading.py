@@ -18,7 +18,7 @@ from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_o
 from frbias.core.recognisers.packs import BACKBONE_FILE, insightface_pack, pack_recogniser, weight_file
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
 from frbias.core.recognisers.trainable.adaface import AdaFace
-from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
+from frbias.core.recognisers.trainable.base import Backbone, StateDict, has_placeholder_norms, parameter_count
 from frbias.core.recognisers.trainable.onnx_import import import_onnx
 from frbias.core.recognisers.trainable.onnx_walk import OtherGraphError
 from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
@@ -140,8 +140,7 @@ def trainable_of_onnx(running: OnnxRecogniser) -> Trainable:
     difference = relative_difference(found.embed(faces), running.embed(faces))
     if not difference <= TOLERANCE:
         raise OtherGraphError(f"as {model.architecture} it would differ by {difference:.2g} of the largest value")
-    about = replace(found.description, batch_norm="folded", assumed=reading.assumed)
-    return replace(found, description=about)
+    return replace(found, description=replace(found.description, assumed=reading.assumed))
 
 
 def _embedded(given: InputFormat, device: str | torch.device) -> Trainable:
@@ -193,6 +192,7 @@ def _described(model: Backbone, name: str, source: str, usual: Pixels | None = N
         source=source,
         pixels=model.pixels,
         parameters=parameter_count(model),
+        batch_norm="folded" if has_placeholder_norms(model) else "",
     )
     digest = state_sha256(model.state_dict())
     if usual is not None and model.pixels != usual:

@@ -19,7 +19,7 @@ def weight_file(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    for place in ("checkpoints/best", "checkpoints/last", "."):
+    for place in ("checkpoints/final", "checkpoints/best", "checkpoints/last", "."):
         if (path / place / BACKBONE_FILE).is_file():
             return path / place / BACKBONE_FILE
     for name in ("backbone.pth", "model.pt"):

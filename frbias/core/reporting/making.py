@@ -14,11 +14,12 @@ TITLES = {
     "import": "Imported the photographs",
     "align": "Found and aligned the faces",
     "finetune": "Fine-tuned the recogniser",
+    "adapt": "Took out of the embeddings what tells no people apart",
     "embed": "Turned faces into embeddings",
     "evaluate": "Compared every pair and measured",
     "compare": "Compared both recognisers, paired",
 }
-_SHORT = 64
+_SHORT, _SENTENCES = 64, 600
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def flatten(value: Any, name: str = "") -> list[tuple[str, str]]:
     if isinstance(value, list) and any(isinstance(v, dict | list) for v in value):
         return [(name.replace("_", " "), _cut(json.dumps(value, ensure_ascii=False)))]
     if isinstance(value, list):
-        return [(name.replace("_", " "), _cut(", ".join(_word(v) for v in value)))]
+        whole = name.endswith("guarded")  # what was looked at is said in full
+        joined = (" " if whole else ", ").join(_word(v) for v in value)
+        return [(name.replace("_", " "), _cut(joined, _SENTENCES if whole else _SHORT))]
     return [(name.replace("_", " "), _cut(_word(value)))]
 
 
@@ -104,8 +107,8 @@ def _word(value: Any) -> str:
     return word[:12] + "\u2026" if len(word) == 64 and all(c in "0123456789abcdef" for c in word) else word
 
 
-def _cut(word: str) -> str:
-    return word if len(word) <= _SHORT else word[: _SHORT - 1] + "\u2026"
+def _cut(word: str, limit: int = _SHORT) -> str:
+    return word if len(word) <= limit else word[: limit - 1] + "\u2026"
 
 
 def _relative(place: Path, beside: Path) -> str:

@@ -1,15 +1,18 @@
 """The compare stage: two or more recognisers on the same images, paired."""
 
 from pathlib import Path
+from typing import Any
 
+from frbias.core.data.datasets.resolving import resolve_with_rejected
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work
 from frbias.core.stages.comparing import compare_sources, plan_measuring, sources_of_data, sources_of_files
 from frbias.core.stages.outcomes import Measured, Outcomes, Task, Writing, settle
+from frbias.core.stages.remedying import compare_with_remedies
 from frbias.core.stages.requests.compare import CompareRequest
-from frbias.core.stages.sources import distinct, file_safe
+from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, distinct, embedded_set, file_safe
 
 STAGE, VERSION = "compare", 3
 
@@ -47,14 +50,31 @@ def _task(request: CompareRequest, machine: Machine) -> Task:
         sources = sources_of_data(request.data, request.models, request, machine)
     titles = request.names or distinct([source.name for source in sources])
 
+    cohort = None if request.cohort is None else _cohort(request, request.cohort, machine)
+
     def make(world: World) -> Outcomes:
+        if request.remedy:
+            return compare_with_remedies(sources, request, titles=titles, cohort=cohort, machine=machine, world=world)
         return compare_sources(sources, request, titles=titles, machine=machine, world=world)
 
     what = [*([Path(request.data).name] if request.data else []), *(source.name for source in sources[:3])]
+    inputs: dict[str, Any] = {"models": [source.identity() for source in sources]}
+    if cohort is not None:
+        inputs["cohort"] = cohort.identity()
     return Task(
-        Work(STAGE, VERSION, request.identity(), {"models": [source.identity() for source in sources]}),
+        Work(STAGE, VERSION, request.identity(), inputs),
         f"comparisons/{file_safe('-'.join(what))}",
         make,
-        Writing(True, len(sources) - 1, request.figures, gates=request.fail_if),
-        tuple(sources),
+        Writing(True, len(sources) - 1 + len(request.remedy), request.figures, gates=request.fail_if),
+        tuple(sources) if cohort is None else (*sources, cohort),
     )
+
+
+def _cohort(request: CompareRequest, cohort: str, machine: Machine) -> Source:
+    """Other people, as the baseline sees them."""
+    if request.data is None:
+        return EmbeddingsFile(Path(cohort).expanduser())
+    from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS
+
+    table, refused = resolve_with_rejected(cohort)
+    return embedded_set(ImageSource(cohort, table, tuple(refused)), request.models[0], AS_THE_MODEL_SAYS, machine)

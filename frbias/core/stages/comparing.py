@@ -8,6 +8,7 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import Work
 from frbias.core.stages.measuring import compare_embeddings
 from frbias.core.stages.outcomes import Task, place_of
 from frbias.core.stages.requests.measuring import MeasureOptions
@@ -50,14 +51,19 @@ def sources_of_data(
 
 def plan_measuring(task: Task, out: Path | None, machine: Machine) -> Plan:
     """The steps of an evaluation or a comparison."""
-    embedded = [source for source in task.sources if isinstance(source, EmbeddedSet)]
+    return plan_of(task.sources, task.work, place_of(task, out), machine)
+
+
+def plan_of(sources: Sequence[Source], work: Work, place: Path, machine: Machine) -> Plan:
+    """The steps of some work on embeddings: aligning and embedding what is not there yet, then the work itself."""
+    embedded = [source for source in sources if isinstance(source, EmbeddedSet)]
     steps = list(dict.fromkeys(step for source in embedded for step in source.steps()))
     device = ""
     if embedded:
         from frbias.core.foundation.devices import choose_device, describe_device
 
         device = describe_device(choose_device(machine.resources.device))
-    return Plan((*steps, step_of(task.work.stage.capitalize(), task.work, place_of(task, out))), device)
+    return Plan((*steps, step_of(work.stage.capitalize(), work, place)), device)
 
 
 def compare_sources(

@@ -1,7 +1,6 @@
 """Fine-tune a recogniser on an aligned image set: the one call behind ``frbias finetune``."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,28 @@ import numpy.typing as npt
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.samples import SampleTable, write_rejected
 from frbias.core.foundation.devices import (
+    World,
     choose_device,
     describe_device,
-    process_group,
     seed_everything,
     world_from_environment,
 )
 from frbias.core.foundation.errors import AssetMissingError, FrbiasError
 from frbias.core.foundation.files import write_json
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
-from frbias.core.foundation.provenance import StageFolder, Work, claim_folder
+from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.foundation.words import counted
-from frbias.core.recognisers.loading import load_trainable
+from frbias.core.recognisers.loading import load_recogniser, load_trainable
+from frbias.core.stages.align import photographs_of
 from frbias.core.stages.requests.finetune import DEFAULT_DATA, FinetuneRequest
+from frbias.core.stages.shared import faces_for
+from frbias.core.training.finishing import Finished, finish, guard_embeddings
+from frbias.core.training.guarding import Guard, GuardSet
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan, make_plan
-from frbias.core.training.runfiles import check_config, read_metrics, sole_writer, write_config, write_split
+from frbias.core.training.runfiles import check_config, read_metrics, write_config, write_split
 from frbias.core.training.tensorboard import check_tensorboard, replay, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
@@ -47,6 +51,7 @@ class FinetuneResult:
         best_epoch: Epoch whose weights ``load_recogniser`` takes.
         start: Validation measures of the start model, or None without validation.
         best: Validation measures of the best epoch, or None.
+        final: What was kept in the end: share of the trained weights, map, guards, validation measures.
         weights_sha256: Hash of the best weights.
         reused: True when the run had been finished before.
         metrics: All records of ``metrics.jsonl``.
@@ -57,6 +62,7 @@ class FinetuneResult:
     best_epoch: int
     start: Metrics | None
     best: Metrics | None
+    final: dict[str, Any]
     weights_sha256: str
     reused: bool
     metrics: list[dict[str, Any]]
@@ -91,7 +97,7 @@ def finetune(
         check_tensorboard()
     world, target = world_from_environment(), choose_device(machine.resources.device)
     table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
-    with process_group(world, backend="nccl" if target.type == "cuda" else "gloo") as barrier:
+    with process_group(world) as barrier:
         seed_everything(request.seed)
         start = load_trainable(request.weights, STAGE, device=target)
         plan = make_plan(
@@ -100,10 +106,12 @@ def finetune(
             table,
             evaluation=evaluation or None,
             names_unrelated=request.eval_names_unrelated,
+            guards=_guard_faces(request, start.input_size, machine, world),
             world=world,
             progress=machine.progress,
         )
-        folder = _claim(plan, request, out, force=force, leader=world.leader, barrier=barrier)
+        work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+        folder = claim_together(out, work, world, barrier, force=force)
         check_config(out, request)
         if folder.finished:
             if request.tensorboard and world.leader:
@@ -115,19 +123,20 @@ def finetune(
             write_rejected(out, plan.faces.rejected)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        with sole_writer(out) if world.leader else nullcontext():
-            trainer = Trainer(
-                plan,
-                out,
-                evaluate=_evaluator(plan, out),
-                world=world,
-                barrier=barrier,
-                observe=observe,
-                progress=machine.progress,
-            )
-            trainer.train()
-            if world.leader:
-                folder.finish(_results(out, trainer))
+        guard = _guard(request, plan)
+        trainer = Trainer(
+            plan,
+            out,
+            guard=guard,
+            evaluate=_evaluator(plan, out),
+            world=world,
+            barrier=barrier,
+            observe=observe,
+            progress=machine.progress,
+        )
+        trainer.train()
+        if world.leader:
+            folder.finish(_results(out, trainer, finish(plan, out, guard)))
         barrier()
         return _result(out, folder.results(), reused=False)
 
@@ -136,18 +145,36 @@ def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOC
     """What :func:`finetune` would do; raises as it does before it trains."""
     target = choose_device(machine.resources.device)
     table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
+    start = load_trainable(request.weights, STAGE)
     plan = make_plan(
         request,
-        load_trainable(request.weights, STAGE),
+        start,
         table,
         evaluation=evaluation or None,
         names_unrelated=request.eval_names_unrelated,
+        guards=_guard_faces(request, start.input_size, machine, world_from_environment()),
         progress=machine.progress,
     )
     images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
     what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
     work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
     return Plan((step_of(what, work, out),), describe_device(target))
+
+
+def _guard_faces(request: FinetuneRequest, size: tuple[int, int], machine: Machine, world: World) -> list[SampleTable]:
+    tables = [photographs_of(name, machine.progress)[0] for name in request.guard]
+    return [faces_for(table, size, machine, world) for table in tables]
+
+
+def _guard(request: FinetuneRequest, plan: TrainingPlan) -> Guard | None:
+    """The guards as the start model sees them; the model must have its start weights."""
+    if not plan.guards:
+        return None
+    sets = tuple(
+        GuardSet(Path(name).name or name, faces.table.subjects, start)
+        for name, faces, start in zip(request.guard, plan.guards, guard_embeddings(plan), strict=True)
+    )
+    return Guard(sets, request.guard_fall, request.guard_drift, request.watch_fmr)
 
 
 def training_set(name: str) -> SampleTable:
@@ -171,22 +198,10 @@ def training_set(name: str) -> SampleTable:
         ) from None
 
 
-def _claim(
-    plan: TrainingPlan, request: FinetuneRequest, out: Path, *, force: bool, leader: bool, barrier: Callable[[], None]
-) -> StageFolder:
-    arguments, inputs = request.identity(), _inputs(plan)
-    if leader:
-        folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=arguments, inputs=inputs, force=force)
-    barrier()
-    if not leader:
-        folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=arguments, inputs=inputs, leader=False)
-    barrier()
-    return folder
-
-
 def _inputs(plan: TrainingPlan) -> dict[str, Any]:
     found: dict[str, Any] = {"weights": plan.backbone.sha256, "data": _hashes(plan.faces)}
-    return found if plan.evaluation is None else {**found, "eval-data": _hashes(plan.evaluation)}
+    found |= {} if plan.evaluation is None else {"eval-data": _hashes(plan.evaluation)}
+    return found | ({"guard": [_hashes(faces) for faces in plan.guards]} if plan.guards else {})
 
 
 def _hashes(faces: FaceSet) -> dict[str, str]:
@@ -214,7 +229,7 @@ def _evaluator(plan: TrainingPlan, out: Path) -> Callable[[int, npt.NDArray[np.f
     return evaluate
 
 
-def _results(out: Path, trainer: Trainer) -> dict[str, Any]:
+def _results(out: Path, trainer: Trainer, final: Finished) -> dict[str, Any]:
     records = read_metrics(out)
     best = next(r for r in records if r["epoch"] == trainer.best_epoch)
     return {
@@ -222,7 +237,9 @@ def _results(out: Path, trainer: Trainer) -> dict[str, Any]:
         "best_epoch": trainer.best_epoch,
         "start": records[0]["validation"],
         "best": best["validation"],
-        "weights_sha256": load_trainable(str(out), STAGE).sha256,
+        "final": final.to_json(),
+        "recipe": trainer.plan.options.recipe if isinstance(trainer.plan.options, FinetuneRequest) else "",
+        "weights_sha256": load_recogniser(str(out)).sha256,
         "images": len(trainer.plan.split.train),
         "subjects": len(trainer.plan.split.classes),
         "rejected": len(trainer.plan.faces.rejected),
@@ -237,6 +254,7 @@ def _result(out: Path, results: dict[str, Any], *, reused: bool) -> FinetuneResu
         best_epoch=results["best_epoch"],
         start=results["start"],
         best=results["best"],
+        final=results["final"],
         weights_sha256=results["weights_sha256"],
         reused=reused,
         metrics=read_metrics(out),

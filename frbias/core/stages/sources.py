@@ -11,11 +11,15 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Step
+from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.measuring import MeasureOptions
 
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
     from frbias.core.recognisers.input_format import InputFormat
+
+
+_STRAIGHT = EmbedOptions()
 
 
 class Source(Protocol):
@@ -79,10 +83,12 @@ class EmbeddedSet:
     Attributes:
         images: The set, aligned or not.
         recogniser: The recogniser.
+        options: How faces become vectors.
     """
 
     images: "ImageSource"
     recogniser: "Recogniser"
+    options: EmbedOptions = _STRAIGHT
 
     @property
     def name(self) -> str:
@@ -91,7 +97,8 @@ class EmbeddedSet:
 
     def identity(self) -> dict[str, Any]:
         """Hashes of the images and the weights, and the name."""
-        return {**self.images.identity(), "weights": self.recogniser.sha256, "name": self.name}
+        found = {**self.images.identity(), "weights": self.recogniser.sha256, "name": self.name}
+        return found if self.options.flip == "none" else {**found, "flip": self.options.flip}
 
     def steps(self) -> list[Step]:
         """Alignment, when it is needed, and embedding."""
@@ -106,7 +113,7 @@ class EmbeddedSet:
         images = self.images
         size = self.recogniser.input_size
         faces = faces_for(images.table, size, machine, world, refused=images.refused)
-        return embeddings_of(faces, self.recogniser, machine, world)
+        return embeddings_of(faces, self.recogniser, machine, world, options=self.options)
 
 
 @dataclass(frozen=True)
@@ -155,8 +162,10 @@ def image_source(data: str, options: MeasureOptions) -> ImageSource:
     return ImageSource(data, table, tuple(refused))
 
 
-def embedded_set(images: ImageSource, weights: str, given: "InputFormat", machine: Machine) -> EmbeddedSet:
-    """An image set seen by a recogniser; ``given`` is what is said about its input.
+def embedded_set(
+    images: ImageSource, weights: str, given: "InputFormat", machine: Machine, options: EmbedOptions = _STRAIGHT
+) -> EmbeddedSet:
+    """An image set seen by a recogniser; ``given`` is what is said about its input, ``options`` how it embeds.
 
     Raises:
         AssetMissingError: The weights are not installed.
@@ -164,7 +173,7 @@ def embedded_set(images: ImageSource, weights: str, given: "InputFormat", machin
     """
     from frbias.core.recognisers import loading
 
-    return EmbeddedSet(images, loading.load_recogniser(weights, given=given, progress=machine.progress))
+    return EmbeddedSet(images, loading.load_recogniser(weights, given=given, progress=machine.progress), options)
 
 
 def distinct(names: list[str], baseline: int | None = None) -> tuple[str, ...]:

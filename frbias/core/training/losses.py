@@ -21,15 +21,39 @@ With an interclass filter, other classes whose cosine is above a limit get the l
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from frbias.core.training.options import FinetuneOptions
+
 IGNORED = -1
 
 
-class MarginLoss(nn.Module):
+class IdentityLoss(nn.Module):
+    """What every loss is: a module that turns embeddings and class numbers into one number to be made small.
+
+    Its parameters are trained along with the recogniser (at ``centre_lr`` times its rate), and its state is kept in the
+    checkpoints. A new loss is a subclass, a name in the choices of ``FinetuneOptions.loss``, and an entry in
+    :data:`LOSSES`.
+
+    Attributes:
+        scale: What a difference of cosines of 1 is worth in the loss; weighs ``keep``.
+    """
+
+    scale: float = 1.0
+
+    def start_from(self, means: torch.Tensor) -> None:
+        """Start with class directions (C, D), the normalised means of the start model's embeddings."""
+
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean loss of embeddings (N, D) with class numbers int64 (N,), ``-1`` for none."""
+        raise NotImplementedError
+
+
+class MarginLoss(IdentityLoss):
     """Class centres with a margin softmax over them.
 
     Args:
@@ -67,6 +91,11 @@ class MarginLoss(nn.Module):
             "softmax": (1.0, 0.0, 0.0),
         }[kind]
         self.scale, self.gradient, self.filter_above = scale, gradient, filter_above
+
+    @torch.no_grad()
+    def start_from(self, means: torch.Tensor) -> None:
+        """The class centres become ``means`` (C, D)."""
+        self.centres.copy_(means)
 
     def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean loss of a batch.
@@ -155,3 +184,29 @@ def class_means(embeddings: torch.Tensor, labels: torch.Tensor, classes: int) ->
 def distance_to(embeddings: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Mean of 1 - cosine between two sets of embeddings (N, D), 0..2."""
     return (1.0 - functional.cosine_similarity(embeddings, reference, dim=1)).mean()
+
+
+def _margin_loss(options: FinetuneOptions, classes: int, dim: int) -> IdentityLoss:
+    return MarginLoss(
+        classes,
+        dim,
+        kind=options.loss,
+        margin=options.margin,
+        margins=options.margins,
+        scale=options.scale,
+        gradient=options.gradient,
+        filter_above=options.filter_above,
+    )
+
+
+LOSSES: dict[str, Callable[[FinetuneOptions, int, int], IdentityLoss]] = {
+    "arcface": _margin_loss,
+    "cosface": _margin_loss,
+    "combined": _margin_loss,
+    "softmax": _margin_loss,
+}
+
+
+def make_loss(options: FinetuneOptions, classes: int, dim: int) -> IdentityLoss:
+    """The loss that ``options.loss`` names, for classes (C) of embeddings of length D."""
+    return LOSSES[options.loss](options, classes, dim)

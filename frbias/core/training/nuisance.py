@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from torch import nn
 
 from frbias.core.data.embeddings import Embeddings
@@ -55,14 +56,18 @@ class Found:
 
 def labelled_units(found: Embeddings, name: str) -> LabelledUnits:
     """The embeddings of people that are known, as :mod:`frbias.core.training.adaptation` takes them."""
-    frame = found.frame
+    return units_of(found.frame, unit(found.matrix), name)
+
+
+def units_of(frame: pd.DataFrame, units: Matrix, name: str) -> LabelledUnits:
+    """Unit embeddings (N, D) of the rows of a sample table whose person is known."""
     known = frame["subject"].astype(str).str.strip().ne("").to_numpy()
     _, codes = np.unique(frame["subject"].astype(str).to_numpy()[known], return_inverse=True)
     yaw = np.full(len(frame), np.nan)
     if "yaw" in frame.columns:
-        yaw = frame["yaw"].replace("", np.nan).to_numpy(dtype=np.float64)
+        yaw = pd.to_numeric(frame["yaw"], errors="coerce").to_numpy(dtype=np.float64)
     ages = frame["age"].to_numpy(dtype=np.float64)
-    return LabelledUnits(unit(found.matrix[known]), codes.astype(np.int64), ages[known], yaw[known], name)
+    return LabelledUnits(units[known], codes.astype(np.int64), ages[known], yaw[known], name)
 
 
 def closing_offset(recogniser: Recogniser) -> Matrix | None:

@@ -1,5 +1,6 @@
 """What a fine-tuning will do, worked out and checked before anything is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,13 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.progress import SILENT, Progress
-from frbias.core.recognisers.trainable.base import Backbone, parameter_count
+from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.training.augment import view_numbers
 from frbias.core.training.batches import Sampler
 from frbias.core.training.cache import CacheDecision, Prefix, decide, prefix_dtype
 from frbias.core.training.freezing import Freezing, freeze, freezing, has_batch_norm, stage_table
+from frbias.core.training.guarding import guarded_rows
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet, read_faces
 from frbias.core.training.split import Split, check_no_leak, split_by_subject
@@ -35,6 +37,8 @@ class TrainingPlan:
         split: Rows by use.
         sampler: Order of the epochs.
         evaluation: Images to evaluate on every few epochs, or None.
+        guards: Images that must not be told apart worse.
+        start: The weights that training starts from, on the CPU.
         prefix: The frozen prefix.
         cache: Whether its output is kept.
         views: Views that training draws from.
@@ -48,6 +52,8 @@ class TrainingPlan:
     split: Split
     sampler: Sampler
     evaluation: FaceSet | None
+    guards: tuple[FaceSet, ...]
+    start: StateDict
     prefix: Prefix
     cache: CacheDecision
     views: list[int]
@@ -105,6 +111,7 @@ def make_plan(
     *,
     evaluation: SampleTable | None = None,
     names_unrelated: bool = False,
+    guards: Sequence[SampleTable] = (),
     world: World | None = None,
     progress: Progress = SILENT,
 ) -> TrainingPlan:
@@ -116,6 +123,7 @@ def make_plan(
         table: Aligned faces with subjects.
         evaluation: Aligned faces of other people, or None.
         names_unrelated: Equal subject names in the two sets mean different people.
+        guards: Aligned faces that must not be told apart worse; at most 2000 of each are looked at.
         world: Processes that share the training.
         progress: Sink of progress.
 
@@ -132,6 +140,10 @@ def make_plan(
     )
     other = None if evaluation is None else read_faces(evaluation, progress=progress)
     check_no_leak(split, faces, other, names_unrelated=names_unrelated)
+    guarded = tuple(read_faces(one.select(guarded_rows(len(one)).tolist()), progress=progress) for one in guards)
+    for one in guarded:
+        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
+    start = {name: value.detach().cpu().clone() for name, value in backbone.model.state_dict().items()}
     ways = freezing(options.frozen)
     freeze(backbone.model, options.frozen)
     live = options.frozen_bn == "train" and has_batch_norm(_prefix_modules(backbone.model, ways))
@@ -152,7 +164,9 @@ def make_plan(
     )
     cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
     seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
-    return TrainingPlan(options, backbone, ways, faces, split, sampler, other, prefix, cache, views, seconds)
+    return TrainingPlan(
+        options, backbone, ways, faces, split, sampler, other, guarded, start, prefix, cache, views, seconds
+    )
 
 
 def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.device, world: World) -> None:

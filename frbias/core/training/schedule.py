@@ -7,11 +7,11 @@ from torch import nn, optim
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from frbias.core.recognisers.trainable.base import STAGES, Backbone
-from frbias.core.training.losses import MarginLoss
+from frbias.core.training.losses import IdentityLoss
 from frbias.core.training.options import FinetuneOptions
 
 _STEPS_AT, _STEP_FACTOR, _POLY_POWER = (0.5, 0.75), 0.1, 2.0
-CENTRES = "centres"
+LOSS = "loss"
 
 
 def rate(step: int, total: int, options: FinetuneOptions, steps_per_epoch: int) -> float:
@@ -37,7 +37,7 @@ def rate(step: int, total: int, options: FinetuneOptions, steps_per_epoch: int) 
     return 1.0
 
 
-def parameter_groups(model: Backbone, loss: MarginLoss, options: FinetuneOptions) -> list[dict[str, Any]]:
+def parameter_groups(model: Backbone, loss: IdentityLoss, options: FinetuneOptions) -> list[dict[str, Any]]:
     """Groups for the optimiser, each with its own highest rate ``peak`` and weight decay.
 
     Weight decay leaves BatchNorm, PReLU and biases out unless ``decay_all``. A stage k steps before the head
@@ -45,20 +45,20 @@ def parameter_groups(model: Backbone, loss: MarginLoss, options: FinetuneOptions
     """
     groups: list[dict[str, Any]] = []
     for stage, modules in model.stages().items():
-        peak = options.lr * options.layer_decay ** (len(STAGES) - 1 - STAGES.index(stage))
+        peak = options.peak_lr * options.layer_decay ** (len(STAGES) - 1 - STAGES.index(stage))
         decayed, plain = _by_decay(modules, options.decay_all)
         for parameters, decay in ((decayed, options.weight_decay), (plain, 0.0)):
             if parameters:
                 groups.append({"params": parameters, "peak": peak, "weight_decay": decay, "stage": stage})
-    centres = {"params": [loss.centres], "peak": options.lr * options.centre_lr, "stage": CENTRES}
-    return [*groups, {**centres, "weight_decay": options.weight_decay}]
+    own = {"params": list(loss.parameters()), "peak": options.peak_lr * options.centre_lr, "stage": LOSS}
+    return [*groups, {**own, "weight_decay": options.weight_decay}] if own["params"] else groups
 
 
 def make_optimiser(groups: list[dict[str, Any]], options: FinetuneOptions) -> optim.Optimizer:
     """SGD with momentum or AdamW over ``groups``; one pass over the memory of each parameter (``fused``)."""
     if options.optimiser == "adamw":
-        return optim.AdamW(groups, lr=options.lr, fused=True)
-    return optim.SGD(groups, lr=options.lr, momentum=options.momentum, fused=True)
+        return optim.AdamW(groups, lr=options.peak_lr, fused=True)
+    return optim.SGD(groups, lr=options.peak_lr, momentum=options.momentum, fused=True)
 
 
 def set_rate(optimiser: optim.Optimizer, factor: float) -> None:

@@ -65,7 +65,14 @@ def split_by_subject(subjects: list[str], *, validation: float, min_images: int,
     return Split(train, labels, classes, kept, len(subjects) - len(train) - len(kept))
 
 
-def check_no_leak(split: Split, faces: FaceSet, other: FaceSet | None, *, names_unrelated: bool) -> None:
+def check_no_leak(
+    split: Split,
+    faces: FaceSet,
+    other: FaceSet | None,
+    *,
+    names_unrelated: bool,
+    what: str = "the evaluation set",
+) -> None:
     """Refuse an image or a person that is both trained on and held out or evaluated.
 
     Args:
@@ -73,6 +80,7 @@ def check_no_leak(split: Split, faces: FaceSet, other: FaceSet | None, *, names_
         faces: Image set that is trained on.
         other: Image set to evaluate on, or None.
         names_unrelated: Equal subject names in the two sets mean different people.
+        what: The other set in messages.
 
     Raises:
         UsageError: A pixel-identical image, or a subject of that name, is on both sides.
@@ -81,7 +89,7 @@ def check_no_leak(split: Split, faces: FaceSet, other: FaceSet | None, *, names_
     _refuse_same_images(trained, faces, faces, split.validation, "the held-out subjects")
     if other is None:
         return
-    _refuse_same_images(trained, faces, other, np.arange(len(other.table)), "the evaluation set")
+    _refuse_same_images(trained, faces, other, np.arange(len(other.table)), what)
     shared = sorted(set(split.classes) & set(other.table.subjects))
     if shared and not names_unrelated:
         raise UsageError(

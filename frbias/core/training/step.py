@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from frbias.core.recognisers.trainable.base import Backbone
-from frbias.core.training.losses import MarginLoss, distance_to
+from frbias.core.training.losses import IdentityLoss, distance_to
 
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -15,12 +15,12 @@ class TrainStep(nn.Module):
     Args:
         model: The backbone.
         tail: Stages after the prefix.
-        loss: Class centres and margin.
+        loss: What makes people tell apart.
         keep: Weight of the pull towards the start model.
         amp: ``off``, ``bf16`` or ``fp16`` for the stages before the head.
     """
 
-    def __init__(self, model: Backbone, tail: tuple[str, ...], loss: MarginLoss, *, keep: float, amp: str) -> None:
+    def __init__(self, model: Backbone, tail: tuple[str, ...], loss: IdentityLoss, *, keep: float, amp: str) -> None:
         super().__init__()
         self.model, self.tail, self.loss = model, tail, loss
         self.keep, self.amp = keep, amp

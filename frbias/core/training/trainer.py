@@ -12,20 +12,23 @@ import torch
 
 from frbias.core.foundation.devices import World, seed_everything
 from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.group import of_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import stage_of_entries
 from frbias.core.training.augment import ORIGINAL
 from frbias.core.training.batches import EpochOrder
 from frbias.core.training.cache import Features, cached_features
 from frbias.core.training.checkpoint import newest_checkpoint, save_best, save_checkpoint
-from frbias.core.training.distributed import mean_over_processes, my_part, of_the_leader, share, without_sync
+from frbias.core.training.distributed import mean_over_processes, my_part, share, without_sync
 from frbias.core.training.ema import MovingAverage
+from frbias.core.training.finishing import guard_embeddings
 from frbias.core.training.freezing import set_modes
-from frbias.core.training.losses import MarginLoss, class_means
+from frbias.core.training.guarding import Guard
+from frbias.core.training.losses import IdentityLoss, class_means, make_loss
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan
 from frbias.core.training.runfiles import MetricsLog
-from frbias.core.training.schedule import CENTRES, make_optimiser, parameter_groups, rate, set_rate
+from frbias.core.training.schedule import LOSS, make_optimiser, parameter_groups, rate, set_rate
 from frbias.core.training.step import TrainStep, tail_embeddings
 from frbias.core.training.validation import Metrics, validation_rows, verification_metrics, watched
 
@@ -43,6 +46,7 @@ class Trainer:
         run: Run folder, claimed.
         world: Place among the processes that share the training.
         barrier: Waits for the others.
+        guard: What must not get worse, or None.
         evaluate: Takes an epoch and the embeddings of the evaluation set and gives its metrics.
         observe: Called with every record that goes to ``metrics.jsonl``.
         progress: Sink of progress.
@@ -55,12 +59,13 @@ class Trainer:
         *,
         world: World,
         barrier: Callable[[], None],
+        guard: Guard | None = None,
         evaluate: Evaluator | None = None,
         observe: Observer = lambda record: None,
         progress: Progress = SILENT,
     ) -> None:
         self.plan, self.run, self.world, self.barrier = plan, run, world, barrier
-        self.evaluate, self.observe, self.progress = evaluate, observe, progress
+        self.guard, self.evaluate, self.observe, self.progress = guard, evaluate, observe, progress
         self.options, self.model = plan.options, plan.model
         self.device = plan.prefix.device
         seed_everything(self.options.seed)
@@ -74,6 +79,7 @@ class Trainer:
         self._prepare_training()
         self.best: tuple[float, float] | None = None
         self.best_epoch = 0
+        self.guard_broken = False
         self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
 
     def train(self) -> None:
@@ -84,7 +90,7 @@ class Trainer:
             self._report(log, self._measured({"epoch": 0, "step": 0}, 0))
             self._save(1, 0)
             epoch = 1
-        with self.progress.task("training", self.plan.steps) as advance:
+        with self.progress.task("training", self.plan.steps or 1) as advance:
             advance((epoch - 1) * self.plan.sampler.steps + step)
             for number in range(epoch, self.options.epochs + 1):
                 if self._stopped(number - 1):
@@ -102,22 +108,12 @@ class Trainer:
         how = {"world": self.world, "barrier": self.barrier, "progress": self.progress}
         return cached_features(faces, self.plan.prefix, views, self.options.cache_dtype, **how)  # type: ignore[arg-type]
 
-    def _loss(self) -> MarginLoss:
-        options, classes = self.options, len(self.plan.split.classes)
-        loss = MarginLoss(
-            classes,
-            self.model.embedding_dim,
-            kind=options.loss,
-            margin=options.margin,
-            margins=options.margins,
-            scale=options.scale,
-            gradient=options.gradient,
-            filter_above=options.filter_above,
-        ).to(self.device)
-        if options.centres == "means":
+    def _loss(self) -> IdentityLoss:
+        classes = len(self.plan.split.classes)
+        loss = make_loss(self.options, classes, self.model.embedding_dim).to(self.device)
+        if self.options.centres == "means" and self.options.epochs:
             embeddings = torch.from_numpy(self.embed(self.features, self.plan.split.train)).to(self.device)
-            with torch.no_grad():
-                loss.centres.copy_(class_means(embeddings, self.labels, classes))
+            loss.start_from(class_means(embeddings, self.labels, classes))
         return loss
 
     def _reference(self) -> Any:
@@ -136,7 +132,8 @@ class Trainer:
             torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         groups = parameter_groups(self.model, self.loss, options)
         self.optimiser = make_optimiser(groups, options)
-        self.backbone_parameters = [p for g in groups if g["stage"] != CENTRES for p in g["params"]]
+        self.backbone_parameters = [p for g in groups if g["stage"] != LOSS for p in g["params"]]
+        self.starts = [p.detach().clone() for p in self.backbone_parameters] if options.l2sp else []
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
         self.average = MovingAverage(self.model, options.frozen, options.ema) if options.ema else None
         self.step_module = TrainStep(self.model, self.plan.freezing.tail, self.loss, keep=options.keep, amp=options.amp)
@@ -162,7 +159,7 @@ class Trainer:
         record = {
             "epoch": epoch,
             "step": epoch * self.plan.sampler.steps,
-            "lr": self._rate(epoch, self.plan.sampler.steps - 1) * self.options.lr,
+            "lr": self._rate(epoch, self.plan.sampler.steps - 1) * self.options.peak_lr,
             "loss": total,
             "identity_loss": identity,
             "moved": moved if self.options.keep else None,
@@ -191,6 +188,9 @@ class Trainer:
     def _update(self, epoch: int, step: int) -> None:
         options = self.options
         self.scaler.unscale_(self.optimiser)
+        for parameter, start in zip(self.backbone_parameters, self.starts, strict=True) if options.l2sp else ():
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - start, alpha=options.l2sp)
         if options.clip:
             torch.nn.utils.clip_grad_norm_(self.backbone_parameters, options.clip)
         done = (epoch - 1) * self.plan.sampler.steps + step
@@ -251,6 +251,10 @@ class Trainer:
             everything = np.arange(len(self.evaluation.faces.table))
             embeddings = self.embed(self.evaluation, everything)
             record["evaluation"] = self.evaluate(epoch, embeddings) if self.world.leader else None
+        if self.guard is not None and epoch:
+            readings = self.guard.readings(guard_embeddings(self.plan))
+            record["guard"] = {r.name: r.drift if r.tar is None else r.tar[1] for r in readings}
+            self.guard_broken = of_the_leader(any(r.broken for r in readings), self.world)
         if self.average is not None and epoch:
             self.average.swap(self.model)
         return record
@@ -270,7 +274,7 @@ class Trainer:
 
     def _stopped(self, epoch: int) -> bool:
         patience = self.options.patience
-        return bool(patience and self.best_epoch and epoch - self.best_epoch >= patience)
+        return self.guard_broken or bool(patience and self.best_epoch and epoch - self.best_epoch >= patience)
 
     # --- keeping
 
@@ -284,7 +288,8 @@ class Trainer:
                 "sums": sums.cpu(),
                 "best": self.best,
                 "best_epoch": self.best_epoch,
-                "centres": self.loss.centres.detach().cpu(),
+                "guard_broken": self.guard_broken,
+                "loss": {name: value.detach().cpu() for name, value in self.loss.state_dict().items()},
                 "optimiser": self.optimiser.state_dict(),
                 "scaler": self.scaler.state_dict(),
             }
@@ -317,11 +322,11 @@ class Trainer:
                 value.copy_(weights[name])
             weights = {**weights, **training["model"]}
         self.model.load_state_dict(weights, strict=True)
-        with torch.no_grad():
-            self.loss.centres.copy_(training["centres"])
+        self.loss.load_state_dict(training["loss"], strict=True)
         self.optimiser.load_state_dict(training["optimiser"])
         self.scaler.load_state_dict(training["scaler"])
         self.sums.copy_(training["sums"])
         best = training["best"]
         self.best, self.best_epoch = None if best is None else tuple(best), training["best_epoch"]
+        self.guard_broken = training["guard_broken"]
         return training["epoch"], training["step"]

@@ -32,7 +32,7 @@ from frbias.core.verification.facts import (
 )
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, grouping_named
 from frbias.core.verification.measures.rates import EqualErrorRate, check_target, d_prime
-from frbias.core.verification.operating import at_target, mated_ages
+from frbias.core.verification.operating import MatedAges, at_target, mated_ages
 from frbias.core.verification.protocols import protocol_distributions
 from frbias.core.verification.results import Evaluation, Moments, Overall
 from frbias.core.verification.scores.comparisons import Comparisons
@@ -174,15 +174,27 @@ def evaluate_embeddings(
         progress=progress,
     )
     done = evaluate(comparisons, grouping, options, ages=years, name=name)
-    if done.curves is not None and grouping.protocol is not None:
-        edges = np.array(done.curves.distributions.edges)
-        classes = protocol_distributions(grouping.protocol, comparisons, matrix, np.asarray(subjects), years, edges)
-        shapes = replace(done.curves.distributions, classes=classes)
-        done = replace(done, curves=replace(done.curves, distributions=shapes))
+    done = _with_classes(done, grouping, matrix, np.asarray(subjects), years)
     if drop_duplicates is None:
         return done
     left_out = NearDuplicates(drop_duplicates, len(dropped), tuple(dropped.tolist()))
     return replace(done, samples=replace(done.samples, near_duplicates=left_out))
+
+
+def _with_classes(
+    done: Evaluation,
+    grouping: Grouping,
+    matrix: npt.NDArray[np.float32],
+    subjects: npt.NDArray[Any],
+    ages: Float,
+) -> Evaluation:
+    """The evaluation with the score distributions that its protocol asks for."""
+    if done.curves is None or grouping.protocol is None or done.source is None:
+        return done
+    edges = np.array(done.curves.distributions.edges)
+    classes = protocol_distributions(grouping.protocol, done.source, matrix, subjects, ages, edges)
+    shapes = replace(done.curves.distributions, classes=classes)
+    return replace(done, curves=replace(done.curves, distributions=shapes))
 
 
 def evaluate(
@@ -236,13 +248,6 @@ def evaluate(
     samples = sample_facts(comparisons, grouping, options.failure_to_acquire)
     groups, counts = group_facts(comparisons, grouping), comparison_facts(comparisons)
     drawn = bootstrap_facts(replicates, options.confidence)
-    curves = None
-    if options.curves:
-        shown = fairness_curve(
-            comparisons, curve_at, replicates, alpha=options.alpha, seed=options.seed, confidence=options.confidence
-        )
-        shapes = distributions(comparisons, None if gaps is None else gaps.gap)
-        curves = Curves(det_curves(comparisons), shapes, shown)
     return Evaluation(
         name=name,
         alpha=options.alpha,
@@ -256,10 +261,25 @@ def evaluate(
         bootstrap=drawn,
         test_record=record_of_test(samples, groups, counts, drawn),
         provenance=provenance or {},
-        curves=curves,
+        curves=_curves(comparisons, curve_at, replicates, gaps, options),
         replicates=replicates,
         source=comparisons,
     )
+
+
+def _curves(
+    comparisons: Comparisons,
+    targets: tuple[float, ...],
+    replicates: Replicates | None,
+    ages: MatedAges | None,
+    options: EvaluationOptions,
+) -> Curves | None:
+    if not options.curves:
+        return None
+    shown = fairness_curve(
+        comparisons, targets, replicates, alpha=options.alpha, seed=options.seed, confidence=options.confidence
+    )
+    return Curves(det_curves(comparisons), distributions(comparisons, None if ages is None else ages.gap), shown)
 
 
 def _overall(

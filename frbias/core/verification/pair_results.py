@@ -14,25 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.verification.accuracy import (
     FoldAccuracy,
-    fold_accuracy,
-    pooled_fold_accuracy,
-    replicate_accuracies,
 )
-from frbias.core.verification.bootstrap import percentile_interval
 from frbias.core.verification.measures.fairness import accuracy_ser, accuracy_std
 from frbias.core.verification.measures.intervals import Interval
 from frbias.core.verification.measures.rates import (
     EqualErrorRate,
-    check_target,
-    d_prime,
-    equal_error_rate,
-    error_counts,
-    threshold_at_fmr,
 )
-from frbias.core.verification.pair_draws import Weights, replicate_tars, weights_of_pairs, weights_of_subjects
 
 Float = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -41,7 +30,6 @@ Bool = npt.NDArray[np.bool_]
 SCHEMA = "frbias.pairs"
 SCHEMA_VERSION = 1
 DEFAULT_TARGETS = (0.01, 0.001)
-WEIGHTS_LIMIT = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -70,14 +58,14 @@ class ScoredPairs:
     Attributes:
         distances: Squared Euclidean distances of unit embeddings, 0..4, shape (n,).
         mated: True for pairs of one person, shape (n,).
-        folds: Fold of every pair, 0..k-1, shape (n,).
+        folds: Fold of every pair, 0..k-1, shape (n,); None: no accuracy is computed.
         groups: Group names and each pair's position in them (-1 none), or None.
         subjects: Subject codes of the first and second image of each pair, or None when unknown.
     """
 
     distances: Float
     mated: Bool
-    folds: Int64
+    folds: Int64 | None
     groups: tuple[tuple[str, ...], Int64] | None = None
     subjects: tuple[Int64, Int64] | None = None
 
@@ -129,7 +117,7 @@ class PairGroup:
     Attributes:
         name: Group name; ``all`` for every pair.
         mated, non_mated: Numbers of pairs.
-        accuracy: Accuracy over folds at the group's own thresholds.
+        accuracy: Accuracy over folds at the group's own thresholds; None without folds.
         accuracy_interval: Bootstrap interval of its mean, None without.
         one_threshold: Accuracy when one threshold serves all groups, None for ``all``.
         eer: Equal error rate.
@@ -141,7 +129,7 @@ class PairGroup:
     name: str
     mated: int
     non_mated: int
-    accuracy: FoldAccuracy
+    accuracy: FoldAccuracy | None
     accuracy_interval: Interval | None
     one_threshold: float | None
     eer: EqualErrorRate
@@ -155,7 +143,7 @@ class PairGroup:
             "name": self.name,
             "mated": self.mated,
             "non_mated": self.non_mated,
-            **self.accuracy.to_json(),
+            "accuracy": None if self.accuracy is None else self.accuracy.to_json(),
             "accuracy_bootstrap": None if self.accuracy_interval is None else self.accuracy_interval.to_json(),
             "accuracy_at_one_threshold": self.one_threshold,
             "eer": self.eer.to_json(),
@@ -215,14 +203,12 @@ class PairResult:
     @property
     def own_thresholds(self) -> GroupSummary | None:
         """Groups at their own thresholds; None with fewer than two."""
-        names = tuple(g.name for g in self.groups)
-        return GroupSummary(names, tuple(100 * g.accuracy.mean for g in self.groups)) if len(names) > 1 else None
+        return _summary([(g.name, None if g.accuracy is None else g.accuracy.mean) for g in self.groups])
 
     @property
     def one_threshold(self) -> GroupSummary | None:
         """Groups when one threshold serves all; None with fewer than two."""
-        found = [(g.name, 100 * g.one_threshold) for g in self.groups if g.one_threshold is not None]
-        return GroupSummary(tuple(n for n, _ in found), tuple(a for _, a in found)) if len(found) > 1 else None
+        return _summary([(g.name, g.one_threshold) for g in self.groups])
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``docs/protocols.md``."""
@@ -240,107 +226,6 @@ class PairResult:
         }
 
 
-def judge_pairs(pairs: ScoredPairs, options: PairOptions | None = None) -> PairResult:
-    """Everything a list of pairs says, for all pairs and for every group.
-
-    Raises:
-        BadInputError: A group, or the list, lacks mated or non-mated pairs, or has fewer than two folds.
-        UsageError: The rule of thresholds is unknown, or a target is no fraction.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> same = np.arange(400) % 2 == 0
-        >>> distances = np.where(same, 0.8, 1.9) + rng.normal(scale=0.25, size=400)
-        >>> found = judge_pairs(ScoredPairs(distances, same, np.arange(400) // 40), PairOptions(replicates=0))
-        >>> round(found.everything.accuracy.mean, 4), found.everything.accuracy.pairs.tolist()[:2]
-        (0.995, [40, 40])
-    """
-    chosen = options or PairOptions()
-    if any(not 0 < target < 1 for target in chosen.targets):
-        raise UsageError("Target FARs are fractions between 0 and 1, e.g. --at-far 0.01,0.001.")
-    weights, unit = _weights(pairs, chosen)
-    whole = np.ones(len(pairs.mated), dtype=np.bool_)
-    everything = _judge("all", pairs, whole, weights, chosen, None)
-    if pairs.groups is None:
-        return PairResult(everything, (), unit, chosen)
-    names, codes = pairs.groups
-    inside = codes >= 0
-    pooled = pooled_fold_accuracy(
-        pairs.distances[inside], pairs.mated[inside], _dense(pairs.folds[inside]), codes[inside], rule=chosen.rule
-    )
-    groups = tuple(
-        _judge(name, pairs, codes == number, weights, chosen, float(pooled[number]))
-        for number, name in enumerate(names)
-        if (codes == number).any()
-    )
-    return PairResult(everything, groups, unit, chosen)
-
-
-def _judge(
-    name: str, pairs: ScoredPairs, chosen: Bool, weights: Weights | None, options: PairOptions, pooled: float | None
-) -> PairGroup:
-    distances, mated = pairs.distances[chosen], pairs.mated[chosen]
-    for kind, count in (("mated", int(mated.sum())), ("non-mated", int((~mated).sum()))):
-        if not count:
-            raise BadInputError(f"The group {name!r} has no {kind} pair, so its accuracy means nothing.")
-    folds = _dense(pairs.folds[chosen])
-    drawn = None if weights is None else weights[:, chosen]
-    cosines = 1 - distances / 2
-    genuine, impostor = cosines[mated], cosines[~mated]
-    interval = None
-    if drawn is not None:
-        values = replicate_accuracies(distances, mated, folds, drawn, rule=options.rule)
-        interval = percentile_interval(values, confidence=options.confidence)
-    usable, refused = _usable(options.targets, len(impostor))
-    return PairGroup(
-        name,
-        len(genuine),
-        len(impostor),
-        fold_accuracy(distances, mated, folds, rule=options.rule),
-        interval,
-        pooled,
-        equal_error_rate(genuine, impostor),
-        d_prime(float(genuine.mean()), float(genuine.std()), float(impostor.mean()), float(impostor.std())),
-        _tars(cosines, mated, drawn, usable, options.confidence),
-        refused,
-    )
-
-
-def _tars(
-    cosines: Float, mated: Bool, weights: Weights | None, targets: Sequence[float], confidence: float
-) -> tuple[TarAtFar, ...]:
-    genuine, impostor = cosines[mated], cosines[~mated]
-    drawn = None if weights is None else replicate_tars(cosines, mated, weights, targets)
-    found = []
-    for column, target in enumerate(targets):
-        tau = threshold_at_fmr(impostor, target)
-        false_matches, rejected = error_counts(genuine, impostor, [tau])
-        interval = None if drawn is None else percentile_interval(drawn[:, column], confidence=confidence)
-        accepted = len(genuine) - int(rejected[0])
-        found.append(TarAtFar(target, tau, int(false_matches[0]), len(impostor), accepted, len(genuine), interval))
-    return tuple(found)
-
-
-def _usable(targets: Sequence[float], non_mated: int) -> tuple[tuple[float, ...], tuple[tuple[float, str], ...]]:
-    usable, refused = [], []
-    for target in targets:
-        try:
-            check_target(target, non_mated)
-            usable.append(target)
-        except UsageError as error:
-            refused.append((target, error.message))
-    return tuple(usable), tuple(refused)
-
-
-def _weights(pairs: ScoredPairs, options: PairOptions) -> tuple[Weights | None, str]:
-    if not options.replicates:
-        return None, "none asked for"
-    if options.replicates * len(pairs.mated) > WEIGHTS_LIMIT:
-        return None, f"none: more than {WEIGHTS_LIMIT} weights; ask for fewer replicates"
-    if pairs.subjects is not None:
-        return weights_of_subjects(*pairs.subjects, options.replicates, options.seed), "subjects"
-    return weights_of_pairs(pairs.folds, options.replicates, options.seed), "pairs"
-
-
-def _dense(folds: Int64) -> Int64:
-    return np.unique(folds, return_inverse=True)[1].astype(np.int64)
+def _summary(accuracies: Sequence[tuple[str, float | None]]) -> GroupSummary | None:
+    found = [(name, 100 * value) for name, value in accuracies if value is not None]
+    return GroupSummary(tuple(n for n, _ in found), tuple(a for _, a in found)) if len(found) > 1 else None

@@ -155,10 +155,8 @@ def _decide(case: _Case) -> tuple[Outcome, str]:
     if not case.enough:
         return "undecided", f"Undecided: too few errors were made to compare the fairness of {two} and {one}."
     if case.served_worse and case.clearly(BETTER, *_RATIOS):
-        return (
-            "levelling_down",
-            f"Levelling down: with {two} the ratio shrank because every group is missed more often than with {one}.",
-        )
+        missed = _missed(case, "more", "less")
+        return "levelling_down", f"Levelling down: with {two} the ratio shrank because {missed} than with {one}."
     fairness = case.found["garbe"].verdict
     if fairness == BETTER:
         if case.price:
@@ -171,20 +169,17 @@ def _decide_without_garbe(case: _Case, fairness: Judgement) -> tuple[Outcome, st
     one, two = case.baseline, case.other
     wider = bool(case.clearly(WORSE, *_GAPS))
     if case.served_better and not wider and not case.worse_groups:
-        change = (
-            "the ratio grew because the others gained even more"
-            if fairness == WORSE
-            else "fairness shows no clear change"
-        )
-        whom = (
-            "every group" if all((d.value or 0) < 0 for d in case.groups.values()) else "some groups and worse for none"
-        )
-        return "better_for_all", f"{two} is better than {one} for {whom}; {change}."
-    though = ", though every group is missed less often" if case.served_better else ""
+        change = "fairness shows no clear change"
+        if fairness == WORSE:
+            change = "the ratio grew because the others gained even more"
+        missed = _missed(case, "less", "more")
+        return "better_for_all", f"{two} is better than {one} for all: {missed}; {change}."
+    though = f", though {_missed(case, 'less', 'more')}" if case.served_better else ""
     if fairness == WORSE:
         return "less_fair", f"{two} is less fair than {one}{though}."
     if case.served_worse:
-        return "worse_for_all", f"{two} is worse than {one} for every group; fairness shows no clear change."
+        missed = _missed(case, "more", "less")
+        return "worse_for_all", f"With {two} {missed} than with {one}; fairness shows no clear change."
     if wider:
         return "less_fair", f"{two} is less fair than {one}: the gap between the groups is wider{though}."
     if fairness == NO_INTERVAL:
@@ -192,6 +187,13 @@ def _decide_without_garbe(case: _Case, fairness: Judgement) -> tuple[Outcome, st
     if case.clearly(BETTER, *_GAPS) and not case.price:
         return "fairer", f"{two} is fairer than {one} (the gap between the groups is narrower), and no group is worse."
     return "no_clear_change", f"No clear change in fairness between {two} and {one}."
+
+
+def _missed(case: _Case, more: str, less: str) -> str:
+    """How the groups are missed in comparison, a clause that is true of every one of them."""
+    if all(d.value for d in case.groups.values()):
+        return f"every group is missed {more} often"
+    return f"no group is missed {less} often and all together are missed {more} often"
 
 
 def _reasons(case: _Case) -> Iterator[str]:

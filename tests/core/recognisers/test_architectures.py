@@ -21,6 +21,7 @@ from frbias.core.recognisers.trainable.mobilefacenet import Group, MobileFaceNet
 from frbias.core.recognisers.trainable.weights import from_state, write_state
 from frbias.core.stages.export import export_recogniser, write_onnx
 from frbias.core.stages.requests.export import ExportRequest
+from frbias.core.training.checkpoint import save_best
 
 FACES = np.random.default_rng(3).integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
 ODD = Shape(12, 12, (Group(16, 20, 1, 24), Group(8, 28, 2, 12), Group(24, 36, 0, 36)), 40, 10)
@@ -237,6 +238,8 @@ def test_mobilefacenets_come_back_from_onnx(shape: Shape, open_batch: bool, bias
     (tmp_path / "m.toml").write_text("[input]\nmean = 127\nscale = 128\ncolour = 'BGR'")
     found = load_trainable(str(tmp_path / "m.onnx"), "finetune")
     assert found.description.batch_norm == "folded"
+    save_best(tmp_path / "run", found.weights(), found.model.pixels)
+    assert load_trainable(str(tmp_path / "run"), "finetune").description.batch_norm == "folded"
     assert found.description.pixels == Pixels("BGR", (127.0,) * 3, (128.0,) * 3)
     values = torch.from_numpy(((FACES[..., ::-1].astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2).copy())
     with torch.no_grad():
@@ -245,8 +248,6 @@ def test_mobilefacenets_come_back_from_onnx(shape: Shape, open_batch: bool, bias
 
 
 def test_weights_keep_what_is_done_to_pixels(tmp_path: Path) -> None:
-    from frbias.core.training.checkpoint import save_best
-
     pixels = Pixels("BGR", (127.0,) * 3, (128.0, 64.0, 32.0))
     state = shaken(MobileFaceNet(ODD)).state_dict()
     save_best(tmp_path / "run", state, pixels)
@@ -254,7 +255,7 @@ def test_weights_keep_what_is_done_to_pixels(tmp_path: Path) -> None:
     assert found.description.pixels == pixels
     save_file(state, tmp_path / "plain.safetensors")
     plain = load_recogniser(str(tmp_path / "plain.safetensors"))
-    assert plain.description.pixels == Pixels()
+    assert (plain.description.pixels, plain.description.batch_norm) == (Pixels(), "")
     assert plain.sha256 != found.sha256
     write_state(tmp_path / "usual.safetensors", state, Pixels())
     assert load_recogniser(str(tmp_path / "usual.safetensors")).sha256 == plain.sha256

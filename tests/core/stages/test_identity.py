@@ -15,11 +15,15 @@ from frbias.core.data.embeddings import Embeddings, write_embeddings
 from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.requests import Request, facts_of, option_fields
+from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.requests.align import AlignRequest
 from frbias.core.stages.requests.audit import AuditRequest
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
+from frbias.core.stages.requests.export import ExportRequest
+from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
+from frbias.synth.mesh.request import MeshRequest
 
 
 def photographs(folder: Path, brightness: int = 0) -> Path:
@@ -329,6 +333,10 @@ def compare_case(root: Path) -> Case:
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "models": {"models": (str(one), str(weights(root / "three" / "other.safetensors", 2e-3)))},
                 "names": {"names": ("before", "after")},
+                "remedy": {"remedy": ("z-norm",)},
+                "cohort": {"remedy": ("z-norm",), "cohort": str(faces(root / "cohort", 2))},
+                "remedy_folds": {"remedy_folds": 4},
+                "cohort_top": {"cohort_top": 50},
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
@@ -356,12 +364,190 @@ def compare_embeddings_case(root: Path) -> Case:
     )
 
 
+def pairs_case(root: Path) -> Case:
+    """Of a list, images and a recogniser."""
+    from frbias.core.stages.verify_pairs import plan_pairs, verify_pairs
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    lists = [root / name for name in ("pairs.csv", "others/pairs.csv")]
+    for shift, path in enumerate(lists, start=1):
+        path.parent.mkdir(exist_ok=True)
+        rows = [f"{a}.png,{(a + 4) % 12}.png,1\n{a}.png,{(a + shift) % 12}.png,0\n" for a in range(12)]
+        path.write_text("file1,file2,same\n" + "".join(rows))
+    small = {"at_fmr": (0.1, 0.2), "bootstrap": 0, "figures": False, "folds": 4}
+    measures = {k: MEASURES[k] for k in ("at_fmr", "alpha", "bootstrap", "confidence", "seed", "figures")}
+    return finished(
+        Case(
+            PairsRequest(pairs=(str(lists[0]),), data=str(data), weights=str(model), **small),
+            root / "out",
+            lambda request, out: verify_pairs(request, out, machine=MACHINE).reused,
+            plan=plan_pairs,
+            other={
+                **measures,
+                "pairs": {"pairs": (str(lists[1]),)},
+                "data": {"data": str(faces(root / "other" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "embeddings": {"data": None, "embeddings": embeddings(root / "e.parquet", 0)},
+                "flip": {"flip": "add"},
+                "groups": {"groups": "sex"},
+                "folds": {"folds": 3},
+                "thresholds": {"thresholds": "exact"},
+                "name": {"name": "mine"},
+                **inputs(open_graph(root / "open.onnx")),
+            },
+            same={
+                "pairs": {"pairs": (copied(lists[0], root / "copy" / "pairs.csv"),)},
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+def identify_case(root: Path) -> Case:
+    from frbias.core.stages.identify import identify, plan_identify
+
+    data, model = faces(root / "set"), weights(root / "one" / "model.safetensors")
+    return finished(
+        Case(
+            IdentifyRequest(data=str(data), weights=str(model), bootstrap=0),
+            root / "out",
+            lambda request, out: identify(request, out, machine=MACHINE).reused,
+            plan=plan_identify,
+            other={
+                **{k: MEASURES[k] for k in ("bootstrap", "confidence", "seed")},
+                "data": {"data": str(faces(root / "other" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "embeddings": {"data": None, "embeddings": embeddings(root / "e.parquet", 0)},
+                "groups": {"groups": "sex"},
+                "gallery": {"gallery": "youngest"},
+                "at_fpir": {"at_fpir": (0.2,)},
+                "ranks": {"ranks": 5},
+                "name": {"name": "mine"},
+                **inputs(open_graph(root / "open.onnx")),
+            },
+            same={
+                "identify": {"identify": True},
+                "data": {"data": copied(data, root / "elsewhere" / "set")},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+def grown_up_faces(folder: Path, seed: int = 0) -> Path:
+    """Twelve pictures of six people, each as a child and as an adult."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    rows = []
+    for k in range(12):
+        Image.fromarray(rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)).save(folder / f"{k}.png")
+        rows.append({"file_name": f"{k}.png", "subject": f"s{k % 6}", "age": 5.0 + 30 * (k // 6)})
+    write_samples(make_table(folder, rows))
+    return folder
+
+
+def adapt_case(root: Path) -> Case:
+    from frbias.core.stages.adapt import adapt, plan_adapt
+
+    data, model = grown_up_faces(root / "set"), weights(root / "one" / "model.safetensors")
+    photos = faces(root / "photos")
+    return finished(
+        Case(
+            AdaptRequest(data=(str(data),), weights=str(model)),
+            root / "out",
+            lambda request, out: adapt(request, out, machine=MACHINE).reused,
+            plan=plan_adapt,
+            other={
+                "data": {"data": (str(grown_up_faces(root / "others" / "set", 1)),)},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "photos": {"photos": str(photos)},
+                "remove": {"remove": ("common",)},
+                "within": {"within": 1},
+                "damage": {"damage": "none"},
+                "child": {"child": 12.0},
+                "adult": {"adult": 20.0},
+                "normalise": {"normalise": "wccn"},
+                "shrinkage": {"shrinkage": 0.1},
+                "dimensions": {"normalise": "lda", "dimensions": 3},
+                "seed": {"seed": 1},
+            },
+            same={
+                "data": {"data": (copied(data, root / "elsewhere" / "set"),)},
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+            },
+        )
+    )
+
+
+def export_case(root: Path) -> Case:
+    from frbias.core.stages.export import export
+
+    model = weights(root / "one" / "model.safetensors")
+    detectors = [root / "one.onnx", root / "two.onnx"]
+    for number, detector in enumerate(detectors):
+        detector.write_bytes(b"detector %d" % number)
+
+    def run(request: Any, out: Path) -> bool:
+        before = (out / "provenance.json").stat().st_mtime_ns if out.exists() else None
+        export(request, out, machine=MACHINE)
+        return before == (out / "provenance.json").stat().st_mtime_ns
+
+    return finished(
+        Case(
+            ExportRequest(weights=str(model), detector=str(detectors[0])),
+            root / "out",
+            run,
+            other={
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "onnx": {"onnx": False, "detector": None},
+                "pack": {"pack": False, "detector": None},
+                "detector": {"detector": str(detectors[1])},
+            },
+            same={
+                "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
+                "detector": {"detector": copied(detectors[0], root / "copied.onnx")},
+            },
+        )
+    )
+
+
+def generate_case(root: Path) -> Case:
+    from frbias.synth.generate import generate, plan_generate
+
+    return finished(
+        Case(
+            MeshRequest(subjects=1, ages=(30.0,), variants=1, size=64),
+            root / "out",
+            lambda request, out: generate(request, out, machine=MACHINE).reused > 0,
+            plan=plan_generate,
+            other={
+                "seed": {"seed": 1},
+                "ages": {"ages": (31.0,)},
+                "subjects": {"subjects": 2},
+                "first_subject": {"first_subject": 1},
+                "variants": {"variants": 2},
+                "size": {"size": 65},
+                "yaw": {"yaw": 20.0},
+                "pitch": {"pitch": 5.0},
+                "roll": {"roll": 5.0},
+                "layout": {"layout": "fgnet", "ages": (), "variants": None},
+            },
+        )
+    )
+
+
 CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "align": (AlignRequest, align_case),
     "embed": (EmbedRequest, embed_case),
     "audit": (AuditRequest, audit_case),
     "evaluate": (EvaluateRequest, evaluate_case),
+    "evaluate --pairs": (PairsRequest, pairs_case),
+    "evaluate --identify": (IdentifyRequest, identify_case),
     "compare": (CompareRequest, compare_case),
+    "adapt": (AdaptRequest, adapt_case),
+    "export": (ExportRequest, export_case),
+    "generate": (MeshRequest, generate_case),
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
     "embed onnx": embed_onnx_case,

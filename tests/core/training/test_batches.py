@@ -78,18 +78,18 @@ def test_warm_up_rises_in_a_line_to_the_top() -> None:
 
 def test_decay_spares_norms_slopes_and_biases() -> None:
     model, loss = build("mobilefacenet"), MarginLoss(3, 512)
-    groups = parameter_groups(model, loss, FinetuneOptions(layer_decay=0.5, centre_lr=10.0))
+    groups = parameter_groups(model, loss, FinetuneOptions(lr=0.01, layer_decay=0.5, centre_lr=10.0))
     decayed = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
     weights = {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)} | {id(loss.centres)}
     assert decayed == weights
     assert sum(len(g["params"]) for g in groups) == len(list(model.parameters())) + 1
-    optimiser = make_optimiser(groups, FinetuneOptions())
+    optimiser = make_optimiser(groups, FinetuneOptions(lr=0.01))
     set_rate(optimiser, 0.5)
     rates = {g["stage"]: g["lr"] for g in optimiser.param_groups}
     assert rates["head"] == pytest.approx(0.005)
     assert rates["4"] == pytest.approx(0.0025)
     assert rates["stem"] == pytest.approx(0.01 * 0.5**5 / 2)
-    assert rates["centres"] == pytest.approx(0.05)
+    assert rates["loss"] == pytest.approx(0.05)
 
 
 def test_the_fused_optimiser_is_the_plain_one_whatever_the_layout() -> None:

@@ -105,3 +105,19 @@ def test_near_classes_are_left_out_and_push_nothing() -> None:
     logits.sum().backward()
     assert cosine.grad is not None
     assert cosine.grad.tolist() == [[10.0, 0.0, 10.0], [0.0, 10.0, 0.0]]
+
+
+def test_every_loss_that_can_be_asked_for_has_an_entry() -> None:
+    from typing import get_args
+
+    from frbias.core.foundation.requests import option_types
+    from frbias.core.training.losses import LOSSES, IdentityLoss, make_loss
+    from frbias.core.training.options import FinetuneOptions
+
+    assert set(LOSSES) == set(get_args(option_types(FinetuneOptions)["loss"]))
+    for name in LOSSES:
+        loss = make_loss(FinetuneOptions(loss=name, margin=0.3), 5, 8)
+        assert isinstance(loss, IdentityLoss)
+        means = torch.randn(5, 8)
+        loss.start_from(means)
+        assert torch.equal(loss.state_dict()["centres"], means)

@@ -1,11 +1,14 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from frbias.core.foundation.errors import UsageError
+from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.training.options import FinetuneOptions, angle, stages_named
+from frbias.core.training.recipes import USUAL, read_recipe, recipe_names
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ def test_stages_that_do_not_exist_or_leave_nothing(text: str) -> None:
         ({"validation": 0.0}, "--watch"),
         ({"cache": "on", "augment": "fresh"}, "--augment fresh"),
         ({"cache": "on", "frozen_bn": "train"}, "--frozen-bn train"),
-        ({"epochs": 0}, "--epochs"),
+        ({"epochs": -1}, "--epochs"),
     ],
 )
 def test_nonsense_is_refused(change: dict, word: str) -> None:
@@ -80,15 +83,67 @@ def test_what_is_written_reads_back() -> None:
         FinetuneOptions(),
         FinetuneOptions(frozen=(), loss="cosface", margin=0.35, decay_all=True, seed=2**62),
     ):
-        assert FinetuneOptions.read(options.as_written()) == options
+        assert FinetuneOptions.read(options.as_written()).identity() == options.identity()
 
 
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(UsageError) as caught:
-        FinetuneOptions.read({"lr": "fast", "epochs": 0, "loss": "arkface", "frozen": 9, "sede": 1})
-    assert [word in str(caught.value) for word in ("--lr", "--epochs 0", "arcface?", "'9'", "'seed'?")] == [True] * 5
+        FinetuneOptions.read({"lr": "fast", "epochs": -1, "loss": "arkface", "frozen": 9, "sede": 1})
+    assert [word in str(caught.value) for word in ("--lr", "--epochs -1", "arcface?", "'9'", "'seed'?")] == [True] * 5
 
 
 def test_options_need_no_torch() -> None:
     code = "import sys, frbias.core.stages.requests.finetune, frbias.cli.finetune; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_recipe_can_be_read_and_says_what_was_measured() -> None:
+    assert recipe_names()[0] == USUAL == "projection"
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        assert recipe.about.endswith(".")
+        assert "FNMR" in recipe.measured
+        assert FinetuneRequest.read({"recipe": name}).recipe == name
+
+
+def test_which_recipe_is_taken() -> None:
+    assert FinetuneRequest.read({"data": "x", "seed": 3}).recipe == "projection"
+    frozen = FinetuneRequest.read({"frozen": "1,2,3"})
+    assert (frozen.recipe, frozen.blend, frozen.peak_lr) == ("head", 0.5, 0.001)
+    assert FinetuneRequest.read({"epochs": 7}).frozen == ("stem", "1", "2", "3", "4")
+    assert FinetuneRequest.read({"recipe": "head"}).peak_lr == 0.01
+
+
+def test_the_thesis_recipe_is_the_thesis() -> None:
+    thesis = FinetuneRequest.read({"recipe": "thesis"})
+    assert thesis.frozen == ("stem", "1", "2", "3")
+    assert (thesis.lr, thesis.epochs, thesis.batch_size, thesis.momentum, thesis.blend) == (0.01, 20, 25, 0.9, 1.0)
+    assert replace(thesis, recipe="") == FinetuneRequest(lr=0.01)
+    assert FinetuneRequest.read({"recipe": "thesis", "epochs": "150"}).epochs == 150
+
+
+def test_recipes_of_ones_own(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "mine.toml"
+    path.write_text('about = "Mine."\n[finetune]\nfrozen = [1, 2]\nmargin = "20deg"\n')
+    mine = FinetuneRequest.read({"recipe": str(path), "lr": "0.1"})
+    assert (mine.frozen, mine.lr, mine.blend) == (("stem", "1", "2"), 0.1, 1.0)
+    for text, words in (
+        ("[finetune]\nspeed = 1\n", "no option 'speed'"),
+        ("[finetune]\nlr = 'fast'\n", "--lr"),
+        ("lr = 1\n", "no section"),
+        ("x = 1\n[finetune]\n", "nothing else"),
+        ("x = [", "cannot be read"),
+        ("x = " + "[" * 50_000, "cannot be read"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=words):
+            FinetuneRequest.read({"recipe": str(path)})
+    with pytest.raises(UsageError, match="did you mean 'thesis'"):
+        FinetuneRequest.read({"recipe": "tesis"})
+
+
+def test_the_rate_is_chosen_by_what_is_trained() -> None:
+    rates = {text: FinetuneOptions.read({"frozen": text}).peak_lr for text in ("1,2,3,4", "1,2,3", "none", "head")}
+    assert rates == {"1,2,3,4": 0.01, "1,2,3": 0.001, "none": 0.001, "head": 0.001}
+    assert FinetuneOptions(lr=0.3).peak_lr == FinetuneOptions(lr=0.3).identity()["lr"] == 0.3
+    assert FinetuneOptions().identity() == FinetuneOptions(lr=0.001).identity()

@@ -16,7 +16,8 @@ from frbias.core.verification.accuracy import (
     squared_distances,
 )
 from frbias.core.verification.pair_draws import replicate_tars, weights_of_pairs, weights_of_subjects
-from frbias.core.verification.pair_results import PairOptions, ScoredPairs, judge_pairs
+from frbias.core.verification.pair_judging import judge_pairs
+from frbias.core.verification.pair_results import GroupSummary, PairOptions, ScoredPairs
 
 
 def published(distances, mated, folds, thresholds):
@@ -201,8 +202,6 @@ def test_groups_are_judged_alone_and_at_one_threshold() -> None:
 
 
 def test_the_published_std_and_ser_of_rfw_are_reproduced() -> None:
-    from frbias.core.verification.pair_results import GroupSummary
-
     printed = GroupSummary(("Caucasian", "Indian", "Asian", "African"), (97.08, 95.63, 95.57, 94.87)).to_json()
     assert round(printed["std"], 2) == 0.93
     assert round(printed["skewed_error_ratio"], 2) == 1.76

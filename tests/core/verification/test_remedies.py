@@ -14,7 +14,8 @@ from frbias.core.verification.groups import Grouping, group_by_age
 from frbias.core.verification.paired import compare_evaluations
 from frbias.core.verification.remedies.crossfit import deal_subjects, parts, within_groups
 from frbias.core.verification.remedies.group_threshold import apply_map, group_thresholds, map_to_fmr
-from frbias.core.verification.remedies.judging import REMEDIES, RemedyOptions, judge_remedies, remedied_scores
+from frbias.core.verification.remedies.judging import RemedyOptions, judge_remedies, remedied_scores
+from frbias.core.verification.remedies.names import REMEDIES
 from frbias.core.verification.remedies.normalisation import make_cohort, normalised
 
 GROUPS = "0-14,15-29,30+"

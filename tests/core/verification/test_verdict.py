@@ -195,6 +195,15 @@ def test_the_rules(words: dict[str, str], fnmr: tuple[tuple[float, str], ...], o
     assert judged(words, fnmr).outcome == outcome
 
 
+def test_the_sentence_is_true_of_groups_that_did_not_move() -> None:
+    words = {"garbe": "better", "fnmr": "worse"}
+    assert "because every group is missed more often than" in judged(words, (UP, UP)).sentence
+    still = judged(words, (UP, (0.0, UNCLEAR))).sentence
+    assert "because no group is missed less often and all together are missed more often than" in still
+    better = judged({"fnmr": "better"}, (DOWN, (0.0, UNCLEAR))).sentence
+    assert better.startswith("two is better than one for all: no group is missed more often and all together")
+
+
 def test_the_price_is_named() -> None:
     found = judged({"garbe": "better", "eer": "worse"}, (UP, DOWN), ((0.02, "worse"), (0.009, "worse")))
     assert found.outcome == "fairer_at_a_price"

@@ -88,6 +88,20 @@ def parameter_count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+def has_placeholder_norms(model: nn.Module) -> bool:
+    """Whether a BatchNorm has no statistics of its own: means 0 and variances 1, but a scale that is not 1.
+
+    An exporter that folds BatchNorm away leaves such ones behind (:mod:`frbias.core.recognisers.trainable.onnx_walk`), and
+    training in eval mode does not change them.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
+            untouched = not bool(module.running_mean.any()) and bool((module.running_var == 1).all())
+            if untouched and not bool((module.weight == 1).all()):
+                return True
+    return False
+
+
 def _channels(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float32, device=device).reshape(3, 1, 1)
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from frbias.core.foundation.requests import option
 from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.measuring import OUTPUT, MeasureOptions, gate_problems
+from frbias.core.stages.requests.remedies import RemedyFields
 
 COMPARED = "What to compare"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareRequest(MeasureOptions):
-    """Compare two or more recognisers on the same images, paired.
+class CompareRequest(RemedyFields, MeasureOptions):
+    """Compare two or more recognisers on the same images, paired; or one with its remedies.
 
     Attributes:
         models: Embeddings (files or folders), or recognisers together with ``data``; the first is the baseline.
@@ -65,7 +66,9 @@ class CompareRequest(MeasureOptions):
         yield from found
         if not found:
             yield from gate_problems(self.fail_if, self, paired=True)
-        if len(self.models) < 2:
+        if len(self.models) < (1 if self.remedy else 2):
             yield "Give two or more embeddings files, or two or more recognisers with --data."
+        chosen = self.matched_age is not None or self.drop_duplicates is not None
+        yield from self.remedy_conflicts(non_mated=self.non_mated, others=chosen)
         if self.names and len(self.names) != len(self.models):
             yield f"--name is given {counted(len(self.names), 'time')} for {counted(len(self.models), 'model')}."

@@ -1,11 +1,29 @@
 """The request of the finetune stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from frbias.core.foundation.requests import Request, option
+from frbias.core.foundation.requests import Request, option, option_fields, option_name
+from frbias.core.foundation.values import share
+from frbias.core.training.map_options import MapOptions
 from frbias.core.training.options import FinetuneOptions
+from frbias.core.training.recipes import TRAINING, USUAL, read_recipe
 
 DEFAULT_DATA = "train"
+_GUARD = "Guard"
+# Options of fine-tuning that say nothing about how to train.
+_NOT_TRAINING = {
+    "seed",
+    "validation",
+    "min_images",
+    "watch_fmr",
+    "cache",
+    "cache_dtype",
+    "prefix_dtype",
+    "amp",
+    "eval_every",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +33,12 @@ class TrainedOn(Request):
     Attributes:
         data: Aligned image set to train on: a folder or a registered name.
         weights: The start model, as for :func:`frbias.core.recognisers.loading.load_recogniser`.
+        recipe: Name or file of the recipe that the options which were not given come from; empty for none. When it is
+            read from text: ``projection``, or ``head`` when an option of training is given.
+        guard: Image sets of other people, photographs as a rule, that must not be told apart worse.
+        guard_fall: How far the TAR of a labelled guard at ``watch_fmr`` may fall, a fraction.
+        guard_drift: How far the scores of an unlabelled guard may drift: 1 - their correlation with those of the
+            start model.
         eval_data: Aligned image set of other people, measured every ``eval_every`` epochs; None for none.
         eval_names_unrelated: Equal subject names in the two sets mean different people.
         tensorboard: Write TensorBoard events into the run folder too.
@@ -33,6 +57,35 @@ class TrainedOn(Request):
         metavar="MODEL",
         completes="weights",
         decides=False,
+    )
+    recipe: str = option(
+        "",
+        help="Where options that are not given come from: a name (see 'frbias recipes') or a .toml file. Left out: "
+        f"{USUAL}, or {TRAINING} when an option of training is given.",
+        metavar="NAME",
+        completes="recipe",
+        decides=False,
+    )
+    guard: tuple[str, ...] = option(
+        (),
+        help="Photographs, labelled or not, that must not be told apart worse: training stops or is pulled back.",
+        panel=_GUARD,
+        metavar="SET",
+        many=True,
+        completes="data",
+        decides=False,
+    )
+    guard_fall: float = option(
+        0.01,
+        help="How far TAR on a labelled guard may fall, e.g. 1%.",
+        panel=_GUARD,
+        metavar="RATE",
+        low=0,
+        high=1,
+        parse=share,
+    )
+    guard_drift: float = option(
+        0.1, help="How far scores of an unlabelled guard may drift (1 - correlation).", panel=_GUARD, low=0, high=2
     )
     eval_data: str | None = option(
         None,
@@ -56,3 +109,26 @@ class FinetuneRequest(FinetuneOptions, TrainedOn):
     """Fine-tune a recogniser; see :class:`TrainedOn` and :class:`FinetuneOptions` for the fields."""
 
     title = "finetune"
+
+    @classmethod
+    def implied(cls, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """The options of the recipe, below those that are given.
+
+        Raises:
+            UsageError: There is no such recipe.
+        """
+        given = {key.replace("_", "-"): value for key, value in settings.items() if value is not None}
+        name = str(given.get("recipe") or usual_recipe(given))
+        return {**read_recipe(name).options, **given, "recipe": name}
+
+    def as_written(self) -> dict[str, Any]:
+        """The options as a TOML file says them, every one, so that it needs no recipe."""
+        written = {name: value for name, value in super().as_written().items() if name not in ("recipe", "guard")}
+        return {**written, "guard": list(self.guard)} if self.guard else written
+
+
+def usual_recipe(given: Mapping[str, object]) -> str:
+    """The recipe when none is named: one that trains when ``given`` (option names) says how to train."""
+    ours = {option_name(f) for f in option_fields(FinetuneOptions) if f.name not in _NOT_TRAINING}
+    others = {option_name(f) for f in option_fields(MapOptions)}
+    return TRAINING if (ours - others) & given.keys() else USUAL

@@ -1,7 +1,7 @@
 """Remedies by name, and what each does to a recogniser: evaluations that can be compared with one another, paired."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,13 @@ from frbias.core.verification.evaluation import EvaluationOptions, evaluate
 from frbias.core.verification.groups import Grouping
 from frbias.core.verification.remedies.crossfit import Within, deal_subjects, within_groups
 from frbias.core.verification.remedies.group_threshold import group_thresholds
+from frbias.core.verification.remedies.names import REMEDIES, check_remedies
 from frbias.core.verification.remedies.normalisation import DEFAULT_TOP, Cohort, normalised
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.scoresets import comparisons_from_scores
 
 Float = npt.NDArray[np.float64]
 
-REMEDIES: Mapping[str, str] = {
-    "group-threshold": "a threshold for every group",
-    "z-norm": "scores normalised by the reference's scores with other people",
-    "t-norm": "scores normalised by the probe's scores with other people",
-    "zt-norm": "t-norm of z-normalised scores",
-    "s-norm": "mean of z-norm and t-norm",
-    "adaptive-norm": "s-norm by the most similar other people only",
-}
 DEFAULT_FOLDS = 5
 
 
@@ -46,9 +39,7 @@ class RemedyOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in self.names:
-            if name not in REMEDIES:
-                raise UsageError(f"--remedy {name!r} is unknown; use some of {', '.join(REMEDIES)}.")
+        check_remedies(self.names)
         if self.top < 2:
             raise UsageError(f"--cohort-top is a number of scores from 2, not {self.top}.")
 
@@ -116,12 +107,12 @@ def judge_remedies(
 def _evaluated(
     within: Within, scores: Float, grouping: Grouping, options: EvaluationOptions, name: str, facts: dict[str, Any]
 ) -> Evaluation:
-    comparisons, found = comparisons_from_scores(
+    labelled = replace(grouping, codes=within.kind)
+    comparisons, _ = comparisons_from_scores(
         scores,
         within.mated,
-        groups=np.array(within.names, dtype=object)[within.kind],
+        groups=labelled,
         subject_ref=within.subject[within.reference],
         subject_probe=within.subject[within.probe],
     )
-    labelled = Grouping(found.names, found.codes, grouping.by, grouping.rule, grouping.gaps, grouping.protocol)
     return evaluate(comparisons, labelled, options, name=name, provenance={"kind": "remedy", **facts})

@@ -17,7 +17,7 @@ def comparisons_from_scores(
     scores: npt.ArrayLike,
     mated: npt.ArrayLike,
     *,
-    groups: Sequence[Any] | npt.NDArray[Any] | None = None,
+    groups: Sequence[Any] | npt.NDArray[Any] | Grouping | None = None,
     subject_ref: Sequence[Any] | npt.NDArray[Any] | None = None,
     subject_probe: Sequence[Any] | npt.NDArray[Any] | None = None,
 ) -> tuple[Comparisons, Grouping]:
@@ -26,8 +26,10 @@ def comparisons_from_scores(
     Args:
         scores: Comparison scores, shape (n,).
         mated: True (1) for mated comparisons, shape (n,).
-        groups: Group of each comparison, empty for none (counted in the pool of no group); None: one group ``all``.
-        subject_ref, subject_probe: Subjects of each comparison, for the bootstrap; None: unknown.
+        groups: Group of each comparison, empty for none (counted in the pool of no group), or a grouping whose codes
+            are per comparison; None: one group ``all``.
+        subject_ref, subject_probe: Subjects of each comparison (text, or whole numbers), for the bootstrap; None:
+            unknown.
 
     Returns:
         The comparisons and a grouping whose codes are per comparison.
@@ -48,6 +50,7 @@ def comparisons_from_scores(
         ("subject_ref", subject_ref),
         ("subject_probe", subject_probe),
     ):
+        column = column.codes if isinstance(column, Grouping) else column
         if column is not None and np.shape(column) != values.shape:
             raise BadInputError(f"There are {len(values)} scores but {len(np.asarray(column))} values of {what!r}.")
     for kind, present in (("mated", is_mated.any()), ("non-mated", not is_mated.all())):
@@ -107,7 +110,9 @@ def _tally(
     )
 
 
-def _grouping(groups: Sequence[Any] | npt.NDArray[Any] | None, count: int) -> Grouping:
+def _grouping(groups: Sequence[Any] | npt.NDArray[Any] | Grouping | None, count: int) -> Grouping:
+    if isinstance(groups, Grouping):
+        return groups
     if groups is None:
         return group_all(count)
     return group_by_value(groups, "group")
@@ -121,7 +126,9 @@ def _subjects(
     if reference is None or probe is None:
         unknown = np.full(len(is_mated), -1, dtype=np.int64)
         return (), unknown, unknown
-    both = np.concatenate([np.asarray(reference).astype(str), np.asarray(probe).astype(str)])
+    sides = [np.asarray(side) for side in (reference, probe)]
+    numbers = all(np.issubdtype(side.dtype, np.integer) for side in sides)  # texts of millions of rows take gigabytes
+    both = np.concatenate(sides if numbers else [side.astype(str) for side in sides])
     names, codes = np.unique(both, return_inverse=True)
     first, second = codes[: len(is_mated)], codes[len(is_mated) :]
     wrong = np.flatnonzero((first == second) != is_mated)
@@ -130,4 +137,4 @@ def _subjects(
             f"Row {wrong[0]}: subjects {str(names[first[wrong[0]]])!r} and {str(names[second[wrong[0]]])!r} contradict mated = "
             f"{int(is_mated[wrong[0]])} ({wrong.size} such rows)."
         )
-    return tuple(names.tolist()), first.astype(np.int64), second.astype(np.int64)
+    return tuple(map(str, names.tolist())), first.astype(np.int64), second.astype(np.int64)
