@@ -14,7 +14,7 @@ from frbias.synth.mesh.streams import stream
 
 FloatArray = npt.NDArray[np.float32]
 
-_BIRTHS = (1945.0, 2005.0)
+_BIRTHS = (1932.0, 1995.0)
 # Share of pictures by year: grey film, colour film; the rest is digital.
 _YEARS = (1930, 1955, 1970, 1985, 1998, 2005, 2012)
 _GREY = (1.0, 0.85, 0.45, 0.12, 0.06, 0.04, 0.03)

@@ -40,6 +40,7 @@ class Skin:
         lip_tone: Lightness of the lips relative to the skin, -1..1.
         moles: Number of moles.
         stubble: Strength of the beard shadow of a grown man.
+        make_up: Strength of a grown woman's make-up of lids, lips and cheeks, 0..1.
     """
 
     melanin: float
@@ -51,6 +52,7 @@ class Skin:
     under_eye: float
     moles: int
     stubble: float
+    make_up: float
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def average_identity() -> Identity:
         weight=0.5,
         shape=_average_shape(),
         iris=_IRIS_COLOURS["brown"],
-        skin=Skin(0.5, 0.2, 0.15, 0.0, 0.5, 0.0, 0.5, 0, 0.0),
+        skin=Skin(0.5, 0.2, 0.15, 0.0, 0.5, 0.0, 0.5, 0, 0.0, 0.0),
         hair=_hair(stream(0, -1, "hair"), np.full(3, 1 / 3), female=False),
         ageing=Ageing(0.0, 1.15, 0.5, 1.0, (1.0,) * 10, (0.0,) * 10),
     )
@@ -194,7 +196,7 @@ def _shape(rng: np.random.Generator) -> dict[str, float]:
     shape: dict[str, float] = {}
     for slider in SLIDERS:
         value = float(np.clip(rng.normal(0.0, slider.spread), -1.0, 1.0))
-        shape |= slider.weights(value, float(rng.normal(0.0, 0.06)))
+        shape |= slider.weights(value, float(rng.normal(0.0, 0.08)))
     for form in HEAD_FORMS:
         chosen, amount = rng.random() < 0.22, float(rng.uniform(0.15, 0.7))
         if chosen:
@@ -226,6 +228,7 @@ def _skin(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Skin:
         under_eye=float(rng.uniform(0.0, 1.0)),
         moles=int(rng.poisson(3.0)),
         stubble=0.0 if female else stubble,
+        make_up=float(max(0.0, rng.uniform(-0.8, 1.0))) if female else 0.0,
     )
 
 
@@ -252,7 +255,7 @@ def _hair(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Hair:
         grey_years=float(rng.uniform(5.0, 8.5)),
         brow_thickness=float(np.clip(rng.normal(0.050 if female else 0.066, 0.017), 0.020, 0.115)),
         brow_arch=float(rng.normal(0.014 if female else 0.002, 0.020)),
-        brow_height=float(rng.normal(-0.004, 0.026)),
+        brow_height=float(rng.normal(-0.040, 0.030)),
         brow_density=float(np.clip(rng.normal(0.8, 0.34), 0.12, 1.4)),
         brow_length=float(rng.normal(0.0, 0.045)),
         brow_tilt=float(rng.normal(0.0, 0.03)),

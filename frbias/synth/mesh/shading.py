@@ -96,7 +96,8 @@ def _solid_pixel(x, y, t, angle, screen, solid, look, lamp, texture, sample, tar
         open_, rough, reflectance = share, 0.09, 0.035
     else:
         _inner_colour(kind, albedo, y, x)
-        open_ *= 0.45 if kind == MOUTH else 0.7
+        # occlusion was found with the mouth shut
+        open_ = 0.45 * open_ if kind == MOUTH else (0.62 if kind == TEETH else max(0.7 * open_, 0.2))
         rough = 0.25 if kind == TEETH else 0.4
     surface = (px, py, pz, nx, ny, nz, open_, rough, reflectance, wrap)
     _light_surface(x, y, surface, angle, viewer, lamp, kind == EYE, irradiance, glossy)

@@ -13,7 +13,7 @@ OLDEST = 80.0
 # MakeHuman's age axis (0 baby, 1/3 child, 2/3 young adult, 1 old) by years. Set by eye: the axis that
 # anny publishes follows body height, by which a face would not change between 18 and 64.
 _YEARS = (0.0, 1.0, 4.0, 7.0, 11.0, 16.0, 20.0, 25.0, 45.0, 65.0, 80.0)
-_AXIS = (0.0, 0.03, 0.11, 0.19, 0.30, 0.47, 0.575, 0.65, 0.77, 0.91, 1.0)
+_AXIS = (0.0, 0.02, 0.075, 0.135, 0.215, 0.385, 0.555, 0.65, 0.77, 0.91, 1.0)
 
 
 def shape_weights(person: Identity, age: float, expression: Mapping[str, float]) -> dict[str, float]:
@@ -37,7 +37,7 @@ def shape_weights(person: Identity, age: float, expression: Mapping[str, float])
 
 def kept_share(age: float) -> float:
     """Share of a grown person's own form that shows at ``age`` years."""
-    return float(np.interp(age, [0, 2, 6, 12, 18], [0.50, 0.55, 0.68, 0.85, 1.0]))
+    return float(np.interp(age, [0, 2, 6, 12, 18], [0.48, 0.53, 0.66, 0.84, 1.0]))
 
 
 def _macro_weights(person: Identity, age: float) -> dict[str, float]:
@@ -72,7 +72,7 @@ def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
         "cheek-trans-down": 0.5 * old,
         "cheek-inner-decr": 0.40 * old,
         "cheek-volume-incr": 0.70 * child,
-        "cheek-inner-incr": 0.35 * child,
+        "cheek-inner-incr": 0.45 * child,
         "cheek-volume-decr": 0.50 * late,
         "eye-bag-incr": 0.75 * old * (0.5 + person.ageing.eye_bags),
         "eye-eyefold-down": 0.55 * old,
@@ -87,7 +87,7 @@ def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
         "chin-jaw-drop-decr": 0.40 * child,
         "chin-width-decr": 0.25 * child,
         "chin-prominent-decr": 0.25 * child,
-        "nose-scale-depth-decr": 0.30 * child,
+        "nose-scale-depth-decr": 0.40 * child,
         "nose-scale-horiz-decr": 0.20 * child,
         "nose-volume-decr": 0.25 * child,
         "nose-point-up": 0.35 * child,

@@ -99,11 +99,14 @@ class SkinPainter:
         blood += (skin.blush + 0.14 * child) * (zones.cheeks + 0.8 * zones.nose) + 0.16 * zones.ears
         blood += 0.10 * zones.under_eye + 0.085 * old * np.maximum(fields["patch"], 0) * zones.front
         lips = zones.lips
+        made_up = skin.make_up * float(np.interp(years, [13, 18, 60, 75], [0, 1, 1, 0.5]))
+        melanin += made_up * (0.45 * zones.lids + 0.10 * lips)
+        blood += made_up * (0.55 * lips + 0.15 * zones.cheeks)
         faded = float(np.interp(years, [30, 80], [1.0, 0.55]))
         blood += lips * (0.22 + 0.45 * skin.lip_redness) * faded
         melanin += lips * (0.10 + 0.12 * skin.melanin) * (1 - 0.5 * skin.lip_tone)
         density = np.maximum(melanin, 0.02)[..., None] * MELANIN + np.maximum(blood, 0)[..., None] * BLOOD
-        albedo = BARE * np.exp(-density.astype(np.float32))
+        albedo = BARE * np.exp(-density.astype(np.float32) * np.float32(1 - 0.15 * child))
         albedo = albedo * (1 - 0.07 * min(old, 1.0) * np.array([0.4, 0.6, 0.8], np.float32))
         hollow = 1 - 0.82 * zones.cavity[..., None] * np.array([0.75, 1, 1], np.float32)
         return (albedo * hollow).astype(np.float32)
@@ -119,7 +122,9 @@ class SkinPainter:
             cover = np.clip(zones.beard * shade * (0.25 + 0.5 * grain) * (1 - 0.6 * grey), 0, 0.75)[..., None]
             albedo = albedo * (1 - cover) + cover * (0.8 * hair + 0.025)
         root = hair * (1 - grey) + _GREY * grey
-        brow = self._scalp.brow_cover(self._place) * float(np.interp(age, [0, 2, 6, 12], [0.12, 0.2, 0.55, 1.0]))
+        brow = self._scalp.brow_cover(self._place) * float(
+            np.interp(age, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0])
+        )
         albedo = albedo * (1 - brow[..., None]) + (0.9 * root + 0.01) * brow[..., None]
         cover = self._scalp.cover(self._place, age)[..., None]
         return (albedo * (1 - cover) + 0.6 * root * cover).astype(np.float32)

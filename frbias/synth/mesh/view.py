@@ -93,7 +93,13 @@ def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:
     strength *= float(np.interp(age, [0, 3, 10], [0.25, 0.40, 1.0]))  # the actions are modelled on adults
     blink = float(rng.uniform(0.0, 0.08))
     actions = {"eyeBlinkLeft": blink, "eyeBlinkRight": blink}
-    if kind < 0.45:
+    if kind < 0.26:
+        actions |= {f"mouthSmile{side}": 0.35 + 0.5 * strength for side in ("Left", "Right")}
+        actions |= {f"mouthUpperUp{side}": 0.45 * strength for side in ("Left", "Right")}
+        actions |= {f"mouthLowerDown{side}": 0.35 * strength for side in ("Left", "Right")}
+        actions |= {"jawOpen": 0.16 * other * strength}
+        actions |= {f"cheekSquint{side}": 0.4 * strength for side in ("Left", "Right")}
+    elif kind < 0.45:
         actions |= {f"mouthSmile{side}": strength for side in ("Left", "Right")}
         actions |= {f"cheekSquint{side}": 0.5 * strength for side in ("Left", "Right")}
     elif kind < 0.55:

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from frbias.synth.mesh.build import control_mesh
+from frbias.synth.mesh.head_data import load_head
+from frbias.synth.mesh.identity import average_identity, sample_identity
+from frbias.synth.mesh.landmarks import face_points
+from frbias.synth.mesh.proportions import growth_field, neutral_control, proportions
+from frbias.synth.mesh.shape import shape_weights
+from frbias.synth.mesh.variation import SCALES, variation_field
+
+
+def _half_widths(points):
+    """|x| and y (down) of eye corner, mouth corner, jaw and chin in distances between the pupils."""
+    middle = (points[31] + points[36]) / 2
+    depth = 13 / (13 - (points[:, 2:] - 0.4))
+    seen = (points[:, :2] - middle[:2] + [0, 0.15]) * depth
+    size = seen[36, 0] - seen[31, 0]
+    level = seen[[31, 36], 1].mean()
+    pairs = ((27, 32), (48, 54), (2, 12), (7, 7))
+    return np.array([((seen[b, 0] - seen[a, 0]) / 2, level - (seen[a, 1] + seen[b, 1]) / 2) for a, b in pairs]) / size
+
+
+def test_the_table_of_proportions_grows_as_faces_do():
+    table = proportions()
+    assert table.points.shape == (10, 33, 2)
+    chin, tip = table.names.index("chin"), table.names.index("nose_tip")
+    for low, high in zip(table.ages[:-3], table.ages[1:-2], strict=True):
+        assert table.at(high)[chin, 1] > table.at(low)[chin, 1]
+    assert table.at(18)[tip, 1] > table.at(2)[tip, 1] + 0.08
+    assert np.allclose(table.at(6.5), (table.at(5) + table.at(8)) / 2)
+    assert np.allclose(table.at(99), table.at(60))
+
+
+@pytest.mark.parametrize("age", [25.0, 60.0])
+def test_the_average_grown_up_has_the_measured_proportions(age):
+    head, person = load_head(), average_identity()
+    smile = {"mouthSmileLeft": 0.25, "mouthSmileRight": 0.25}
+    plain = head.control(shape_weights(person, age, smile))
+    moved = plain + growth_field(age)
+    names = ("eye_outer", "mouth_corner", "jaw2", "chin")
+    expected = np.array([proportions().at(age)[proportions().names.index(name)] for name in names])
+    before, after = (
+        np.abs(_half_widths(face_points(head, c, head.refine(c)).astype(float)) - expected) for c in (plain, moved)
+    )
+    assert after.max() < 0.03
+    assert after.mean() < 0.4 * before.mean()
+
+
+def test_shoulders_stay_where_they_are():
+    head = load_head()
+    low = neutral_control(head)[:, 1] < 5.4
+    assert low.sum() > 100
+    assert not growth_field(25.0)[low].any()
+    assert not variation_field(0, 3)[low].any()
+
+
+def test_a_persons_form_is_their_own_and_has_the_spread_it_should():
+    fields = np.array([variation_field(5, subject) for subject in range(24)])
+    assert np.array_equal(fields[3], variation_field(5, 3))
+    assert not np.allclose(fields[3], variation_field(6, 3))
+    rest = neutral_control(load_head())
+    cheek = np.argmin(((rest - [0.5, 7.0, 0.9]) ** 2).sum(axis=1))
+    expected = np.sqrt(sum(np.array(scale.spread) ** 2 for scale in SCALES))
+    assert np.allclose(fields[:, cheek].std(axis=0), expected, rtol=0.45)
+
+
+def test_a_persons_form_is_mostly_mirrored_and_smooth():
+    rest = neutral_control(load_head())
+    left = np.flatnonzero((rest[:, 0] > 0.2) & (rest[:, 1] > 6.5) & (rest[:, 2] > 0.6))[::7]
+    right = [int(((rest - rest[i] * [-1, 1, 1]) ** 2).sum(axis=1).argmin()) for i in left]
+    exact = np.linalg.norm(rest[right] - rest[left] * [-1, 1, 1], axis=1) < 1e-3
+    a = np.concatenate([variation_field(0, s)[left[exact]].ravel() for s in range(8)])
+    b = np.concatenate([(variation_field(0, s)[np.array(right)[exact]] * [-1, 1, 1]).ravel() for s in range(8)])
+    assert 0.8 < np.corrcoef(a, b)[0, 1] < 0.999
+    near = ((rest - rest[left[0]]) ** 2).sum(axis=1).argsort()[1]
+    far = int(((rest - [0, 8.2, 0.3]) ** 2).sum(axis=1).argmin())
+    field = variation_field(0, 2)
+    assert np.linalg.norm(field[near] - field[left[0]]) < 0.25 * np.linalg.norm(field[far] - field[left[0]])
+
+
+@pytest.mark.parametrize("age", [3.0, 30.0])
+def test_eyeballs_stay_round_and_lids_stay_on_them(age):
+    head = load_head()
+    for subject in (2, 9):
+        person = sample_identity(0, subject)
+        plain = head.control(shape_weights(person, age, {}))
+        built = control_mesh(head, person, age, {})
+        for ball in (head.eye_left, head.eye_right):
+            shift = built[ball] - plain[ball]
+            assert np.abs(shift - shift[0]).max() < 1e-5
+            before, after = ((c[ball].max(axis=0) + c[ball].min(axis=0)) / 2 for c in (plain, built))
+            radius = np.linalg.norm(plain[ball] - before, axis=1).mean()
+            was, now = (np.linalg.norm(c - m, axis=1) for c, m in ((plain, before), (built, after)))
+            lids = was < 1.1 * radius
+            assert lids.sum() > len(ball)
+            assert np.abs(now - was)[lids].max() < 1e-4
