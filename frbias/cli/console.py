@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError
 from frbias.core.foundation.files import is_disk_full, os_error_sentence
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def json_wanted() -> bool:
 
 def result(value: Any, human: Callable[[], None] | None = None) -> None:
     """Give the result of a command: as JSON with ``--json``, else by calling ``human``; once under torchrun."""
-    if os.environ.get("RANK", "0") != "0":
+    if not _speaks():
         return
     if _settings.json:
         sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
@@ -124,9 +124,14 @@ def table(
         screen.print(grid)
 
 
+def _speaks() -> bool:
+    """Whether this process speaks: of a torchrun launch only the first does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def note(message: str) -> None:
-    """Say one line on stderr (warnings, what is being done); silent with --quiet."""
-    if not _settings.quiet:
+    """Say one line on stderr (warnings, what is being done), once under torchrun; silent with --quiet."""
+    if not _settings.quiet and _speaks():
         _say(_stderr(), message, markup=False)
 
 
@@ -182,7 +187,8 @@ def errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except FrbiasError as error:
-        _fail(error, str(error), error.exit_code)
+        said_elsewhere = isinstance(error, ElsewhereError | GateError) and not _speaks()
+        _fail(error, "" if said_elsewhere else str(error), error.exit_code)
     except SystemExit as error:
         if error.code == EXIT_INTERRUPTED:  # Typer has turned Ctrl-C into an exit
             sys.stderr.write(f"frbias: {_INTERRUPTED}\n")
@@ -208,7 +214,9 @@ def errors_as_sentences() -> Iterator[None]:
 def _fail(error: BaseException, sentence: str, code: int) -> None:
     if _settings.debug:
         sys.stderr.write("".join(traceback.format_exception(error)))
-    sys.stderr.write(f"frbias: {sentence}\n")
+    if sentence:
+        rank = "" if _speaks() else f" (process {os.environ['RANK']})"
+        sys.stderr.write(f"frbias{rank}: {sentence}\n")
     raise SystemExit(code) from None
 
 

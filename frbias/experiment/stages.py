@@ -19,8 +19,10 @@ from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.faces.detect import describe_detector
+from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError
 from frbias.core.foundation.files import write_json
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_trainable
@@ -131,9 +133,13 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     models = (str(paths.embeddings("baseline")), str(paths.embeddings("finetuned")))
     request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
     measured = compare(request, paths.comparison, machine=machine)
-    write_json(paths.evaluation, measured.document)
     machine.tell("writing the report")
-    _report(plan, test, paths, machine)
+    world = world_from_environment()
+    with process_group(world) as barrier:
+        if world.leader:
+            write_json(paths.evaluation, measured.document)
+            _report(plan, test, paths, machine)
+        barrier()
     verdict = judge(measured.document, held_out=True)
     return ExperimentResult(
         paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates

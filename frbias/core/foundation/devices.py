@@ -2,8 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -64,11 +63,19 @@ def choose_device(name: str) -> "torch.device":
         raise UsageError(
             f"--device {name} was asked for, but this machine has no usable CUDA device; use --device cpu."
         )
-    number = int(index) if index else world_from_environment().local_rank % torch.cuda.device_count()
-    if number >= torch.cuda.device_count():
+    world, count = world_from_environment(), torch.cuda.device_count()
+    if index and world.size > 1:
         raise UsageError(
-            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s), numbered from 0."
+            f"--device {name} would put all {world.size} processes on one device; leave it out, and each takes its own."
         )
+    if not index and world.local_rank >= count:
+        raise UsageError(
+            f"There are more processes on this machine (local rank {world.local_rank}) than CUDA devices ({count}); "
+            f"start torchrun with --nproc-per-node {count}, or use --device cpu."
+        )
+    number = int(index) if index else world.local_rank
+    if number >= count:
+        raise UsageError(f"--device {name}: this machine has {count} CUDA device(s), numbered from 0.")
     return torch.device("cuda", number)
 
 
@@ -88,21 +95,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-@contextmanager
-def process_group(world: World, *, backend: str = "gloo") -> Iterator[Callable[[], None]]:
-    """Join the torchrun process group and yield a barrier; alone, yield a function that does nothing."""
-    if world.size == 1:
-        yield lambda: None
-        return
-    import torch.distributed as dist
-
-    mine = not dist.is_initialized()
-    if mine:
-        dist.init_process_group(backend)
-    try:
-        yield dist.barrier
-    finally:
-        if mine:
-            dist.destroy_process_group()

@@ -67,3 +67,16 @@ class GateError(FrbiasError):
     """A condition given by ``--fail-if`` is met (exit code 4)."""
 
     exit_code = 4
+
+
+class ElsewhereError(FrbiasError):
+    """The leader has failed and said why; this process ends the same way without a word.
+
+    Args:
+        message: What the leader said.
+        exit_code: Its exit code.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,7 +1,6 @@
 """Fine-tune a recogniser on an aligned image set: the one call behind ``frbias finetune``."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,15 @@ from frbias.core.foundation.devices import (
     World,
     choose_device,
     describe_device,
-    process_group,
     seed_everything,
     world_from_environment,
 )
 from frbias.core.foundation.errors import AssetMissingError, FrbiasError
 from frbias.core.foundation.files import write_json
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
-from frbias.core.foundation.provenance import StageFolder, Work, claim_folder
+from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
 from frbias.core.stages.align import photographs_of
@@ -33,7 +32,7 @@ from frbias.core.training.finishing import Finished, finish, guard_embeddings
 from frbias.core.training.guarding import Guard, GuardSet
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan, make_plan
-from frbias.core.training.runfiles import check_config, read_metrics, sole_writer, write_config, write_split
+from frbias.core.training.runfiles import check_config, read_metrics, write_config, write_split
 from frbias.core.training.tensorboard import check_tensorboard, replay, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
@@ -98,7 +97,7 @@ def finetune(
         check_tensorboard()
     world, target = world_from_environment(), choose_device(machine.resources.device)
     table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
-    with process_group(world, backend="nccl" if target.type == "cuda" else "gloo") as barrier:
+    with process_group(world) as barrier:
         seed_everything(request.seed)
         start = load_trainable(request.weights, STAGE, device=target)
         plan = make_plan(
@@ -111,7 +110,8 @@ def finetune(
             world=world,
             progress=machine.progress,
         )
-        folder = _claim(plan, request, out, force=force, leader=world.leader, barrier=barrier)
+        work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+        folder = claim_together(out, work, world, barrier, force=force)
         check_config(out, request)
         if folder.finished:
             if request.tensorboard and world.leader:
@@ -123,21 +123,20 @@ def finetune(
             write_rejected(out, plan.faces.rejected)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        with sole_writer(out) if world.leader else nullcontext():
-            guard = _guard(request, plan)
-            trainer = Trainer(
-                plan,
-                out,
-                guard=guard,
-                evaluate=_evaluator(plan, out),
-                world=world,
-                barrier=barrier,
-                observe=observe,
-                progress=machine.progress,
-            )
-            trainer.train()
-            if world.leader:
-                folder.finish(_results(out, trainer, finish(plan, out, guard)))
+        guard = _guard(request, plan)
+        trainer = Trainer(
+            plan,
+            out,
+            guard=guard,
+            evaluate=_evaluator(plan, out),
+            world=world,
+            barrier=barrier,
+            observe=observe,
+            progress=machine.progress,
+        )
+        trainer.train()
+        if world.leader:
+            folder.finish(_results(out, trainer, finish(plan, out, guard)))
         barrier()
         return _result(out, folder.results(), reused=False)
 
@@ -197,19 +196,6 @@ def training_set(name: str) -> SampleTable:
             hint="frbias generate --backend mesh --subjects 100 --out generated\n"
             "frbias align generated --out datasets/train",
         ) from None
-
-
-def _claim(
-    plan: TrainingPlan, request: FinetuneRequest, out: Path, *, force: bool, leader: bool, barrier: Callable[[], None]
-) -> StageFolder:
-    arguments, inputs = request.identity(), _inputs(plan)
-    if leader:
-        folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=arguments, inputs=inputs, force=force)
-    barrier()
-    if not leader:
-        folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=arguments, inputs=inputs, leader=False)
-    barrier()
-    return folder
 
 
 def _inputs(plan: TrainingPlan) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frbias.core.foundation.devices import World, process_group, world_from_environment
+from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import FrbiasError
 from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work, claim_together

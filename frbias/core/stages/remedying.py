@@ -1,6 +1,7 @@
 """Remedies beside recognisers: the baseline's scores changed without training, judged on the same comparisons."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,13 @@ def compare_with_remedies(
         _judged(embeddings, request, nothing, None, title)[""]
         for embeddings, title in zip(loaded[1:], titles[1:], strict=True)
     ]
-    return [compare_evaluations(baseline, other) for other in (*models, *found.values())]
+    compared = [compare_evaluations(baseline, model) for model in models]
+    return [*compared, *(_of_another_scale(compare_evaluations(baseline, other)) for other in found.values())]
+
+
+def _of_another_scale(comparison: "Comparison") -> "Comparison":
+    """Without what the baseline's threshold would do to scores that are on another scale."""
+    return replace(comparison, targets=tuple(replace(at, at_baseline_tau=None) for at in comparison.targets))
 
 
 def _judged(

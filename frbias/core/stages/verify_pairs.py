@@ -18,9 +18,10 @@ from frbias.core.data.embeddings import Embeddings
 from frbias.core.data.pairfiles import read_pairs
 from frbias.core.data.pairs import PairList, cacdvs_pairs, find_rows
 from frbias.core.data.samples import make_table, read_samples, write_rejected, write_samples
-from frbias.core.foundation.devices import World, process_group
+from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work, claim_together
@@ -180,8 +181,7 @@ def _lists(request: PairsRequest, names: list[str]) -> dict[str, PairList]:
         if text == ALL_PAIRS:
             return {}
         path = Path(text).expanduser()
-        name = path.stem if path.stem not in found else str(path)
-        found[name] = cacdvs_pairs(names, Path(CACDVS)) if text == CACDVS else read_pairs(path)
+        found[path.stem] = cacdvs_pairs(names, Path(CACDVS)) if text == CACDVS else read_pairs(path)
     return found
 
 

@@ -1,7 +1,7 @@
 """Sharing a training between the processes of a torchrun launch."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,6 @@ import torch
 from torch import nn
 
 from frbias.core.foundation.devices import World
-
-T = TypeVar("T")
 
 
 def share(module: nn.Module, world: World) -> nn.Module:
@@ -42,14 +40,3 @@ def mean_over_processes(values: torch.Tensor, world: World) -> torch.Tensor:
     total = values.clone()
     dist.all_reduce(total)
     return total / world.size
-
-
-def of_the_leader(value: T, world: World) -> T:
-    """The leader's ``value`` in every process, so that all decide alike."""
-    if world.size == 1:
-        return value
-    import torch.distributed as dist
-
-    box = [value]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]

@@ -12,13 +12,14 @@ import torch
 
 from frbias.core.foundation.devices import World, seed_everything
 from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.group import of_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import stage_of_entries
 from frbias.core.training.augment import ORIGINAL
 from frbias.core.training.batches import EpochOrder
 from frbias.core.training.cache import Features, cached_features
 from frbias.core.training.checkpoint import newest_checkpoint, save_best, save_checkpoint
-from frbias.core.training.distributed import mean_over_processes, my_part, of_the_leader, share, without_sync
+from frbias.core.training.distributed import mean_over_processes, my_part, share, without_sync
 from frbias.core.training.ema import MovingAverage
 from frbias.core.training.finishing import guard_embeddings
 from frbias.core.training.freezing import set_modes

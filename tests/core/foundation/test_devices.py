@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from frbias.core.foundation.devices import World, choose_device, process_group, seed_everything, world_from_environment
+from frbias.core.foundation.devices import World, choose_device, seed_everything, world_from_environment
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.group import process_group
 
 
 def test_cpu_and_unknown_names() -> None:

@@ -11,7 +11,8 @@ SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from populations import population
-from frbias.core.foundation.devices import process_group, world_from_environment
+from frbias.core.foundation.devices import world_from_environment
+from frbias.core.foundation.group import process_group
 from frbias.core.verification.scores.engine import Budget
 from frbias.core.verification.evaluation import evaluate_embeddings
 

@@ -74,6 +74,10 @@ class PairsRequest(InputOptions):
         packed = [text for text in self.pairs if is_bin(text)]
         if packed and len(packed) < len(self.pairs):
             yield "--pairs: give lists or .bin sets, not both at once."
+        stems = [Path(text).stem for text in self.pairs]
+        if len(set(stems)) < len(stems):
+            repeated = next(stem for stem in stems if stems.count(stem) > 1)
+            yield f"--pairs: several are called {repeated}; rename them, since each is a group."
         given = [name for name in ("data", "embeddings") if getattr(self, name) is not None]
         if packed and given:
             yield f"--pairs {packed[0]} brings its own pictures; leave out --{given[0]}."
