@@ -8,7 +8,6 @@ as a run that was never interrupted.
 import json
 import math
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,13 +21,13 @@ from frbias.core.data.samples import Rejected, SampleTable, make_table, read_sam
 from frbias.core.data.units import Made, Producer, WorkUnit
 from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.foundation.files import write_bytes
+from frbias.core.foundation.files import make_folder, write_bytes
+from frbias.core.foundation.folders import JOURNAL, Hold, hold
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 from frbias.core.foundation.spawning import without_main
 
-JOURNAL = ".journal"
 JPEG_QUALITY = 92
 Record = dict[str, Any]
 
@@ -194,7 +193,7 @@ def _work(
     else:
         records = _in_batches(producer, out, pending, batch_size if producer.parallel == "batches" else 1)
     journal = out / JOURNAL
-    journal.mkdir(exist_ok=True)
+    make_folder(journal)
     with (journal / f"rank-{rank}.jsonl").open("ab") as stream:
         stream.write(b"\n")
         for record in records:
@@ -223,7 +222,7 @@ def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_worker: tuple[Producer, Path] | None = None
+_worker: tuple[Producer, Path, Hold] | None = None
 
 
 def _start_worker(producer: Producer, out: Path) -> None:
@@ -233,7 +232,7 @@ def _start_worker(producer: Producer, out: Path) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
     cv2.setNumThreads(1)
-    _worker = (producer, out)
+    _worker = (producer, out, hold(out, lock=False))
 
 
 def _leave_with_parent() -> None:
@@ -247,7 +246,7 @@ def _leave_with_parent() -> None:
 def _render_in_worker(unit: WorkUnit) -> Record:
     if _worker is None:
         raise RuntimeError("worker process was not started by produce()")
-    producer, out = _worker
+    producer, out, _ = _worker
     (made,) = producer.render([unit])
     return finish_unit(out, unit, made)
 
@@ -266,7 +265,6 @@ def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Reje
     write_rejected(out, rejected)
     write_samples(table)
     folder.finish({"images": len(table), "subjects": len(set(table.subjects)), "rejected": len(rejected)})
-    shutil.rmtree(out / JOURNAL, ignore_errors=True)
 
 
 def _summary(out: Path, rejected: int, *, reused: bool, before: dict[str, Record] | None = None) -> ImageSetResult:

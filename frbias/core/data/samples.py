@@ -42,11 +42,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frbias.core.foundation.delimited import read_delimited
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_bytes, write_text
 
 METADATA_NAME = "metadata.csv"
 REJECTED_NAME = "rejected.csv"
+MAX_NAME = 1000
 REQUIRED_COLUMNS = ("file_name", "subject", "age")
 POINT_COLUMNS = ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "x5", "y5")
 NUMBER_COLUMNS = frozenset(
@@ -136,10 +138,7 @@ def read_samples(folder: Path) -> SampleTable:
         raise BadInputError(
             f"{folder} has no {METADATA_NAME}; give an image set written by frbias, or import the folder first."
         )
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, csv.Error, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}") from error
+    frame = pd.DataFrame(read_delimited(path).columns, dtype=object)
     return SampleTable(folder, _checked(frame, str(path)))
 
 
@@ -251,9 +250,12 @@ def _numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]
         if value is None or value == "" or value is pd.NA:
             return math.nan
         try:
-            return float(value)
+            number = float(value)
         except (TypeError, ValueError):
             raise BadInputError(f"{where}, row {position + 2}: {name} {value!r} is not a number.") from None
+        if math.isinf(number):
+            raise BadInputError(f"{where}, row {position + 2}: {name} {value!r} is not a finite number.")
+        return number
 
     return pd.Series([parse(i, v) for i, v in enumerate(column)], index=column.index, dtype=np.float64)
 
@@ -262,6 +264,12 @@ def _check_names(names: list[str], where: str) -> None:
     seen: set[str] = set()
     for position, name in enumerate(names):
         parts = name.replace("\\", "/").split("/")
+        if len(name) > MAX_NAME:
+            raise BadInputError(
+                f"{where}, row {position + 2}: file_name has {len(name)} characters; at most {MAX_NAME}."
+            )
+        if all(part in ("", ".") for part in parts) and name:
+            raise BadInputError(f"{where}, row {position + 2}: file_name {name!r} names no file.")
         if not name or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
             raise BadInputError(f"{where}, row {position + 2}: file_name {name!r} leaves the folder.")
         if name in seen:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-TEMPORARY_PREFIX = ".frbias-tmp-"
+from frbias.core.foundation.folders import TEMPORARY_PREFIX, check_present
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     ``path`` is left as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -34,6 +34,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents where they are missing, except an output folder that was there and has vanished.
+
+    Raises:
+        FolderVanishedError: It, or the output folder it lies in, was removed meanwhile.
+    """
+    check_present(path)
+    Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

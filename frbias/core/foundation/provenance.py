@@ -29,7 +29,19 @@ from typing import Any, Literal
 from frbias import __version__
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
-from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json
+from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json, write_text
+from frbias.core.foundation.folders import (
+    JOURNAL,
+    LISTING_NAME,
+    LOCK_NAME,
+    FolderVanishedError,
+    Hold,
+    empty_folder,
+    hold,
+    is_occupied,
+    refuse_damaged,
+    write_listing,
+)
 from frbias.core.foundation.group import decided_by_the_leader
 
 PROVENANCE_NAME = "provenance.json"
@@ -94,20 +106,34 @@ class StageFolder:
         path: The folder.
         record: The provenance as written at the claim.
         finished: True when the same work had been completed here before.
+        held: Keeps other processes out until the work is finished; None when it was, or another rank holds it.
     """
 
     path: Path
     record: dict[str, Any]
     finished: bool
+    held: Hold | None = None
 
     def finish(self, results: dict[str, Any]) -> None:
-        """Mark the folder complete and record ``results`` (JSON values: counts, hashes)."""
+        """List the files, mark the folder complete and record ``results`` (JSON values: counts, hashes).
+
+        Raises:
+            FolderVanishedError: The folder was removed while it was being filled.
+        """
+        if not (self.path / PROVENANCE_NAME).is_file():
+            raise FolderVanishedError(self.path)
+        write_text(self.path / LISTING_NAME, write_listing(self.path, PROVENANCE_NAME))
         write_json(self.path / PROVENANCE_NAME, {**self.record, "complete": True, "results": results})
+        shutil.rmtree(self.path / JOURNAL, ignore_errors=True)
+        if self.held is not None:
+            self.held.release()
 
     def abandon(self) -> None:
         """Give the folder back when nothing was put into it, so that other work can have it."""
-        if not self.finished and [p.name for p in self.path.iterdir()] == [PROVENANCE_NAME]:
+        if not self.finished and [p.name for p in self.path.iterdir() if p.name != LOCK_NAME] == [PROVENANCE_NAME]:
             (self.path / PROVENANCE_NAME).unlink()
+            if self.held is not None:
+                self.held.release()
             self.path.rmdir()
 
     def results(self) -> dict[str, Any]:
@@ -122,7 +148,9 @@ def state_of(path: Path, work: Work) -> State:
         return "other"
     found = read_provenance(path)
     if found is None:
-        return "other" if path.is_dir() and any(path.iterdir()) else "new"
+        return "other" if path.is_dir() and is_occupied(path) else "new"
+    if found.get("replaced"):
+        return "new"
     if found.get("key") != work.key:
         return "other"
     return "finished" if found.get("complete") else "unfinished"
@@ -142,29 +170,56 @@ def claim_work(path: Path, work: Work, *, force: bool = False, leader: bool = Tr
     """
     path = Path(path)
     record = work.record()
+    if _is_done(path, work, force=force):
+        if leader:
+            shutil.rmtree(path / JOURNAL, ignore_errors=True)
+        refuse_damaged(path)
+        return StageFolder(path, record, finished=True)
+    if not leader:
+        return StageFolder(path, record, finished=False)
+    path.mkdir(parents=True, exist_ok=True)
+    held = hold(path)
+    try:
+        if _is_done(path, work, force=force):  # by another process, meanwhile
+            return StageFolder(path, record, finished=True)
+        found = read_provenance(path)
+        if found is not None and (force or found.get("replaced")):
+            write_json(path / PROVENANCE_NAME, {**_REPLACED, "stage": work.stage})
+            empty_folder(path, PROVENANCE_NAME)
+        remove_temporaries(path)
+        write_json(path / PROVENANCE_NAME, record)
+    except BaseException:
+        held.release()
+        raise
+    return StageFolder(path, record, finished=False, held=held)
+
+
+_REPLACED = {"schema_version": SCHEMA, "stage": "", "complete": False, "key": "", "replaced": True}
+
+
+def _is_done(path: Path, work: Work, *, force: bool) -> bool:
+    """Whether ``path`` holds this very work, finished, which is not to be replaced.
+
+    Raises:
+        UsageError: It holds something else.
+    """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; choose a folder with --out.")
     found = read_provenance(path)
-    occupied = path.is_dir() and any(path.iterdir())
-    if occupied and found is None:
-        raise UsageError(f"{path} holds something that frbias did not make; choose another folder with --out.")
-    if found is not None and force and leader:
+    if found is None:
+        if path.is_dir() and is_occupied(path):
+            raise UsageError(f"{path} holds something that frbias did not make; choose another folder with --out.")
+        return False
+    if force or found.get("replaced"):
         if found.get("stage") != work.stage:
             raise UsageError(f"{path} holds the result of '{found.get('stage')}'; choose another folder with --out.")
-        shutil.rmtree(path)
-        found = None
-    if found is not None and found.get("key") != record["key"]:
-        difference = _first_difference(found, record)
+        return False
+    if found.get("key") != work.key:
+        difference = _first_difference(found, work.record())
         raise UsageError(
             f"{path} holds other work ({difference}); choose another folder with --out, or replace it with --force."
         )
-    if found is not None and found.get("complete"):
-        return StageFolder(path, record, finished=True)
-    if leader:
-        path.mkdir(parents=True, exist_ok=True)
-        remove_temporaries(path)
-        write_json(path / PROVENANCE_NAME, record)
-    return StageFolder(path, record, finished=False)
+    return bool(found.get("complete"))
 
 
 def claim_folder(

@@ -7,7 +7,6 @@ are there: a killed run goes on where it was, and ranks of a torchrun launch sha
 
 import json
 import math
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +21,11 @@ from frbias.core.data.datasets.loading import synthetic_origin
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_embeddings
 from frbias.core.data.images import read_image
-from frbias.core.data.imagesets import JOURNAL
 from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
 from frbias.core.foundation.devices import World, choose_device, describe_device, world_from_environment
 from frbias.core.foundation.errors import BadImageError, BadInputError
 from frbias.core.foundation.files import atomic_path, sha256_json
+from frbias.core.foundation.folders import JOURNAL
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
@@ -140,7 +139,6 @@ def embed_table(
                 write_embeddings(out / FILE_NAME, merged)
                 dimension = int(merged.matrix.shape[1])
                 folder.finish({"images": len(merged), "rejected": len(rejected), "dimension": dimension})
-                shutil.rmtree(out / JOURNAL, ignore_errors=True)
             barrier()
     done = folder.results()
     return EmbeddingResult(Path(out), done["images"], done["rejected"], done["dimension"], folder.finished)

@@ -109,7 +109,7 @@ def export_recogniser(
         difference = _export_adapted(recogniser, out, request, detector)
     else:
         difference = _export_trainable(recogniser, out, request, detector)
-    files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME)
+    files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME and not p.name.startswith("."))
     folder.finish({"files": files, "largest_difference": difference})
     return Exported(out, files, difference)
 

@@ -1,7 +1,6 @@
 """Fine-tune a recogniser on an aligned image set: the one call behind ``frbias finetune``."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from frbias.core.training.finishing import Finished, finish, guard_embeddings
 from frbias.core.training.guarding import Guard, GuardSet
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan, make_plan
-from frbias.core.training.runfiles import check_config, read_metrics, sole_writer, write_config, write_split
+from frbias.core.training.runfiles import check_config, read_metrics, write_config, write_split
 from frbias.core.training.tensorboard import check_tensorboard, replay, with_tensorboard
 from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
@@ -124,21 +123,20 @@ def finetune(
             write_rejected(out, plan.faces.rejected)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        with sole_writer(out) if world.leader else nullcontext():
-            guard = _guard(request, plan)
-            trainer = Trainer(
-                plan,
-                out,
-                guard=guard,
-                evaluate=_evaluator(plan, out),
-                world=world,
-                barrier=barrier,
-                observe=observe,
-                progress=machine.progress,
-            )
-            trainer.train()
-            if world.leader:
-                folder.finish(_results(out, trainer, finish(plan, out, guard)))
+        guard = _guard(request, plan)
+        trainer = Trainer(
+            plan,
+            out,
+            guard=guard,
+            evaluate=_evaluator(plan, out),
+            world=world,
+            barrier=barrier,
+            observe=observe,
+            progress=machine.progress,
+        )
+        trainer.train()
+        if world.leader:
+            folder.finish(_results(out, trainer, finish(plan, out, guard)))
         barrier()
         return _result(out, folder.results(), reused=False)
 

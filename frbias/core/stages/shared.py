@@ -14,6 +14,7 @@ from frbias.core.data.samples import SampleTable, read_samples
 from frbias.core.foundation.cache import Cache, Entry, cache_limit
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.folders import damage
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Step, step_of
@@ -64,7 +65,16 @@ def faces_for(
     chosen = _alignment(size)
     work, cache = align_work(table, chosen, refused), shared_cache()
     with process_group(world) as barrier, cache.using(ALIGNED, work.key, lock=world.leader) as folder:
-        made = align_table(table, folder, options=chosen, refused=refused, machine=machine, world=world, work=work)
+        made = align_table(
+            table,
+            folder,
+            options=chosen,
+            refused=refused,
+            machine=machine,
+            force=bool(damage(folder)),
+            world=world,
+            work=work,
+        )
         if made.rejected:
             machine.tell(f"{made.rejected} images gave no face; listed in {folder / 'rejected.csv'}")
         aligned = read_samples(folder)
@@ -88,7 +98,8 @@ def embeddings_of(
     chosen, cache = options or EmbedOptions(), shared_cache()
     work = embed_work(table, recogniser, chosen)
     with process_group(world) as barrier, cache.using(EMBEDDINGS, work.key, lock=world.leader) as folder:
-        embed_table(table, recogniser, folder, options=chosen, machine=machine, world=world, work=work)
+        force = bool(damage(folder))
+        embed_table(table, recogniser, folder, options=chosen, machine=machine, force=force, world=world, work=work)
         found = read_embeddings(folder)
         barrier()
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from frbias.core.foundation.files import make_folder
 from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.loading import BACKBONE_FILE
 from frbias.core.recognisers.trainable.base import StateDict
@@ -64,7 +65,7 @@ def newest_checkpoint(run: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any
 def _write(folder: Path, weights: StateDict, pixels: Pixels, training: dict[str, Any] | None) -> Path:
     work = folder / _WORK
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    make_folder(work)
     write_state(work / BACKBONE_FILE, weights, pixels)
     (work / BACKBONE_FILE).chmod(0o644)
     if training is not None:

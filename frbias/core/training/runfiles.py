@@ -2,13 +2,10 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import write_text
@@ -16,7 +13,6 @@ from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.split import Split
 
-LOCK_NAME = ".lock"
 METRICS_NAME, CONFIG_NAME, SPLIT_NAME = "metrics.jsonl", "config.toml", "split.csv"
 
 
@@ -57,24 +53,6 @@ def write_split(run: Path, faces: FaceSet, split: Split) -> None:
         {"file_name": faces.table.frame["file_name"], "subject": faces.table.frame["subject"], "use": use}
     )
     write_text(run / SPLIT_NAME, frame.to_csv(index=False, lineterminator="\n"))
-
-
-@contextmanager
-def sole_writer(run: Path) -> Iterator[None]:
-    """Hold a run folder for this process.
-
-    Raises:
-        UsageError: Another process is training in it.
-    """
-    lock = FileLock(run / LOCK_NAME, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UsageError(f"Another process is training in {run}; wait for it or choose another --out.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class MetricsLog:

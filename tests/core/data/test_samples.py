@@ -108,3 +108,22 @@ def test_rejected_list_appears_and_goes(tmp_path: Path) -> None:
     write_rejected(tmp_path, [])
     assert read_rejected(tmp_path) == []
     assert not (tmp_path / "rejected.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("file_name,subject,age\na.png,s,5,5\n", "line 2: 4 fields where the header has 3"),
+        ("file_name,subject,age\na.png,s\n", "line 2: 2 fields where the header has 3"),
+        ("file_name,subject,age,yaw\na.png,s,5,inf\n", "yaw 'inf' is not a finite number"),
+        ("file_name,subject,age,quality\na.png,s,5,1e400\n", "quality '1e400' is not a finite number"),
+        ("file_name,subject,age\na.png,s,1e30\n", "age 1e+30 is not between 0 and 150"),
+        ("file_name,subject,age\n.,s,5\n", "file_name '.' names no file"),
+        (f"file_name,subject,age\n{'x' * 5000}.png,s,5\n", "file_name has 5004 characters"),
+    ],
+)
+def test_a_table_that_needs_guessing_is_refused(tmp_path: Path, rows: str, sentence: str) -> None:
+    (tmp_path / "metadata.csv").write_text(rows)
+    with pytest.raises(BadInputError) as caught:
+        read_samples(tmp_path)
+    assert sentence in caught.value.message

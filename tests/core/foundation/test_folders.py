@@ -1,12 +1,14 @@
 """Atomic files and claimed folders."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path, remove_temporaries, sha256_file, sha256_json, write_bytes
+from frbias.core.foundation.folders import FolderVanishedError, Hold, damage
 from frbias.core.foundation.provenance import Work, claim_folder, claim_work, read_provenance, state_of
 
 
@@ -106,3 +108,85 @@ def test_a_claim_that_came_to_nothing_is_given_back(tmp_path: Path) -> None:
     claimed.finish({})
     assert state_of(out, Work("embed", 1, {"a": 1}, {})) == "finished"
     assert state_of(tmp_path / "none", Work("embed", 1, {}, {})) == "new"
+
+
+WORK = Work("embed", 1, {"a": 1}, {})
+
+
+def test_what_a_killed_claim_left_is_taken_up(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".frbias-tmp-abc.json").write_text('{"stage": "em')
+    (out / ".lock").touch()
+    assert state_of(out, WORK) == "new"
+    assert not claim_work(out, WORK).finished
+    assert not (out / ".frbias-tmp-abc.json").exists()
+
+
+def test_a_kill_while_the_old_result_is_removed_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    claim_work(out, Work("embed", 1, {"a": 2}, {})).finish({})
+    (out / "old.txt").write_text("old")
+
+    class Killed(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frbias.core.foundation.provenance.empty_folder", stop)
+        with pytest.raises(Killed):
+            claim_work(out, WORK, force=True)
+    assert state_of(out, WORK) == "new"
+    assert not claim_work(out, WORK).finished
+    assert not (out / "old.txt").exists()
+
+
+def test_two_processes_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr("frbias.core.foundation.folders._PATIENCE", 0.2)
+    claim_work(out, WORK).finish({})
+    again = Work("embed", 1, {"a": 3}, {})
+    held = Hold(out)  # as another process has it
+    assert claim_work(out, WORK).finished, "what is complete can be read whoever works there"
+    with pytest.raises(UsageError, match="Another process works in"):
+        claim_work(out, again, force=True)
+    held.release()
+    assert not claim_work(out, again, force=True).finished
+
+
+def test_a_folder_that_vanishes_ends_the_work_and_can_be_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    claimed = claim_work(out, WORK)
+    shutil.rmtree(out)
+    with pytest.raises(FolderVanishedError, match="removed while it was being filled"):
+        write_bytes(out / "deep" / "face.png", b"x")
+    assert not out.exists()
+    with pytest.raises(FolderVanishedError):
+        claimed.finish({})
+    claimed = claim_work(out, WORK)
+    write_bytes(out / "deep" / "face.png", b"x")
+    claimed.finish({})
+    assert sorted(p.name for p in out.iterdir()) == [".files.csv", "deep", "provenance.json"]
+
+
+def test_a_finished_folder_that_is_not_whole_is_noticed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    claimed = claim_work(out, WORK)
+    for name in ("one.png", "two.png"):
+        write_bytes(out / name, b"pixels")
+    claimed.finish({})
+    assert damage(out, deep=True) == []
+    (out / "one.png").write_bytes(b"pixelz")
+    assert damage(out) == []
+    assert damage(out, deep=True) == ["one.png has another content than when it was made"]
+    (out / "one.png").write_bytes(b"pix")
+    with pytest.raises(BadInputError, match=r"one.png has 3 of 6 bytes; make it again with --force"):
+        claim_work(out, WORK)
+    (out / "one.png").unlink()
+    with pytest.raises(BadInputError, match=r"one.png is missing"):
+        claim_work(out, WORK)
+    assert not claim_work(out, WORK, force=True).finished

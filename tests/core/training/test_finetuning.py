@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from frbias.core.data.images import write_png
 from frbias.core.data.samples import SampleTable, make_table, read_samples, write_samples
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
+from frbias.core.foundation.folders import Hold
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.base import stage_of_entries
@@ -24,7 +25,6 @@ from frbias.core.recognisers.trainable.weights import from_state
 from frbias.core.stages.finetune import FinetuneResult, finetune
 from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.training import trainer as trainer_module
-from frbias.core.training.runfiles import sole_writer
 
 CPU = Machine(Resources(device="cpu"))
 SMALL: dict[str, Any] = {
@@ -74,8 +74,8 @@ def test_a_run_explains_itself(people: SampleTable, weights: str, tmp_path: Path
     assert [r["epoch"] for r in result.metrics] == [0, 1, 2, 3] == [r["epoch"] for r in seen]
     assert result.metrics[1]["loss"] > result.metrics[3]["loss"]
     assert result.best == result.metrics[result.best_epoch]["validation"]
-    names = {p.name for p in (tmp_path / "run").iterdir()} - {".lock"}
-    assert names == {"checkpoints", "config.toml", "metrics.jsonl", "provenance.json", "split.csv"}
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names == {".files.csv", "checkpoints", "config.toml", "metrics.jsonl", "provenance.json", "split.csv"}
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"last", "previous", "best"}
     loaded = load_recogniser(str(tmp_path / "run"))
     assert loaded.sha256 == result.weights_sha256
@@ -261,9 +261,11 @@ def test_one_process_at_a_time_trains_in_a_folder(
         with pytest.raises(Killed):
             train(people, tmp_path / "run", weights)
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    with sole_writer(tmp_path / "run"), pytest.raises(UsageError, match="Another process"):
+    held = Hold(tmp_path / "run")
+    with pytest.raises(UsageError, match="Another process"):
         train(people, tmp_path / "run", weights)
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+    held.release()
     train(people, tmp_path / "run", weights)
 
 

@@ -89,3 +89,22 @@ def test_contradicting_labels_and_missing_kinds(tmp_path: Path) -> None:
         read_scores(tmp_path / "missing.csv")
     with pytest.raises(BadInputError, match="cannot be read"):
         read_scores(write(tmp_path / "h.parquet", "no parquet"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("score,mated\n0,45,1\n0,20,0\n", "line 2: 3 fields where the header has 2"),
+        ("score;mated\n0,45;1\n", "is separated by semicolons"),
+        ("score\tmated\n0,45\t1\n0.2\t0\n", "line 2: score '0,45' is not a finite number"),
+        ("score,mated\n0.5,1\n\n1e400,0\n", "line 4: score '1e400' is not a finite number"),
+        ("score,mated\n0.5,1\n-inf,0\n", "line 3: score '-inf' is not a finite number"),
+        ("a a p1 0.5\na b p2 0.1 7\n", "line 2: 5 fields where the first line has 4"),
+    ],
+)
+def test_scores_that_need_guessing_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        read_scores(path)
+    assert sentence in caught.value.message

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frbias.core.foundation.delimited import read_delimited
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import sha256_file
 from frbias.core.verification.groups import AgeGroup, Grouping, parse_age_groups
@@ -115,43 +116,47 @@ def read_scores(path: Path) -> ScoreFile:
         raise BadInputError(f"{path} has no column 'score'; its columns are {', '.join(map(str, frame.columns))}.")
     if frame.empty:
         raise BadInputError(f"{path} holds no comparison.")
-    first_line = 1 if form.startswith("bob") else 2
+    lines = frame.index.to_numpy()
+    frame = frame.reset_index(drop=True)
     scores = pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
         value = frame["score"].iloc[int(bad[0])]
         raise BadInputError(
-            f"{path}, line {bad[0] + first_line}: score {value!r} is not a finite number ({bad.size} such lines)."
+            f"{path}, line {lines[bad[0]]}: score {value!r} is not a finite number ({bad.size} such lines)."
         )
     subjects = next((pair for pair in _PAIRS if all(c in frame.columns for c in pair)), None)
-    frame = frame.assign(score=scores, mated=_mated(frame, subjects, path, first_line))
+    frame = frame.assign(score=scores, mated=_mated(frame, subjects, path, lines))
     return ScoreFile(path, sha256_file(path), form, frame, subjects)
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, str]:
     if path.suffix.lower() in (".parquet", ".pq"):
-        return pd.read_parquet(path), "table"
+        frame = pd.read_parquet(path).reset_index(drop=True)
+        return frame.set_axis(range(1, len(frame) + 1)), "table"
     with path.open(encoding="utf-8-sig") as stream:
         first = stream.readline()
     separator = "\t" if "\t" in first else ","
-    if separator in first and "score" in [c.strip() for c in first.split(separator)]:
-        frame = pd.read_csv(
-            path, sep=separator, dtype=_text_columns(first, separator), keep_default_na=False, na_values={"score": []}
-        )
-        frame.columns = [str(c).strip() for c in frame.columns]
-        return frame, "table"
+    if separator in first and "score" in [c.strip().strip('"') for c in first.split(separator)]:
+        found = read_delimited(path, separator)
+        return pd.DataFrame(found.columns, index=found.lines), "table"
+    if ";" in first and "score" in [c.strip().strip('"') for c in first.split(";")]:
+        raise BadInputError(f"{path} is separated by semicolons; separate by commas or tabs, decimals by a point.")
     width = len(first.split())
     if width not in _BOB:
         raise ValueError("it has neither a header with 'score' nor bob's four or five columns")
-    frame = pd.read_csv(path, sep=r"\s+", header=None, names=list(_BOB[width]), dtype=str, keep_default_na=False)
+    with path.open(encoding="utf-8-sig") as stream:
+        rows = [(number, line.split()) for number, line in enumerate(stream, 1) if line.strip()]
+    for number, fields in rows:
+        if len(fields) != width:
+            raise BadInputError(f"{path}, line {number}: {len(fields)} fields where the first line has {width}.")
+    frame = pd.DataFrame([f for _, f in rows], columns=list(_BOB[width]), index=[n for n, _ in rows], dtype=object)
     return frame, f"bob {'four' if width == 4 else 'five'} columns"
 
 
-def _text_columns(header: str, separator: str) -> dict[str, type]:
-    return {c: str for c in header.rstrip("\r\n").split(separator) if c.strip() != "score"}
-
-
-def _mated(frame: pd.DataFrame, subjects: tuple[str, str] | None, path: Path, first_line: int) -> npt.NDArray[np.bool_]:
+def _mated(
+    frame: pd.DataFrame, subjects: tuple[str, str] | None, path: Path, lines: npt.NDArray[Any]
+) -> npt.NDArray[np.bool_]:
     if "mated" in frame.columns:
         column = frame["mated"]
         if column.dtype == bool:
@@ -160,7 +165,7 @@ def _mated(frame: pd.DataFrame, subjects: tuple[str, str] | None, path: Path, fi
         bad = np.flatnonzero(truth.isna().to_numpy())
         if bad.size:
             value = column.iloc[int(bad[0])]
-            raise BadInputError(f"{path}, line {bad[0] + first_line}: mated is {value!r}; write 1 or 0.")
+            raise BadInputError(f"{path}, line {lines[bad[0]]}: mated is {value!r}; write 1 or 0.")
         return truth.to_numpy(dtype=np.bool_)
     if subjects is None:
         raise BadInputError(

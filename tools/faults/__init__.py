@@ -1,0 +1,1 @@
+"""Fault campaigns: what frbias survives is tried, not believed. ``make faults`` runs them all."""
