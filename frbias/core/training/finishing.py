@@ -19,7 +19,7 @@ from frbias.core.recognisers.loading import BACKBONE_FILE, load_trainable
 from frbias.core.recognisers.maps import EmbeddingMap, unit
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.recognisers.trainable.weights import write_state
-from frbias.core.training.adaptation import LabelledUnits, projection
+from frbias.core.training.adaptation import LabelledUnits, pooled, projection
 from frbias.core.training.checkpoint import FOLDER
 from frbias.core.training.damage import damaged
 from frbias.core.training.guarding import STEPS_BACK, Guard, GuardReading, Vectors, said
@@ -161,9 +161,11 @@ def _embedded(recogniser: Trainable, pixels: Any, damage: int | None = None) -> 
 
 
 def _units_of_training(plan: TrainingPlan, recogniser: Trainable) -> LabelledUnits:
-    rows, seed = plan.split.train, plan.options.seed if plan.options.damage == "strong" else None
-    matrix = _embedded(recogniser, plan.faces.pixels[rows], seed)
-    return units_of(plan.faces.table.frame.iloc[rows], unit(matrix), "the training set")
+    rows, options = plan.split.train, plan.options
+    damages = {"both": [None, options.seed], "strong": [options.seed], "none": [None]}[options.damage]
+    frame, pixels = plan.faces.table.frame.iloc[rows], plan.faces.pixels[rows]
+    shown = [unit(_embedded(recogniser, pixels, damage)) for damage in damages]
+    return pooled([units_of(frame, units, "the training set") for units in shown])
 
 
 def _validation(plan: TrainingPlan, recogniser: Trainable, found: EmbeddingMap | None) -> Metrics | None:

@@ -14,8 +14,10 @@ from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.recognisers.adapted import AdaptedRecogniser
 from frbias.core.recognisers.loading import load_recogniser
+from frbias.core.recognisers.maps import unit
 from frbias.core.stages.finetune import FinetuneResult, finetune
 from frbias.core.stages.requests.finetune import FinetuneRequest
+from frbias.core.training.damage import damaged
 from frbias.core.training.guarding import Guard, GuardSet, drift_of
 from frbias.core.training.pixels import read_faces
 
@@ -69,6 +71,18 @@ def test_the_map_alone_trains_nothing(people: SampleTable, weights: str, tmp_pat
         train(people, tmp_path / "again", str(tmp_path / "run"))
     with pytest.raises(UsageError, match="leaves the recogniser as it is"):
         train(people, tmp_path / "nothing", weights, epochs=0)
+
+
+def test_the_map_is_learned_from_images_and_damaged_copies(people: SampleTable, weights: str, tmp_path: Path) -> None:
+    train(people, tmp_path / "run", weights, epochs=0, remove=("common",))
+    split = (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]
+    faces = read_faces(people).pixels[[row for row, line in enumerate(split) if line.endswith(",train")]]
+    base, found = load_recogniser(weights), load_recogniser(str(tmp_path / "run"))
+    mean = unit(np.concatenate([base.embed(faces), base.embed(damaged(faces, 0))])).mean(axis=0)
+    assert isinstance(found, AdaptedRecogniser)
+    assert np.abs(found.map.matrix @ mean).max() < 1e-5
+    alone = unit(base.embed(faces)).mean(axis=0)
+    assert np.abs(found.map.matrix @ alone).max() > 1e-4
 
 
 @pytest.mark.parametrize("labelled", [True, False])
