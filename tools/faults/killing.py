@@ -22,6 +22,7 @@ _CHANGES = frozenset(
         *("os.utime", "os.posix_fallocate"),
     }
 )
+_RELATIVE = frozenset({"os.remove", "os.rmdir"})  # as shutil.rmtree calls them
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def _count_operations(watched: str, kill_at: int | None, counter: int) -> None:
                 return
         elif event not in _CHANGES:
             return
-        if not _is_below(arguments, watched):
+        relative = event in _RELATIVE and isinstance(arguments[-1], int) and arguments[-1] > 2  # to an open folder
+        if not relative and not _is_below(arguments, watched):
             return
         done += 1
         if done == kill_at:
@@ -128,7 +130,7 @@ def _is_below(arguments: tuple[Any, ...], watched: str) -> bool:
             path = os.path.abspath(os.fspath(value))
             if path == watched or path.startswith(watched + os.sep):
                 return True
-    return bool(arguments) and isinstance(arguments[-1], int) and arguments[-1] > 2  # relative to an open folder
+    return False
 
 
 def tree(folder: Path, leave_out: Sequence[str] = ()) -> dict[str, str]:

@@ -78,17 +78,21 @@ def kill_everywhere(place: Place, case: Case, points: Callable[[int], Sequence[i
     wanted = tree(work, _LEFT_OUT)
     outcome = Outcome(f"kill: {case.name}")
     for point in points(whole.operations):
-        outcome = outcome.plus(f"before operation {point} of {whole.operations}", _try(place, case, point, wanted))
+        loss = _try(place, case, point, wanted)
+        if loss is not None:
+            outcome = outcome.plus(f"before operation {point} of {whole.operations}", loss)
         if outcome.lost:
             break
     return outcome
 
 
-def _try(place: Place, case: Case, point: int, wanted: dict[str, str]) -> str:
-    """What was lost by a kill; empty when nothing was."""
+def _try(place: Place, case: Case, point: int, wanted: dict[str, str]) -> str | None:
+    """What was lost by a kill; empty when nothing was, None when the command was done before the kill came."""
     work = place.fresh(case)
     environment = place.environment(work)
     killed = run_command(case.arguments, work, environment=environment, kill_at=point)
+    if killed.code == 0 and not difference(wanted, tree(work, _LEFT_OUT)):
+        return None
     if killed.code != -9:
         return f"was not killed, but ended with {killed.code}: {killed.text[-300:]}"
     again = run_command(case.again or case.arguments, work, environment=environment)

@@ -69,7 +69,7 @@ def _path(book: Book) -> Path:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    data_home().mkdir(parents=True, exist_ok=True)
+    data_home().mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(data_home() / ".datasets.lock"), FileLock(data_home() / ".models.lock"):  # both: in this order
         for leftover in data_home().glob(f"{TEMPORARY_PREFIX}*.json"):
             leftover.unlink(missing_ok=True)

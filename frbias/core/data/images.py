@@ -32,6 +32,7 @@ _TURNS = {
 }
 # What Pillow warns of (broken tags, for one) either makes the picture unreadable, which is told, or does not matter.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # pixels are bounded here, before decoding
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 

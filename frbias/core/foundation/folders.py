@@ -7,6 +7,7 @@ a full stop are frbias' own and do not make a folder occupied.
 
 import contextlib
 import csv
+import hashlib
 import io
 import os
 import shutil
@@ -16,7 +17,6 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
-from frbias.core.foundation.hashes import sha256_file
 
 try:
     import fcntl
@@ -127,7 +127,7 @@ def write_listing(folder: Path, leave_out: str) -> str:
     for name in _files(Path(folder)):
         if name != leave_out:
             path = Path(folder) / name
-            rows.writerow((name, path.stat().st_size, sha256_file(path)))
+            rows.writerow((name, path.stat().st_size, _sha256(path)))
     return text.getvalue()
 
 
@@ -155,7 +155,7 @@ def damage(folder: Path, *, deep: bool = False) -> list[str]:
             there = path.stat().st_size
             if there != size:
                 found.append(f"{name} has {there} of {size} bytes")
-            elif deep and sha256_file(path) != digest:
+            elif deep and _sha256(path) != digest:
                 found.append(f"{name} has another content than when it was made")
         except OSError:
             found.append(f"{name} is missing")
@@ -180,6 +180,11 @@ def _files(root: Path) -> Iterator[str]:
         for name in sorted(names):
             if not name.startswith("."):
                 yield (Path(parent) / name).relative_to(root).as_posix()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _is_leftover(name: str) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from frbias.core.assets.placing import mend, put_in_place
+from frbias.core.assets.records import put_record
 
 
 def folder(path: Path, text: str) -> Path:
@@ -41,3 +42,9 @@ def test_the_old_model_is_there_until_the_new_one_is(
     put_in_place(made, target)
     assert (target / "weights").read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["sface"]
+
+
+def test_the_data_root_is_the_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+    put_record("models", "mine", {"path": "x"})
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
