@@ -1,7 +1,6 @@
 """Atomic writes and hashes of files: a reader never sees half a file, whatever kills the writer."""
 
 import errno
-import hashlib
 import json
 import os
 import tempfile
@@ -10,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from frbias.core.foundation.folders import TEMPORARY_PREFIX, check_present
+from frbias.core.foundation.folders import TEMPORARY_PREFIX as TEMPORARY_PREFIX
+from frbias.core.foundation.folders import check_present
+from frbias.core.foundation.hashes import sha256_bytes as sha256_bytes
+from frbias.core.foundation.hashes import sha256_file as sha256_file
+from frbias.core.foundation.hashes import sha256_json as sha256_json
 
 
 @contextmanager
@@ -65,22 +68,6 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file written by :func:`write_json`."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def sha256_bytes(data: bytes) -> str:
-    """Hexadecimal SHA-256 of ``data``."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content, read in blocks."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def sha256_json(value: Any) -> str:
-    """Hexadecimal SHA-256 of ``value`` as canonical JSON (sorted keys, no spaces)."""
-    return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
+from frbias.core.foundation.hashes import sha256_file
 
 try:
     import fcntl
@@ -120,8 +121,6 @@ def empty_folder(folder: Path, keep: str) -> None:
 
 def write_listing(folder: Path, leave_out: str) -> str:
     """CSV text (name, bytes, sha256) of every file below ``folder`` whose path has no name of frbias' own."""
-    from frbias.core.foundation.files import sha256_file
-
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("file", "bytes", "sha256"))
@@ -139,8 +138,6 @@ def damage(folder: Path, *, deep: bool = False) -> list[str]:
         folder: The folder.
         deep: Compare contents too, not only sizes.
     """
-    from frbias.core.foundation.files import sha256_file
-
     try:
         text = (Path(folder) / LISTING_NAME).read_text(encoding="utf-8")
     except FileNotFoundError:

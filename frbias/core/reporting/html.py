@@ -13,6 +13,7 @@ from frbias import __version__
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.files import write_text
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.provenance import read_provenance
 from frbias.core.reporting.documents import checked
 from frbias.core.reporting.figures.drawing import Drawn
 from frbias.core.reporting.figures.every import draw_all
@@ -69,7 +70,8 @@ def write_report(
         document: An Evaluation or Comparison, or the JSON document of one.
         source: Name of the file (relative to the page) that holds exactly this document.
         people: Images for the contact sheet.
-        stages: Folders of the stages that led here, in order, for "how it was made".
+        stages: Folders of the stages that led here, in order, for "how it was made"; the folder of ``source`` is added
+            when it has a provenance.
         held_out: Whether the people were kept out of the training of the models; None: not known.
         origin: Sentence about synthetic images; default: what the evaluation, or the table and folder of ``people``, say.
         title: Title of the page.
@@ -84,7 +86,7 @@ def write_report(
     """
     out_html = Path(out_html)
     facts = checked(document.to_json() if hasattr(document, "to_json") else document, source)
-    made = read_stages(stages, out_html.parent)
+    made = read_stages(_with_own(stages, (out_html.parent / source).parent), out_html.parent)
     verdict = judge(facts, target=target, held_out=held_out)
     sides = _sides(facts, verdict.index)
     page = environment().get_template("report.html.j2")
@@ -102,6 +104,14 @@ def write_report(
     )
     write_text(out_html, text)
     return out_html
+
+
+def _with_own(stages: Sequence[Path], folder: Path) -> list[Path]:
+    """The stages and, last, the folder of the document itself when it has a provenance and is not among them."""
+    given = [Path(stage) for stage in stages]
+    known = {(stage if stage.is_dir() else stage.parent).resolve() for stage in given}
+    own = folder.resolve() not in known and read_provenance(folder) is not None
+    return [*given, folder] if own else given
 
 
 def _findings(document: Document, sides: Sequence[Side], verdict: Verdict) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from frbias.synth.mesh.request import MeshRequest
 from frbias.synth.mesh.view import Ranges
 
 # Raised whenever the same options would give other pictures.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 
 
 class MeshBackend:

@@ -59,7 +59,7 @@ def _field(rng: np.random.Generator, place: Array) -> Array:
         wave = rng.normal(0, 1 / reach, (_WAVES, 3))
         phase = rng.uniform(0, 2 * np.pi, _WAVES)
         gain = strength * rng.normal(0, np.sqrt(2 / _WAVES), (2, _WAVES))
-        own, other = (np.cos(where @ wave.T + phase) for where in (place, mirrored))
+        own, other = (np.cos((where[..., None, :] * wave).sum(axis=-1) + phase) for where in (place, mirrored))
         total += (0.65 * gain[0] * (own + other) + 0.35 * gain[1] * own).sum(axis=2)
     return total
 

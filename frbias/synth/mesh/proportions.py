@@ -121,7 +121,8 @@ def growth_field(age: float) -> FloatArray:
             shift[a], shift[b] = (-dx, -dy, 0.0), (dx, -dy, 0.0)
     used = sorted({number for pair in sides for number in pair})
     weights, spread = _interpolator()
-    field = spread @ (weights @ (shift[used] / depth[used]))
+    pulls = np.einsum("pq,qc->pc", weights, shift[used] / depth[used])
+    field = np.einsum("np,pc->nc", spread, pulls)
     for ball, pupil in ((head.eye_right, 31), (head.eye_left, 36)):
         field[ball] = shift[pupil] / depth[pupil]
     return (field * np.interp(age, *_APPLIED)).astype(np.float32)
@@ -134,9 +135,24 @@ def _interpolator() -> tuple[Array, Array]:
     used = sorted({number for name in proportions().names for number in _SIDES[name]})
     rest = neutral_control(head)
     centre = face_points(head, rest, head.refine(rest)).astype(np.float64)[used]
-    inverse: Array = np.asarray(np.linalg.inv(_covariance(centre, centre) + _NUGGET * np.eye(len(centre))), np.float64)
+    inverse = symmetric_inverse(_covariance(centre, centre) + _NUGGET * np.eye(len(centre)))
     t = np.clip((rest[:, 1] - _SHOULDERS) / (_THROAT - _SHOULDERS), 0, 1)
     return inverse, _covariance(rest.astype(np.float64), centre) * (t * t * (3 - 2 * t))[:, None]
+
+
+def symmetric_inverse(matrix: Array) -> Array:
+    """Inverse of a symmetric positive definite matrix (n, n) by Gauss and Jordan's elimination.
+
+    Without a linear algebra library on purpose: its last bits depend on the number of threads it is given.
+    """
+    size = len(matrix)
+    work = np.concatenate([matrix.astype(np.float64), np.eye(size)], axis=1)
+    for row in range(size):
+        work[row] /= work[row, row]
+        factor = work[:, row].copy()
+        factor[row] = 0
+        work -= factor[:, None] * work[row][None]
+    return work[:, size:]
 
 
 def _covariance(a: Array, b: Array) -> Array:

@@ -5,7 +5,7 @@ from frbias.synth.mesh.build import control_mesh
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import average_identity, sample_identity
 from frbias.synth.mesh.landmarks import face_points
-from frbias.synth.mesh.proportions import growth_field, neutral_control, proportions
+from frbias.synth.mesh.proportions import growth_field, neutral_control, proportions, symmetric_inverse
 from frbias.synth.mesh.shape import shape_weights
 from frbias.synth.mesh.variation import SCALES, variation_field
 
@@ -45,6 +45,13 @@ def test_the_average_grown_up_has_the_measured_proportions(age):
     )
     assert after.max() < 0.03
     assert after.mean() < 0.4 * before.mean()
+
+
+def test_a_symmetric_matrix_is_inverted():
+    root = np.random.default_rng(1).normal(size=(40, 40))
+    matrix = root @ root.T + 0.1 * np.eye(40)
+    np.testing.assert_allclose(symmetric_inverse(matrix) @ matrix, np.eye(40), atol=1e-9)
+    np.testing.assert_allclose(symmetric_inverse(matrix), np.linalg.inv(matrix), rtol=1e-6, atol=1e-9)
 
 
 def test_shoulders_stay_where_they_are():

@@ -1,0 +1,105 @@
+"""The page as it is printed: by a browser where one is installed, and its style rules everywhere."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frbias.core.reporting.html import write_report
+from frbias.core.reporting.templating import template
+from frbias.core.verification.paired import compare_embeddings
+
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+GROUPS = "0-12,13-19,20-39,40-59,60+"
+MOST_PAGES = 8
+printed = pytest.mark.skipif(
+    BROWSER is None or not shutil.which("pdftotext") or not shutil.which("pdftoppm"),
+    reason="printing needs Chromium and the tools of poppler",
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(8)
+    people = 24
+    who, ages = np.repeat(np.arange(people), 10), np.tile([5.0, 9, 14, 18, 25, 35, 45, 55, 65, 75], people)
+    noise = (1.0 + 0.5 * (ages < 13))[:, None] * rng.normal(size=(len(who), 24))
+    base = rng.normal(size=(people, 24))[who] + noise
+    tuned = base - 0.3 * noise
+    found = compare_embeddings(
+        base.astype(np.float32), tuned.astype(np.float32), who, ages, names=("first", "tuned"),
+        groups=GROUPS, targets=(0.1, 0.01, 0.001), bootstrap=60,
+    )  # fmt: skip
+    return write_report(tmp_path_factory.mktemp("print") / "report.html", found, source="comparison.json")
+
+
+@pytest.fixture(scope="module", params=["A4", "letter"])
+def pdf(request: pytest.FixtureRequest, page: Path) -> Path:
+    """The page on a paper, which a browser lets its user choose: the style names none."""
+    paper = str(request.param)
+    sized = page.with_name(f"{paper}.html")
+    text = page.read_text(encoding="utf-8")
+    sized.write_text(text.replace("@page {", f"@page {{ size: {paper};", 1), encoding="utf-8")
+    out = page.with_name(f"{paper}.pdf")
+    profile = page.with_name(f"profile-{paper}")
+    command = [
+        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+        f"--user-data-dir={profile}", f"--print-to-pdf={out}", sized.as_uri(),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return out
+
+
+def pages(pdf: Path) -> list[str]:
+    text = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], check=True, capture_output=True, timeout=60).stdout
+    return text.decode("utf-8").split("\f")[:-1]
+
+
+@printed
+def test_every_column_is_on_paper_and_pages_are_numbered(pdf: Path) -> None:
+    found = pages(pdf)
+    assert len(found) <= MOST_PAGES
+    for position, text in enumerate(found, 1):
+        assert f"Page {position} of {len(found)}" in text
+    whole = "\n".join(found)
+    header = next(line for line in whole.splitlines() if "Recogniser" in line and "People" in line)
+    assert re.findall(r"FNMR|FMR", header) == ["FNMR", "FMR"]
+    rows = [
+        line
+        for line in whole.splitlines()
+        if re.search(r"\b(first|tuned)\b.*\d[†‡]? of [\d,]+.*\d[†‡]? of [\d,]+", line)
+    ]
+    assert len(rows) == 2 * (5 + 1)
+    for row in rows[:-2]:
+        assert len(re.findall(r"[\d.]+\s?% +[\d.]+\s?% to [\d.]+\s?%", row)) == 2, row
+    for row in rows[-2:]:
+        assert len(re.findall(r"[\d.]+\s?%", row)) == 2, row
+
+
+@printed
+def test_no_page_but_the_last_is_half_empty(pdf: Path) -> None:
+    for number in range(1, len(pages(pdf))):
+        picture = subprocess.run(
+            ["pdftoppm", "-gray", "-r", "20", "-f", str(number), "-l", str(number), str(pdf)],
+            check=True, capture_output=True, timeout=60,
+        ).stdout  # fmt: skip
+        width, height = map(int, picture.split(None, 4)[1:3])
+        grey = np.frombuffer(picture[-width * height :], dtype=np.uint8).reshape(height, width)
+        body = grey[: int(0.93 * height)]
+        assert np.flatnonzero((body < 200).any(axis=1)).max() > 0.5 * height, f"page {number}"
+
+
+def test_the_style_prints_whole() -> None:
+    style = template("style.css")
+    sheet = style[style.index("@media print") :]
+    assert "counter(page)" in style[style.index("@page") :]
+    assert re.search(r"\.scroll[^{]*\{ overflow: visible", sheet)
+    assert "white-space: normal" in sheet[sheet.index("table.rates td") :][:120]
+    narrow = re.findall(r"@media ([^{]*max-width[^{]*)\{", style)
+    assert narrow
+    assert all("screen" in query for query in narrow), "paper is narrow too, but is no telephone"
