@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck format bench thesis-cusp thesis-eg3d clean
+.PHONY: help setup demo test lint typecheck format bench faults faults-long thesis-cusp thesis-eg3d clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ typecheck: $(STAMP) ## Check types (strict)
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+faults: $(STAMP) ## Kill, damage and mutate (some minutes); fails at the first thing lost
+	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --json faults.json
+
+faults-long: $(STAMP) ## The same at every file operation and with 20,000 pictures (hours)
+	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --long --json faults.json
 
 thesis-cusp: $(STAMP) ## CUSP faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)
 	$(BIN)/frbias run experiments/thesis-cusp.toml --out experiment-cusp

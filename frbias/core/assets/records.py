@@ -10,6 +10,7 @@ from filelock import FileLock
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.folders import TEMPORARY_PREFIX
 
 Book = Literal["models", "datasets"]
 SCHEMA = 1
@@ -37,13 +38,13 @@ def read_book(book: Book) -> dict[str, dict[str, Any]]:
 
 def put_record(book: Book, name: str, record: dict[str, Any]) -> None:
     """Add or replace a record; safe against other frbias processes doing the same."""
-    with _locked(book):
+    with _locked():
         write_json(_path(book), {"schema": SCHEMA, book: {**read_book(book), name: record}})
 
 
 def drop_record(book: Book, name: str) -> bool:
     """Forget a name; True when it was there."""
-    with _locked(book):
+    with _locked():
         found = read_book(book)
         gone = found.pop(name, None)
         if gone is not None:
@@ -67,7 +68,9 @@ def _path(book: Book) -> Path:
 
 
 @contextmanager
-def _locked(book: Book) -> Iterator[None]:
+def _locked() -> Iterator[None]:
     data_home().mkdir(parents=True, exist_ok=True)
-    with FileLock(data_home() / f".{book}.lock"):
+    with FileLock(data_home() / ".datasets.lock"), FileLock(data_home() / ".models.lock"):  # both: in this order
+        for leftover in data_home().glob(f"{TEMPORARY_PREFIX}*.json"):
+            leftover.unlink(missing_ok=True)
         yield

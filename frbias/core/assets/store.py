@@ -20,6 +20,7 @@ from frbias.core.assets.catalogue import (
 )
 from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.assets.paths import data_home, embedded_folder
+from frbias.core.assets.placing import mend
 from frbias.core.assets.records import read_book, restored_path
 from frbias.core.foundation.errors import BadInputError
 
@@ -100,6 +101,8 @@ def find_model(name: str) -> Found | None:
     for key in dict.fromkeys([name, asset.name if asset else name]):
         if key in book:
             path = restored_path(str(book[key].get("path", "")))
+            if not path.exists():
+                mend(data_home() / "models" / key)
             if not path.exists():
                 raise BadInputError(
                     f"{key} was added from {path}, which is gone; add it again, or 'frbias models remove {key}'."

@@ -1,6 +1,7 @@
 """Reading and writing images safely: bounded, orientation applied, always RGB uint8."""
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# What Pillow warns of (broken tags, for one) either makes the picture unreadable, which is told, or does not matter.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 

@@ -31,7 +31,6 @@ Schema of ``rejected.csv``, one row per file that gave no image: ``file`` (the s
 ``subject``, ``age``, ``sex`` as far as they are known (empty otherwise), so that failures can be counted by group.
 """
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -183,8 +182,8 @@ def read_rejected(folder: Path) -> list[Rejected]:
     path = Path(folder) / REJECTED_NAME
     if not path.is_file():
         return []
+    found = read_delimited(path)
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
         return [
             Rejected(
                 row["file"],
@@ -193,9 +192,9 @@ def read_rejected(folder: Path) -> list[Rejected]:
                 float(row.get("age") or "nan"),
                 row.get("sex", ""),
             )
-            for row in frame.to_dict("records")
+            for row in pd.DataFrame(found.columns, dtype=object).to_dict("records")
         ]
-    except (KeyError, ValueError, csv.Error) as error:
+    except (KeyError, ValueError) as error:
         raise BadInputError(f"{path} cannot be read as a table of rejected files: {error}.") from error
 
 

@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from frbias import __version__
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json, write_text
 from frbias.core.foundation.folders import (
     JOURNAL,
@@ -258,12 +258,30 @@ def claim_together(
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:
-    """The provenance record of a folder, or None when it has none that can be read."""
+    """The provenance record of a folder, or None when it has none that can be read.
+
+    Raises:
+        BadInputError: It is such a record, with a value of another type than it has to have.
+    """
+    path = Path(folder) / PROVENANCE_NAME
     try:
-        value = read_json(Path(folder) / PROVENANCE_NAME)
-    except (OSError, ValueError):
+        value = read_json(path)
+    except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and "stage" in value else None
+    if not isinstance(value, dict) or "stage" not in value:
+        return None
+    for name, (kind, words) in _TYPES.items():
+        if name in value and not isinstance(value[name], kind):
+            raise BadInputError(f"{path}: {name} is {_short(value[name])}, expected {words}.")
+    return value
+
+
+_TYPES: dict[str, tuple[type, str]] = {
+    "stage": (str, "a text"),
+    "key": (str, "a text"),
+    "complete": (bool, "true or false"),
+    **dict.fromkeys(("arguments", "inputs", "versions", "results"), (dict, "an object")),
+}
 
 
 def _first_difference(found: dict[str, Any], record: dict[str, Any]) -> str:

@@ -1,12 +1,16 @@
 """Adding weights: recognised by content, converted once, hashed, and remembered by name."""
 
+import glob
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from filelock import FileLock
 
 from frbias.core.assets.archives import unpack
 from frbias.core.assets.catalogue import KINDS, ModelAsset, check_name, find_model_asset
@@ -14,6 +18,7 @@ from frbias.core.assets.download import download
 from frbias.core.assets.embedded import embedded_model
 from frbias.core.assets.networks import write_network
 from frbias.core.assets.paths import data_home
+from frbias.core.assets.placing import mend, put_in_place
 from frbias.core.assets.records import drop_record, put_record, read_book, restored_path, stored_path
 from frbias.core.assets.store import find_model
 from frbias.core.foundation.errors import BadInputError, UsageError
@@ -81,14 +86,17 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
     digest = sha256_file(source) if source.is_file() else ""
     target = data_home() / "models" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as made:
+    prefix = f"{TEMPORARY_PREFIX}{name}@"
+    with (
+        FileLock(data_home() / ".adding.lock"),
+        _left_clear(target, prefix),
+        tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as made,
+    ):
         folder = Path(made) / name
         folder.mkdir()
         _convert(found, source, folder / f"{name}{_suffix(found)}", digest, progress)
         hashes = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
-        if target.exists():
-            shutil.rmtree(target)
-        folder.rename(target)
+        put_in_place(folder, target)
     used = pack_recogniser(target) if found.format == "pack" else target / f"{name}{_suffix(found)}"
     record = {
         "kind": found.kind,
@@ -102,6 +110,15 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
     }
     put_record("models", name, record)
     return Installed(name, found.kind, found.variant, used, digest, found.details)
+
+
+@contextmanager
+def _left_clear(target: Path, prefix: str) -> Iterator[None]:
+    """Mend and clear away what a killed installation of the same name left."""
+    mend(target)
+    for leftover in target.parent.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    yield
 
 
 def fetch_model(name: str, *, force: bool = False, progress: Progress = SILENT) -> Installed:

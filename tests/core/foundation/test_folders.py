@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.foundation.files import atomic_path, remove_temporaries, sha256_file, sha256_json, write_bytes
+from frbias.core.foundation.files import (
+    atomic_path,
+    remove_temporaries,
+    sha256_file,
+    sha256_json,
+    write_bytes,
+    write_json,
+)
 from frbias.core.foundation.folders import FolderVanishedError, Hold, damage
 from frbias.core.foundation.provenance import Work, claim_folder, claim_work, read_provenance, state_of
 
@@ -190,3 +197,11 @@ def test_a_finished_folder_that_is_not_whole_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"one.png is missing"):
         claim_work(out, WORK)
     assert not claim_work(out, WORK, force=True).finished
+
+
+@pytest.mark.parametrize("change", [{"results": [1]}, {"complete": "yes"}, {"arguments": None}, {"key": 5}])
+def test_provenance_of_another_type_is_told(tmp_path: Path, change: dict[str, object]) -> None:
+    claim_work(tmp_path / "o", WORK).finish({})
+    write_json(tmp_path / "o" / "provenance.json", {**WORK.record(), "complete": True, **change})
+    with pytest.raises(BadInputError, match=rf"provenance.json: {next(iter(change))} is .*, expected"):
+        read_provenance(tmp_path / "o")

@@ -11,6 +11,7 @@ from frbias.core.data.datasets.layouts import fgnet, folder, lag
 from frbias.core.data.datasets.layouts.known import LAYOUTS
 from frbias.core.data.datasets.layouts.layout import FaceName, Layout
 from frbias.core.data.images import IMAGE_SUFFIXES
+from frbias.core.data.pictures import looks_like_picture
 from frbias.core.data.samples import POINT_COLUMNS, SampleTable, make_table
 from frbias.core.foundation.errors import BadInputError
 
@@ -125,11 +126,13 @@ def _list_files(root: Path) -> _Files:
             files.rejected.append((ascii(name), "its name has characters that cannot be printed"))
         elif path.suffix.lower() == ".pts":
             files.points.setdefault(path.stem.lower(), path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
+        elif path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
             if problem:
                 files.rejected.append((name, problem))
             else:
                 files.images.append(path)
+        elif looks_like_picture(root / path):
+            files.rejected.append((name, _unread(path)))
     files.images.sort(key=lambda p: (str(p).lower(), str(p)))
     return files
 
@@ -142,7 +145,7 @@ def _walk(root: Path, files: _Files) -> Iterator[tuple[PurePosixPath, str]]:
     for folder_name, inside, names in os.walk(root, onerror=unreadable):
         inside[:] = sorted(n for n in inside if not n.startswith(".") and n not in _IGNORED)
         for name in sorted(names):
-            if name.startswith(".") or name in _IGNORED:
+            if name in _IGNORED or name.startswith("._"):
                 continue
             count += 1
             if count > MAX_FILES:
@@ -158,8 +161,18 @@ def _problem(root: Path, path: Path) -> str:
         if not path.is_file():
             return "no regular file"
         return "empty (0 bytes)" if path.stat().st_size == 0 else ""
+    except RuntimeError:  # how pathlib tells of links that lead in a circle
+        return "a link that leads in a circle"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def _unread(path: PurePosixPath) -> str:
+    if path.name.startswith("."):
+        return "a hidden file (its name begins with a full stop)"
+    if not path.suffix:
+        return "a picture without a suffix; name it .png or .jpg"
+    return f"{path.suffix} is not read; convert it to PNG or JPEG"
 
 
 def _relative(root: Path, path: Path) -> str:

@@ -118,7 +118,7 @@ def test_hostile_names_in_every_layout(plant: Plant, layout: str) -> None:
     (Path(os.fsdecode(os.fsencode(root) + b"/bad\xff\xfebytes.jpg"))).write_bytes(b"x")
     scan = scan_folder(root, find_layout(layout))
     assert scan.table.frame["file_name"].tolist() == [example]
-    assert len(scan.rejected) == 14
+    assert len(scan.rejected) == 15  # the hidden ..jpg too
     assert all(name.isprintable() for name, _ in scan.rejected)
 
 
@@ -220,3 +220,23 @@ def test_synthetic_sets_say_so(tmp_path: Path, png: bytes) -> None:
     by_table = make_table(tmp_path, [{"file_name": "a.png", "subject": "1", "age": 3, "generator": "cusp"}])
     assert "made by cusp" in str(synthetic_origin(by_table))
     assert synthetic_origin(make_table(tmp_path, [{"file_name": "a.png", "subject": "1", "age": 3}])) is None
+
+
+def test_every_picture_that_is_not_read_is_listed(fgnet_folder: Path) -> None:
+    place = fgnet_folder / "FGNET" / "images"
+    png = b"\x89PNG\r\n\x1a\n" + bytes(20)
+    before = dict(scan_folder(fgnet_folder).rejected)
+    suffixes = ("gif", "avif", "heic", "jp2", "ppm", "pgm", "ico", "tga", "jfif", "jpe", "svg")
+    for suffix in suffixes:
+        (place / f"099a10.{suffix}").write_bytes(b"x")
+    (place / "098a10").write_bytes(png)
+    (place / ".097a10.png").write_bytes(png)
+    (place / "notes").write_text("no picture")
+    (place / "list.txt").write_text("no picture")
+    (place / "096a10.png").symlink_to("096a10.png")
+    found = {Path(k).name: v for k, v in scan_folder(fgnet_folder).rejected if k not in before}
+    expected = {f"099a10.{suffix}" for suffix in suffixes} | {"098a10", ".097a10.png", "096a10.png"}
+    assert set(found) == expected
+    assert "not read" in found["099a10.gif"]
+    assert "without a suffix" in found["098a10"]
+    assert "hidden" in found[".097a10.png"]
