@@ -24,7 +24,7 @@ def command(request: AdaptRequest, output: Output, resources: Resources) -> None
 
         frbias adapt renders
 
-        frbias adapt renders --photos my-photos --weights deployed.onnx --out adapted
+        frbias adapt renders --photos my-photos --guard albums --weights deployed.onnx --out adapted
 
         frbias adapt renders family-albums --remove growth,pose --normalise wccn
     """
@@ -39,6 +39,8 @@ def command(request: AdaptRequest, output: Output, resources: Resources) -> None
         "out": str(done.out),
         "made_of": list(done.made_of),
         "left_out": list(done.left_out),
+        "strength": done.strength,
+        "guarded": list(done.guarded),
         "images": done.images,
         "people": done.people,
         "dimension": done.dimension,
@@ -57,3 +59,5 @@ def _tell(done: "Adapted") -> None:
     console.say(f"Taken out of every embedding: {'; '.join(done.made_of)}.")
     for sentence in done.left_out:
         console.say(f"Not taken out: {sentence}")
+    for sentence in done.guarded:
+        console.say(sentence)

@@ -103,7 +103,7 @@ def cases(inputs: Inputs) -> list[Case]:
         ),
         Case(
             "compare",
-            ("compare", "--embeddings", one, "--embeddings", two, *measure, "--no-figures", "--out", "out"),
+            ("compare", one, two, *measure, "--no-figures", "--out", "out"),
         ),
         Case("finetune", finetune),
         Case("export", ("export", small, "--out", "out")),

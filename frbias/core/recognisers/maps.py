@@ -57,6 +57,18 @@ class EmbeddingMap:
             digest.update(str(part.shape).encode() + part.astype("<f4").tobytes())
         return digest.hexdigest()
 
+    def weakened(self, strength: float) -> "EmbeddingMap | None":
+        """This map at a part of its strength: between it (1) and leaving embeddings as they are (0).
+
+        None where the map has another number of rows than columns, so that there is nothing in between.
+        """
+        if strength == 1:
+            return self
+        rows, columns = self.matrix.shape
+        if rows != columns:
+            return None
+        return EmbeddingMap.of(strength * self.matrix + (1 - strength) * np.eye(rows), strength * self.shift)
+
     def apply(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Mapped embeddings, float32 (N, K), of embeddings (N, D) of any length but 0."""
         return (unit(embeddings) @ self.matrix.T + self.shift).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import Any
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World, choose_device, describe_device
-from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.errors import BadInputError, FrbiasError
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_work
@@ -15,16 +15,17 @@ from frbias.core.foundation.words import counted
 from frbias.core.recognisers.adapted import write_adapted
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_recogniser
-from frbias.core.recognisers.maps import Matrix, unit
+from frbias.core.recognisers.maps import EmbeddingMap, Matrix, unit
 from frbias.core.stages.align import hash_of_images, photographs_of
 from frbias.core.stages.embed import embed_images
 from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.shared import faces_for
 from frbias.core.training.adaptation import LabelledUnits, fitted_map, pooled
 from frbias.core.training.damage import SeesDamaged
+from frbias.core.training.guarding import STEPS_BACK, Guard, GuardReading, GuardSet, guarded_rows, said
 from frbias.core.training.nuisance import labelled_units, nuisance_directions
 
-STAGE, VERSION = "adapt", 2
+STAGE, VERSION = "adapt", 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Adapted:
         out: The folder; give it to ``load_recogniser``.
         made_of: What was taken out or normalised, in words, in order.
         left_out: Directions that could not be had, a sentence each.
+        strength: Of the map: 1 as learned, less where a guard asked for it.
+        guarded: What became of the guards, a sentence each; or that there was none.
         images: Images it was learned from.
         people: People it was learned from.
         dimension: Numbers in an adapted embedding.
@@ -44,6 +47,8 @@ class Adapted:
     out: Path
     made_of: tuple[str, ...]
     left_out: tuple[str, ...]
+    strength: float
+    guarded: tuple[str, ...]
     images: int
     people: int
     dimension: int
@@ -90,12 +95,14 @@ class _Sources:
     recogniser: Recogniser
     tables: list[SampleTable]
     photos: SampleTable | None
+    guards: list[SampleTable]
 
     def work(self, request: AdaptRequest) -> Work:
         """What the result depends on."""
         inputs: dict[str, Any] = {
             "weights": self.recogniser.sha256,
             "data": [hash_of_images(table) for table in self.tables],
+            "guard": [hash_of_images(table) for table in self.guards],
             "photos": None if self.photos is None else hash_of_images(self.photos),
         }
         return Work(STAGE, VERSION, request.identity(), inputs)
@@ -105,7 +112,8 @@ def _sources(request: AdaptRequest, machine: Machine) -> _Sources:
     recogniser = load_recogniser(request.weights, progress=machine.progress)
     tables = [resolve_data(name) for name in request.data]
     photos = None if request.photos is None else photographs_of(request.photos, machine.progress)[0]
-    return _Sources(recogniser, tables, photos)
+    guards = [photographs_of(name, machine.progress)[0] for name in request.guard]
+    return _Sources(recogniser, tables, photos, guards)
 
 
 def _learn(request: AdaptRequest, sources: _Sources, out: Path, machine: Machine) -> dict[str, Any]:
@@ -126,15 +134,51 @@ def _learn(request: AdaptRequest, sources: _Sources, out: Path, machine: Machine
     made_of = [direction.name for direction in found.directions]
     if request.normalise != "none":
         made_of.append(f"{request.normalise}, shrinkage {request.shrinkage:g}")
+    strength, learned, readings = _held_back(request, sources, learned, machine)
+    made_of += [] if strength == 1 else [f"all at {strength:.0%} of their strength, for the guard"]
     write_adapted(out, request.weights, recogniser, learned, made_of)
     return {
         "made_of": made_of,
         "left_out": list(found.left_out),
+        "strength": strength,
+        "guard": [reading.to_json() for reading in readings],
+        "guarded": said(readings),
         "images": sum(len(one.units) for one in sets) // (2 if request.damage == "both" else 1),
         "people": sum(len(set(one.people.tolist())) for one in sets),
         "dimension": int(learned.matrix.shape[0]),
         "map_sha256": learned.sha256,
     }
+
+
+def _held_back(
+    request: AdaptRequest, sources: _Sources, learned: EmbeddingMap, machine: Machine
+) -> tuple[float, EmbeddingMap, tuple[GuardReading, ...]]:
+    """The strongest form of the map at which the guards hold.
+
+    Raises:
+        BadInputError: There is none but leaving the embeddings as they are.
+    """
+    if not sources.guards:
+        return 1.0, learned, ()
+    sets, plain = [], []
+    for name, table in zip(request.guard, sources.guards, strict=True):
+        faces = faces_for(table, sources.recogniser.input_size, machine, World())
+        found = embed_images(faces.select(guarded_rows(len(faces)).tolist()), sources.recogniser, machine=machine)
+        plain.append(found.matrix)
+        sets.append(GuardSet(Path(name).name or name, found.subjects, found.matrix))
+    guard = Guard(tuple(sets), request.guard_fall, request.guard_drift, request.guard_fmr)
+    readings: tuple[GuardReading, ...] = ()
+    for strength in STEPS_BACK[:-1]:
+        weaker = learned.weakened(strength)
+        if weaker is None:
+            break
+        readings = guard.readings([weaker.apply(matrix) for matrix in plain])
+        if not any(reading.broken for reading in readings):
+            return strength, weaker, readings
+    raise BadInputError(
+        f"The map makes the guard worse at any strength ({'; '.join(r.sentence() for r in readings)}); learn from other "
+        "images, take out less (--remove), or allow more (--guard-fall, --guard-drift)."
+    )
 
 
 def _labelled(
@@ -159,6 +203,8 @@ def _result(out: Path, results: dict[str, Any], *, reused: bool) -> Adapted:
         out=out,
         made_of=tuple(results["made_of"]),
         left_out=tuple(results["left_out"]),
+        strength=results["strength"],
+        guarded=tuple(results["guarded"]),
         images=results["images"],
         people=results["people"],
         dimension=results["dimension"],

@@ -159,6 +159,33 @@ def test_photographs_stand_for_what_is_common(place: Path, tmp_path: Path) -> No
     assert np.abs(found.map.matrix @ mean).max() < 1e-5 * np.abs(mean).max() + 1e-6
 
 
+def test_a_guard_holds_the_map_back(place: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    rows = []
+    for k in range(12):
+        face = fixed_images(k // 3 + 1, 112)[-1].astype(float) + rng.normal(0, 8, (112, 112, 3))
+        write_png(tmp_path / "photos" / f"{k}.png", np.clip(face, 0, 255).astype(np.uint8))
+        rows.append({"file_name": f"{k}.png", "subject": "", "age": float("nan")})
+    write_samples(make_table(tmp_path / "photos", rows))
+    guard = {"guard": (str(tmp_path / "photos"),), "within": 3, "damage": "none"}
+    free = adapt(request(place, **guard, guard_drift=2.0), tmp_path / "free", machine=CPU)
+    drift = json.loads((tmp_path / "free" / "provenance.json").read_text())["results"]["guard"][0]["drift"]
+    assert (free.strength, drift > 0) == (1.0, True)
+    held = adapt(request(place, **guard, guard_drift=0.9 * drift), tmp_path / "held", machine=CPU)
+    assert 0 < held.strength < 1
+    assert "(kept)" in held.guarded[0]
+    base, found = load_recogniser(str(place / "net.safetensors")), load_recogniser(str(held.out))
+    whole = load_recogniser(str(free.out))
+    assert isinstance(found, AdaptedRecogniser)
+    assert isinstance(whole, AdaptedRecogniser)
+    between = held.strength * whole.map.matrix + (1 - held.strength) * np.eye(base.embedding_length)
+    np.testing.assert_allclose(found.map.matrix, between, atol=1e-5)
+    with pytest.raises(BadInputError, match="at any strength"):
+        adapt(request(place, **guard, guard_drift=0.0), tmp_path / "none", machine=CPU)
+    assert not (tmp_path / "none" / "provenance.json").exists()
+    assert "No photographs were looked at" in adapt(request(place, within=3), tmp_path / "open", machine=CPU).guarded[0]
+
+
 def test_nothing_to_do_and_too_little_to_learn_from(place: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="as they are"):
         request(place, remove=())

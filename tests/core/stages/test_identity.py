@@ -471,6 +471,10 @@ def adapt_case(root: Path) -> Case:
                 "shrinkage": {"shrinkage": 0.1},
                 "dimensions": {"normalise": "lda", "dimensions": 3},
                 "seed": {"seed": 1},
+                "guard": {"guard": (str(photos),)},
+                "guard_fall": {"guard_fall": 0.5},
+                "guard_drift": {"guard_drift": 0.5},
+                "guard_fmr": {"guard_fmr": 0.1},
             },
             same={
                 "data": {"data": (copied(data, root / "elsewhere" / "set"),)},

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frbias.core.foundation.requests import option
+from frbias.core.stages.requests.guard import GuardOptions
 from frbias.core.training.map_options import AUTO, MapOptions, directions_named
 
 _MAP = "Map of the embeddings"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptRequest(MapOptions):
+class AdaptRequest(MapOptions, GuardOptions):
     """Learn a map of a recogniser's embeddings, without training.
 
     Attributes:
@@ -21,6 +22,7 @@ class AdaptRequest(MapOptions):
         normalise: After the directions: ``wccn`` (whitening of what varies within people), ``lda``, or ``none``.
         shrinkage: Of the covariance within people, from 0 (as it is) to 1 (a multiple of the identity).
         dimensions: Numbers in an embedding that LDA leaves; 0 for all that tell people apart.
+        guard_fmr: False match rate of the TAR that guards are measured by.
         seed: Of the damage.
     """
 
@@ -59,6 +61,9 @@ class AdaptRequest(MapOptions):
     )
     shrinkage: float = option(0.6, help="Of the covariance within people.", panel=_MAP, low=0, high=1)
     dimensions: int = option(0, help="Numbers that LDA leaves; 0: all.", panel=_MAP, low=0, high=4096)
+    guard_fmr: float = option(
+        0.01, help="False match rate of a labelled guard's TAR.", panel="Guard", low=1e-6, high=0.5
+    )
     seed: int = option(0, help="Seed of the damage.", low=0, high=2**63 - 1)
 
     def conflicts(self) -> Iterator[str]:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from frbias.core.foundation.requests import Request, option, option_fields, option_name
-from frbias.core.foundation.values import share
+from frbias.core.foundation.requests import option, option_fields, option_name
+from frbias.core.stages.requests.guard import GuardOptions
 from frbias.core.training.map_options import MapOptions
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.recipes import TRAINING, USUAL, read_recipe
 
 DEFAULT_DATA = "train"
-_GUARD = "Guard"
 # Options of fine-tuning that say nothing about how to train.
 _NOT_TRAINING = {
     "seed",
@@ -27,7 +26,7 @@ _NOT_TRAINING = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedOn(Request):
+class TrainedOn(GuardOptions):
     """What is fine-tuned, and on which images.
 
     Attributes:
@@ -35,10 +34,6 @@ class TrainedOn(Request):
         weights: The start model, as for :func:`frbias.core.recognisers.loading.load_recogniser`.
         recipe: Name or file of the recipe that the options which were not given come from; empty for none. When it is
             read from text: ``projection``, or ``head`` when an option of training is given.
-        guard: Image sets of other people, photographs as a rule, that must not be told apart worse.
-        guard_fall: How far the TAR of a labelled guard at ``watch_fmr`` may fall, a fraction.
-        guard_drift: How far the scores of an unlabelled guard may drift: 1 - their correlation with those of the
-            start model.
         eval_data: Aligned image set of other people, measured every ``eval_every`` epochs; None for none.
         eval_names_unrelated: Equal subject names in the two sets mean different people.
         tensorboard: Write TensorBoard events into the run folder too.
@@ -65,27 +60,6 @@ class TrainedOn(Request):
         metavar="NAME",
         completes="recipe",
         decides=False,
-    )
-    guard: tuple[str, ...] = option(
-        (),
-        help="Photographs, labelled or not, that must not be told apart worse: training stops or is pulled back.",
-        panel=_GUARD,
-        metavar="SET",
-        many=True,
-        completes="data",
-        decides=False,
-    )
-    guard_fall: float = option(
-        0.01,
-        help="How far TAR on a labelled guard may fall, e.g. 1%.",
-        panel=_GUARD,
-        metavar="RATE",
-        low=0,
-        high=1,
-        parse=share,
-    )
-    guard_drift: float = option(
-        0.1, help="How far scores of an unlabelled guard may drift (1 - correlation).", panel=_GUARD, low=0, high=2
     )
     eval_data: str | None = option(
         None,

@@ -1,0 +1,42 @@
+"""Options of guards: photographs that must not be told apart worse."""
+
+from dataclasses import dataclass
+
+from frbias.core.foundation.requests import Request, option
+from frbias.core.foundation.values import share
+
+_GUARD = "Guard"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardOptions(Request):
+    """What must not get worse.
+
+    Attributes:
+        guard: Image sets of other people, photographs as a rule.
+        guard_fall: How far the TAR of a labelled guard may fall, a fraction.
+        guard_drift: How far the scores of an unlabelled guard may drift: 1 - their correlation with those of the
+            start model.
+    """
+
+    guard: tuple[str, ...] = option(
+        (),
+        help="Photographs, labelled or not, that must not be told apart worse: training stops or is pulled back.",
+        panel=_GUARD,
+        metavar="SET",
+        many=True,
+        completes="data",
+        decides=False,
+    )
+    guard_fall: float = option(
+        0.01,
+        help="How far TAR on a labelled guard may fall, e.g. 1%.",
+        panel=_GUARD,
+        metavar="RATE",
+        low=0,
+        high=1,
+        parse=share,
+    )
+    guard_drift: float = option(
+        0.1, help="How far scores of an unlabelled guard may drift (1 - correlation).", panel=_GUARD, low=0, high=2
+    )
