@@ -131,12 +131,13 @@ def _findings(document: Document, sides: Sequence[Side], verdict: Verdict) -> di
 def _figures(document: Document, sides: Sequence[Side], beside: Path, progress: Progress) -> dict[str, Any]:
     folder, paired = beside / FIGURES, is_comparison(document)
     parts = [(document[s.prefix[:-1]], folder / s.prefix[:-1]) for s in sides] if paired else [(document, folder)]
+    both = [facts for facts, _ in parts]
     jobs = [(document, folder), *parts] if paired else parts
     target = resolve(document, sides[0].at("target"))
     drawn = []
     with progress.task("drawing figures", len(jobs)) as advance:
         for facts, place in jobs:
-            drawn.append(draw_all(facts, place, target=target))
+            drawn.append(draw_all(facts, place, target=target, beside=both))
             advance(1)
     sources = drawn[1:] if paired else drawn
     sections = []

@@ -2,14 +2,15 @@
 
 import csv
 import json
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from frbias.core.reporting.figures.drawing import Drawn, Points, nearest_target
-from frbias.core.reporting.figures.every import draw_all
+from frbias.core.reporting.figures.drawing import Drawn, Points, Sketch, colours, nearest_target
+from frbias.core.reporting.figures.every import draw_all, sketches
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import group_by_protocol
 from frbias.core.verification.paired import compare_embeddings
@@ -54,7 +55,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_every_figure_in_three_files(drawn: tuple[Drawn, ...]) -> None:
+def test_every_figure_in_four_files(drawn: tuple[Drawn, ...]) -> None:
     names = [figure.name for figure in drawn]
     assert names == [
         "rates_by_group", "fairness_over_fmr", "det", "distributions_by_group", "distributions_by_age_gap",
@@ -109,6 +110,44 @@ def test_a_document_without_curves_and_bootstrap_still_draws(tmp_path: Path) -> 
         matrix, who, groups=group_by_protocol(np.full(260, 10.0), "thesis"), targets=[0.1], bootstrap=0, curves=False
     )
     assert [figure.name for figure in draw_all(done, tmp_path)] == ["rates_by_group", "fmr_by_groups"]
+
+
+def test_compared_models_are_drawn_on_the_same_scales(comparison: dict[str, Any]) -> None:
+    pair = [comparison["baseline"], comparison["other"]]
+    alone = [sketches(one, target=0.1) for one in pair]
+    shared = [sketches(one, target=0.1, beside=pair) for one in pair]
+    assert axes_of(*alone) != []
+    assert axes_of(*shared) == []
+
+
+def axes_of(first: list[Sketch], second: list[Sketch]) -> list[str]:
+    """The figures whose colour scale, or axis of scores or rates, differs."""
+    differing = []
+    for one, two in zip(first, second, strict=True):
+        pair = [
+            [(ax.get_xlim(), [image.get_clim() for image in ax.get_images()]) for ax in sketch.figure.axes[:2]]
+            for sketch in (one, two)
+        ]
+        heights = [sketch.figure.axes[0].get_ylim() for sketch in (one, two)] if one.name == "det" else [0, 0]
+        if pair[0] != pair[1] or heights[0] != heights[1]:
+            differing.append(one.name)
+    return differing
+
+
+def test_every_groups_colour_can_be_read_on_white() -> None:
+    for count in range(1, 9):
+        for red, green, blue, _ in colours(count):
+            linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+            luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
+            assert 1.05 / (luminance + 0.05) >= 3, count
+
+
+def test_text_stays_text(drawn: tuple[Drawn, ...]) -> None:
+    for figure in drawn:
+        svg = figure.svg.read_text(encoding="utf-8")
+        assert "<text" in svg
+        assert figure.title in unescape(svg)
+        assert figure.pdf.read_bytes().startswith(b"%PDF")
 
 
 def test_nearest_target_is_by_ratio() -> None:

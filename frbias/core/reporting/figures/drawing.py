@@ -1,4 +1,4 @@
-"""Figures of an evaluation or a comparison, each as PNG, SVG and the CSV of the plotted points.
+"""Figures of an evaluation or a comparison, each as PNG, SVG, PDF and the CSV of the plotted points.
 
 Everything is drawn from the JSON document alone (``docs/evaluation.md``), so a figure can be made again from
 ``evaluation.json`` and every plotted number can be traced. matplotlib is imported when something is drawn.
@@ -39,7 +39,7 @@ class Drawn:
         name: File name without suffix.
         title: One line.
         caption: How to read it.
-        png, svg, csv: Files.
+        png, svg, pdf, csv: Files.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Drawn:
     caption: str
     png: Path
     svg: Path
+    pdf: Path
     csv: Path
 
 
@@ -73,11 +74,11 @@ def at_target(document: Document, target: float) -> Document:
 
 
 def colours(count: int) -> list[Any]:
-    """``count`` colours from dark blue over green to yellow-green, readable in grey and with colour blindness."""
+    """``count`` colours from dark blue to green, readable in grey, with colour blindness and on white (3:1)."""
     import matplotlib
     import numpy as np
 
-    places = [0.25] if count == 1 else np.linspace(0.02, 0.86, count)
+    places = [0.25] if count == 1 else np.linspace(0.02, 0.57, count)
     return [matplotlib.colormaps["viridis"](float(place)) for place in places]
 
 
@@ -104,13 +105,18 @@ def percent_axis() -> Any:
 
 
 def save(sketch: Sketch, folder: Path) -> Drawn:
-    """Write a sketch as ``<name>.png``, ``.svg`` and ``.csv``, each whole or not at all; same sketch, same bytes."""
+    """Write a sketch as ``<name>.png``, ``.svg``, ``.pdf`` and ``.csv``, each whole or not at all; same sketch, same bytes."""
     import matplotlib
 
-    paths = {suffix: folder / f"{sketch.name}.{suffix}" for suffix in ("png", "svg", "csv")}
+    paths = {suffix: folder / f"{sketch.name}.{suffix}" for suffix in ("png", "svg", "pdf", "csv")}
     with matplotlib.rc_context(STYLE):
         sketch.figure.suptitle(sketch.title, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "frbias"})):
+        said: dict[str, dict[str, str | None]] = {
+            "png": {"Software": None},
+            "svg": {"Date": None, "Creator": "frbias"},
+            "pdf": {"CreationDate": None, "Creator": "frbias", "Producer": None, "Title": sketch.title},
+        }
+        for suffix, metadata in said.items():
             with atomic_path(paths[suffix]) as temporary:
                 sketch.figure.savefig(temporary, metadata=metadata)
     write_text(paths["csv"], sketch.points.to_csv())
@@ -141,6 +147,7 @@ STYLE: dict[str, Any] = {
     "lines.linewidth": 1.8,
     "savefig.dpi": 150,
     "figure.facecolor": "white",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "frbias",
 }

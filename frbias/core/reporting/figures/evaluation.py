@@ -21,54 +21,61 @@ from frbias.core.reporting.figures.drawing import (
     percent_axis,
 )
 from frbias.core.reporting.figures.heatmaps import fmr_by_groups, fnmr_by_age, score_by_age
+from frbias.core.reporting.figures.scales import Range, Scales
 from frbias.core.verification.measures.table import measures_shown
 
 Float = npt.NDArray[np.float64]
+Maker = Callable[[Document, float, Scales], Sketch | None]
 
 
-def rates_by_group(document: Document, target: float) -> Sketch:
+def rates_by_group(document: Document, target: float, scales: Scales) -> Sketch:
     """FMR and FNMR of every group with intervals, beside the pooled rate."""
     record = at_target(document, target)
     groups = record["groups"]
-    figure, axes = new_figure(8.2, 1.4 + 0.42 * len(groups), 1, 2, sharey=True)
+    figure, axes = new_figure(8.6, 1.4 + 0.42 * len(groups), 1, 2, sharey=True)
     rows: list[tuple[Any, ...]] = []
     shared = {"fmr": record["achieved_fmr"], "fnmr": record["fnmr"]}
     for ax, rate, words in zip(axes[0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
+        limits = _rate_axis(ax, rate, scales)
         for position, (group, colour) in enumerate(zip(groups, colours(len(groups)), strict=True)):
             low, high, kind = (group[f"{rate}_interval"][key] for key in ("low", "high", "method"))
             value = group[rate]
-            ax.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
-            ax.plot(value, position, "o", color=colour, markersize=7)
+            shown = [max(v, limits[0]) for v in (low, high, value)]
+            ax.plot(shown[:2], [position, position], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
+            ax.plot(shown[2], position, "o" if value >= limits[0] else "<", color=colour, markersize=7, clip_on=False)
             errors = group["false_matches" if rate == "fmr" else "false_non_matches"]
             trials = group["non_mated" if rate == "fmr" else "mated"]
-            side = {"ha": "left", "xytext": (-5, 7)} if value == 0 else {"ha": "center", "xytext": (0, 7)}
-            counts = f"{errors:,} / {trials:,}"
-            ax.annotate(counts, (value, position), textcoords="offset points", fontsize=7.5, **side)
+            ax.text(
+                1.02,
+                position,
+                f"{errors:,} / {trials:,}",
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=7.5,
+            )
             rows.append((group["name"], rate, errors, trials, value, low, high, kind))
-        ax.axvline(shared[rate], color=ACCENT, linewidth=1.2, linestyle="--", label="all groups")
+        if shared[rate] >= limits[0]:
+            ax.axvline(shared[rate], color=ACCENT, linewidth=1.2, linestyle="--", label="all groups")
         ax.set_yticks(range(len(groups)), [g["name"] for g in groups])
         ax.set_ylim(len(groups) - 0.4, -0.7)
-        ax.set_xlim(left=0)
-        ax.xaxis.set_major_formatter(percent_axis())
         ax.set_title(words)
-    axes[0, 0].legend(loc="lower right", fontsize=8)
+    axes[0, 1].legend(loc="lower right", fontsize=8)
     return Sketch(
         "rates_by_group",
         f"Error rates by group at FMR {percent(target)}",
-        f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Dots: rate with errors / comparisons; "
-        f"bars: {percent(document['confidence'])} interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
+        f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Dots: rate, FMR on a logarithmic axis (a triangle at its end: no error); "
+        f"right: errors / comparisons; bars: {percent(document['confidence'])} interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
         figure,
         Points(("group", "rate", "errors", "comparisons", "value", "low", "high", "interval"), rows),
     )
 
 
-def distributions_by_group(document: Document, target: float) -> Sketch | None:
+def distributions_by_group(document: Document, target: float, scales: Scales) -> Sketch | None:
     """Mated and non-mated score densities of every group, one below the other, with the threshold."""
     data = document.get("curves", {}).get("distributions")
     if not data or not data["groups"]:
         return None
     edges, groups = np.array(data["edges"]), data["groups"]
-    record = at_target(document, target)
     figure, axes = new_figure(8.2, 1.2 + 0.85 * len(groups), len(groups), 1, sharex=True)
     rows = []
     for position, (ax, group) in enumerate(zip(axes[:, 0], groups, strict=True)):
@@ -77,9 +84,7 @@ def distributions_by_group(document: Document, target: float) -> Sketch | None:
             ax.stairs(density, edges, fill=True, color=colour, alpha=0.35)
             ax.stairs(density, edges, color=colour, linewidth=1.3, label=kind.replace("_", "-"))
             rows += _histogram_rows(group["name"], kind, edges, group[kind], density)
-        ax.axvline(
-            record["tau"], color=ACCENT, linewidth=1.2, linestyle="--", label=f"threshold at FMR {percent(target)}"
-        )
+        _threshold(ax, document, target)
         ax.set_yticks([])
         ax.set_ylim(bottom=0)
         ax.grid(visible=False)
@@ -87,6 +92,7 @@ def distributions_by_group(document: Document, target: float) -> Sketch | None:
         ax.text(0.005, 0.78, group["name"], transform=ax.transAxes, fontweight="bold")
         if position == 0:
             ax.legend(loc="upper right", fontsize=8, ncols=3, bbox_to_anchor=(1, 1.35))
+    _score_axis(axes[-1, 0], scales)
     axes[-1, 0].set_xlabel("comparison score")
     return Sketch(
         "distributions_by_group",
@@ -98,7 +104,7 @@ def distributions_by_group(document: Document, target: float) -> Sketch | None:
     )
 
 
-def distributions_by_age_gap(document: Document, target: float) -> Sketch | None:
+def distributions_by_age_gap(document: Document, target: float, scales: Scales) -> Sketch | None:
     """Mated score densities by age gap, overlaid."""
     data = document.get("curves", {}).get("distributions")
     if not data or not data["age_gaps"]:
@@ -112,7 +118,8 @@ def distributions_by_age_gap(document: Document, target: float) -> Sketch | None
             (edges[:-1] + edges[1:]) / 2, density, color=colour, label=f"{gap['gap_years']} y ({sum(gap['mated']):,})"
         )
         rows += _histogram_rows(gap["gap_years"], "mated", edges, gap["mated"], density)
-    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--")
+    _threshold(ax, document, target)
+    _score_axis(ax, scales)
     ax.set_xlabel("comparison score")
     ax.set_ylabel("density (smoothed)")
     ax.set_ylim(bottom=0)
@@ -127,7 +134,7 @@ def distributions_by_age_gap(document: Document, target: float) -> Sketch | None
     )
 
 
-def distributions_by_protocol(document: Document, target: float) -> Sketch | None:
+def distributions_by_protocol(document: Document, target: float, scales: Scales) -> Sketch | None:
     """Score densities of the kinds of comparison that the protocol names, overlaid."""
     data = document.get("curves", {}).get("distributions") or {}
     if not data.get("classes"):
@@ -146,7 +153,8 @@ def distributions_by_protocol(document: Document, target: float) -> Sketch | Non
             label=f"{kind['name']} ({kind['comparisons']:,})",
         )
         rows += _histogram_rows(kind["name"], kind["kind"], edges, kind["counts"], density)
-    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--")
+    _threshold(ax, document, target)
+    _score_axis(ax, scales)
     ax.set_xlabel("comparison score")
     ax.set_ylabel("density (smoothed)")
     ax.set_ylim(bottom=0)
@@ -160,7 +168,7 @@ def distributions_by_protocol(document: Document, target: float) -> Sketch | Non
     )
 
 
-def det(document: Document, target: float) -> Sketch | None:
+def det(document: Document, target: float, scales: Scales) -> Sketch | None:
     """DET curves of all groups and of each, on normal-deviate axes, operating points marked."""
     data = document.get("curves", {}).get("det")
     if not data:
@@ -186,7 +194,7 @@ def det(document: Document, target: float) -> Sketch | None:
         ax.plot(
             [], [], mark, color="#777777", linestyle="none", label=f"global threshold, FMR {percent(record['target'])}"
         )
-    _deviate_axes(ax, [r[2] for r in rows], [r[3] for r in rows])
+    _deviate_axes(ax, scales.fmr, scales.fnmr)
     ax.set_xlabel("false match rate")
     ax.set_ylabel("false non-match rate")
     ax.legend(fontsize=8)
@@ -200,7 +208,7 @@ def det(document: Document, target: float) -> Sketch | None:
     )
 
 
-def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
+def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sketch | None:
     """GARBE and its parts over the target FMR, with confidence band and noise floor."""
     data = document.get("curves", {}).get("fairness")
     if not data:
@@ -247,7 +255,7 @@ def fairness_over_fmr(document: Document, target: float) -> Sketch | None:
     )
 
 
-MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
+MAKERS: tuple[Maker, ...] = (
     rates_by_group,
     fairness_over_fmr,
     det,
@@ -258,6 +266,29 @@ MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
     score_by_age,
     fmr_by_groups,
 )
+
+
+def _rate_axis(ax: Any, rate: str, scales: Scales) -> Range:
+    """Scale an axis of a rate over the groups, FMR logarithmically; returns its ends."""
+    ends = scales.group_fmr if rate == "fmr" else scales.group_fnmr
+    low, high = ends or (1e-3, 1.0)
+    limits = (0.7 * low, 1.4 * high) if rate == "fmr" else (0.0, 1.05 * high)
+    if rate == "fmr":
+        ax.set_xscale("log")
+        ax.minorticks_off()
+    ax.set_xlim(*limits)
+    ax.xaxis.set_major_formatter(percent_axis())
+    return limits
+
+
+def _threshold(ax: Any, document: Document, target: float) -> None:
+    words = f"threshold at FMR {percent(target)}"
+    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--", label=words)
+
+
+def _score_axis(ax: Any, scales: Scales) -> None:
+    if scales.scores:
+        ax.set_xlim(*scales.scores)
 
 
 def _density(counts: list[int], edges: Float) -> Float:
@@ -288,10 +319,9 @@ def _deviate(rates: Any) -> Float:
     return np.asarray(ndtri(rates))
 
 
-def _deviate_axes(ax: Any, fmr: list[float], fnmr: list[float]) -> None:
+def _deviate_axes(ax: Any, fmr: Range | None, fnmr: Range | None) -> None:
     ticks = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95]
-    for values, axis, limits in ((fmr, ax.xaxis, ax.set_xlim), (fnmr, ax.yaxis, ax.set_ylim)):
-        inner = [v for v in values if 0 < v < 1]
+    for ends, axis, limits in ((fmr, ax.xaxis, ax.set_xlim), (fnmr, ax.yaxis, ax.set_ylim)):
         axis.set_ticks(_deviate(ticks), [percent(t) for t in ticks])
-        if inner:
-            limits(_deviate(max(min(inner), 1e-7)) - 0.1, _deviate(min(max(inner), 0.95)) + 0.1)
+        if ends:
+            limits(_deviate(max(ends[0], 1e-7)) - 0.1, _deviate(min(ends[1], 0.95)) + 0.1)

@@ -14,9 +14,10 @@ from frbias.core.reporting.figures.drawing import (
     percent,
     percent_axis,
 )
+from frbias.core.reporting.figures.scales import Range, Scales
 
 
-def fnmr_by_age(document: Document, target: float) -> Sketch | None:
+def fnmr_by_age(document: Document, target: float, scales: Scales) -> Sketch | None:
     """Heat map of FNMR by the two ages of mated comparisons."""
     data = at_target(document, target).get("cross_age")
     if not data or len(data["ages"]) < 2:
@@ -29,10 +30,11 @@ def fnmr_by_age(document: Document, target: float) -> Sketch | None:
         data["ages"],
         (data["fnmr"], data["mated"], data["false_non_matches"]),
         ("older sample", "younger sample"),
+        scales.fnmr_by_age,
     )
 
 
-def score_by_age(document: Document, target: float) -> Sketch | None:
+def score_by_age(document: Document, target: float, scales: Scales) -> Sketch | None:
     """Heat map of the mean mated score by the two ages."""
     data = at_target(document, target).get("cross_age")
     if not data or len(data["ages"]) < 2:
@@ -45,11 +47,12 @@ def score_by_age(document: Document, target: float) -> Sketch | None:
         data["ages"],
         (data["mean_score"], data["mated"], data["false_non_matches"]),
         ("older sample", "younger sample"),
+        scales.score_by_age,
         rate=False,
     )
 
 
-def fmr_by_groups(document: Document, target: float) -> Sketch | None:
+def fmr_by_groups(document: Document, target: float, scales: Scales) -> Sketch | None:
     """Heat map of FMR by the two groups of non-mated comparisons."""
     data = at_target(document, target).get("cross_groups")
     if not data:
@@ -62,6 +65,7 @@ def fmr_by_groups(document: Document, target: float) -> Sketch | None:
         data["groups"],
         (data["fmr"], data["non_mated"], data["false_matches"]),
         ("group", "group"),
+        scales.fmr_by_groups,
     )
 
 
@@ -73,6 +77,7 @@ def _heat_map(
     labels: list[str],
     cells: tuple[list[list[Any]], list[list[int]], list[list[int]]],
     axis_names: tuple[str, str],
+    scale: Range | None,
     *,
     rate: bool = True,
 ) -> Sketch:
@@ -81,9 +86,8 @@ def _heat_map(
     size = len(labels)
     figure, axes = new_figure(max(2.2 + 0.78 * size, 5.4), max(1.5 + 0.62 * size, 3.2))
     ax = axes[0, 0]
-    top = float(np.nanmax(matrix)) if np.isfinite(matrix).any() else 1.0
-    low = 0.0 if rate else float(np.nanmin(matrix))
-    image = ax.imshow(matrix, cmap="YlOrBr" if rate else "viridis", vmin=low, vmax=top or 1.0, aspect="auto")
+    low, top = scale or (0.0, 1.0)
+    image = ax.imshow(matrix, cmap="YlOrBr" if rate else "viridis", vmin=low, vmax=top, aspect="auto")
     rows = []
     for i in range(size):
         for j in range(size):
