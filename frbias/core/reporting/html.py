@@ -17,6 +17,7 @@ from frbias.core.foundation.provenance import read_provenance
 from frbias.core.reporting.documents import checked
 from frbias.core.reporting.figures.drawing import Drawn
 from frbias.core.reporting.figures.every import draw_all
+from frbias.core.reporting.figures.seen import seen
 from frbias.core.reporting.lanes import Side, measure_lanes, rate_band, rate_lanes
 from frbias.core.reporting.making import read_stages
 from frbias.core.reporting.people import contact_sheet, data_uri
@@ -40,12 +41,14 @@ class Picture:
 
     Attributes:
         title, caption: Text.
+        seen: What is seen, for readers who do not see it.
         picture: Data URI.
         csv: Place of the plotted points, relative to the page.
     """
 
     title: str
     caption: str
+    seen: str
     picture: str
     csv: str
 
@@ -174,6 +177,7 @@ def _pictures(drawn: Sequence[Drawn], names: Sequence[str], beside: Path) -> lis
         Picture(
             figure.title,
             figure.caption,
+            seen(figure.name, figure.title, figure.points),
             data_uri(figure.svg.read_bytes(), "image/svg+xml"),
             figure.csv.relative_to(beside).as_posix(),
         )

@@ -11,6 +11,7 @@ import pytest
 
 from frbias.core.reporting.figures.drawing import Drawn, Points, Sketch, colours, nearest_target
 from frbias.core.reporting.figures.every import draw_all, sketches
+from frbias.core.reporting.figures.seen import seen
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import group_by_protocol
 from frbias.core.verification.paired import compare_embeddings
@@ -140,6 +141,27 @@ def test_every_groups_colour_can_be_read_on_white() -> None:
             linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
             luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
             assert 1.05 / (luminance + 0.05) >= 3, count
+
+
+def test_words_say_what_is_seen(evaluation: dict[str, Any], drawn: tuple[Drawn, ...]) -> None:
+    figure = next(f for f in drawn if f.name == "rates_by_group")
+    record = next(t for t in evaluation["targets"] if t["target"] == 0.01)
+    worst = max(record["groups"], key=lambda g: g["fnmr"])
+    said = seen(figure.name, figure.title, figure.points)
+    assert f"({worst['name']})." in said.partition("fnmr: ")[2]
+    words = {f.name: seen(f.name, f.title, f.points) for f in drawn}
+    assert "median score about" in words["distributions_by_group"]
+    assert [name for name, text in words.items() if not any(c.isdigit() for c in text)] == ["det"]
+
+
+def test_differences_keep_quantities_apart(comparison: dict[str, Any]) -> None:
+    figure = next(s.figure for s in sketches(comparison, target=0.1) if s.name == "differences")
+    panels = {ax.get_title(loc="left"): [t.get_text() for t in ax.get_yticklabels()] for ax in figure.axes}
+    assert set(panels) == {"Fairness", "False match rate", "False non-match rate"}
+    assert "GARBE" in panels["Fairness"]
+    assert not any(name.startswith(("FMR", "FNMR")) for name in panels["Fairness"])
+    assert "FMR, 5-29" in panels["False match rate"]
+    assert "FNMR, 30-69" in panels["False non-match rate"]
 
 
 def test_text_stays_text(drawn: tuple[Drawn, ...]) -> None:

@@ -13,8 +13,17 @@ from frbias.core.reporting.figures.drawing import (
     colours,
     new_figure,
     percent,
+    percent_axis,
 )
+from frbias.core.reporting.figures.scales import Scales
 from frbias.core.verification.measures.table import HIGHER_IS_BETTER, measures_shown
+
+_RATES = {
+    "fdr_range_fmr": "False match rate",
+    "fmr_worst": "False match rate",
+    "fdr_range_fnmr": "False non-match rate",
+    "fnmr_worst": "False non-match rate",
+}
 
 
 def slope(document: Document, target: float) -> Sketch:
@@ -53,37 +62,60 @@ def slope(document: Document, target: float) -> Sketch:
 
 
 def differences(document: Document, target: float) -> Sketch | None:
-    """Paired differences with intervals at one target."""
-    record = next(t for t in document["targets"] if t["target"] == target)
-    lines = [(_directed(m.label, record[m.name]), record[m.name]) for m in measures_shown("paired") if m.name in record]
-    lines += [("FNMR, all groups", record["fnmr"])]
-    lines += [(f"FNMR, {g['name']}", g["fnmr"]) for g in record["groups"]]
-    lines = [
-        (k, v) for k, v in lines if v["difference"] is not None and v["bootstrap"] and v["bootstrap"]["low"] is not None
-    ]
-    if not lines:
+    """Paired differences with intervals at one target, one panel for each kind of quantity."""
+    panels = [(title, lines) for title, found in _kinds(document, target) if (lines := _with_interval(found))]
+    if not panels:
         return None
-    figure, axes = new_figure(7.4, 1.3 + 0.36 * len(lines))
-    ax, rows = axes[0, 0], []
-    for position, (label, change) in enumerate(lines):
-        low, high = change["bootstrap"]["low"], change["bootstrap"]["high"]
-        colour = {"better": MATED_COLOUR, "worse": ACCENT}.get(change["verdict"], "#8a8d91")
-        ax.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
-        ax.plot(change["difference"], position, "o", color=colour, markersize=7)
-        rows.append((label, change["difference"], low, high, change["improved_share"], change["verdict"]))
-    ax.axvline(0, color="#5b6168", linewidth=1)
-    ax.set_yticks(range(len(lines)), [label for label, _ in lines])
-    ax.set_ylim(len(lines) - 0.4, -0.6)
-    ax.set_xlabel(
+    sizes = [len(lines) for _, lines in panels]
+    figure, axes = new_figure(7.4, 0.9 + 0.75 * len(panels) + 0.3 * sum(sizes), len(panels), 1, height_ratios=sizes)
+    rows: list[tuple[Any, ...]] = []
+    for ax, (title, lines) in zip(axes[:, 0], panels, strict=True):
+        for position, (label, change) in enumerate(lines):
+            low, high = change["bootstrap"]["low"], change["bootstrap"]["high"]
+            colour = {"better": MATED_COLOUR, "worse": ACCENT}.get(change["verdict"], "#8a8d91")
+            ax.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
+            ax.plot(change["difference"], position, "o", color=colour, markersize=7)
+            rows.append((label, change["difference"], low, high, change["improved_share"], change["verdict"]))
+        ax.axvline(0, color="#5b6168", linewidth=1)
+        ax.set_yticks(range(len(lines)), [label for label, _ in lines])
+        ax.set_ylim(len(lines) - 0.4, -0.6)
+        ax.set_title(title)
+        if "rate" in title:
+            ax.xaxis.set_major_formatter(percent_axis())
+    axes[-1, 0].set_xlabel(
         f"{document['other']['name']} minus {document['baseline']['name']} (left of 0 is better, unless said)"
     )
     return Sketch(
         "differences",
         f"Paired differences at FMR {percent(target)}",
-        f"Bars: {_confidence(document)} interval over the same subjects drawn for both models. Grey: no clear difference.",
+        f"Bars: {_confidence(document)} interval over the same subjects drawn for both models. Grey: no clear "
+        "difference. Every panel has its own axis.",
         figure,
         Points(("quantity", "difference", "low", "high", "improved_share", "verdict"), rows),
     )
+
+
+def _kinds(document: Document, target: float) -> list[tuple[str, list[tuple[str, Document]]]]:
+    """The quantities that can share an axis: fairness without unit, rates of false matches, of false non-matches."""
+    record = at_target(document, target)
+    found: dict[str, list[tuple[str, Document]]] = {"Fairness": [], "False match rate": [], "False non-match rate": []}
+    for entry in measures_shown("paired"):
+        if entry.name in record:
+            kind = _RATES.get(entry.name, "Fairness")
+            found[kind].append((_directed(entry.label, record[entry.name]), record[entry.name]))
+    found["False non-match rate"].append(("FNMR, all groups", record["fnmr"]))
+    for group in record["groups"]:
+        found["False non-match rate"].append((f"FNMR, {group['name']}", group["fnmr"]))
+        found["False match rate"].append((f"FMR, {group['name']}", group["fmr"]))
+    return list(found.items())
+
+
+def _with_interval(lines: list[tuple[str, Document]]) -> list[tuple[str, Document]]:
+    return [
+        (label, change)
+        for label, change in lines
+        if change["difference"] is not None and change["bootstrap"] and change["bootstrap"]["low"] is not None
+    ]
 
 
 def fairness_of_both(document: Document, target: float) -> Sketch | None:
@@ -130,22 +162,43 @@ def rates_of_both(document: Document, target: float) -> Sketch:
     figure, axes = new_figure(8.2, 3.6, 1, 2)
     rows: list[tuple[Any, ...]] = []
     models = [(document[k]["name"], at_target(document[k], target)["groups"]) for k in ("baseline", "other")]
+    scales = Scales.of([document["baseline"], document["other"]], target)
     for ax, rate, title in zip(axes[0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
-        for shift, (name, groups), colour in zip((-0.18, 0.18), models, ("#8a8d91", MATED_COLOUR), strict=True):
-            values = [100 * g[rate] for g in groups]
-            ax.bar([k + shift for k in range(len(groups))], values, width=0.34, color=colour, label=name)
-            rows += [(name, g["name"], rate, g[rate]) for g in groups]
+        floor = _rate_axis(ax, rate, scales)
+        for shift, (name, groups), colour in zip((-0.12, 0.12), models, ("#8a8d91", MATED_COLOUR), strict=True):
+            for k, g in enumerate(groups):
+                low, high = g[f"{rate}_interval"]["low"], g[f"{rate}_interval"]["high"]
+                ax.plot([k + shift] * 2, [max(low, floor), max(high, floor)], color=colour, linewidth=3, alpha=0.45)
+                mark = "o" if g[rate] >= floor else "v"
+                ax.plot(
+                    k + shift, max(g[rate], floor), mark, color=colour, label=name if k == 0 else None, clip_on=False
+                )
+                rows.append((name, g["name"], rate, g[rate], low, high))
         ax.set_xticks(range(len(models[0][1])), [g["name"] for g in models[0][1]])
-        ax.set_title(f"{title} (%)")
+        ax.set_title(title)
         ax.grid(axis="x", visible=False)
     axes[0, 1].legend(fontsize=8)
     return Sketch(
         "rates_of_both",
         f"Error rates by group at FMR {percent(target)}",
-        "Each model at its own global threshold.",
+        f"Each model at its own global threshold; bars: {_confidence(document)} interval. FMR on a logarithmic axis (a triangle "
+        "at its end: no error).",
         figure,
-        Points(("model", "group", "rate", "value"), rows),
+        Points(("model", "group", "rate", "value", "low", "high"), rows),
     )
+
+
+def _rate_axis(ax: Any, rate: str, scales: Scales) -> float:
+    """Scale the upright axis of a rate, FMR logarithmically; returns its lower end."""
+    ends = scales.group_fmr if rate == "fmr" else scales.group_fnmr
+    low, high = ends or (1e-3, 1.0)
+    bottom = 0.7 * low if rate == "fmr" else 0.0
+    if rate == "fmr":
+        ax.set_yscale("log")
+        ax.minorticks_off()
+    ax.set_ylim(bottom, 1.4 * high if rate == "fmr" else 1.05 * high)
+    ax.yaxis.set_major_formatter(percent_axis())
+    return bottom
 
 
 MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (slope, differences, fairness_of_both, rates_of_both)

@@ -39,12 +39,14 @@ class Drawn:
         name: File name without suffix.
         title: One line.
         caption: How to read it.
+        points: What is plotted.
         png, svg, pdf, csv: Files.
     """
 
     name: str
     title: str
     caption: str
+    points: Points
     png: Path
     svg: Path
     pdf: Path
@@ -120,7 +122,7 @@ def save(sketch: Sketch, folder: Path) -> Drawn:
             with atomic_path(paths[suffix]) as temporary:
                 sketch.figure.savefig(temporary, metadata=metadata)
     write_text(paths["csv"], sketch.points.to_csv())
-    return Drawn(sketch.name, sketch.title, sketch.caption, **paths)
+    return Drawn(sketch.name, sketch.title, sketch.caption, sketch.points, **paths)
 
 
 MATED_COLOUR = "#2a788e"
