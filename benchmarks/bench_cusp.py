@@ -27,7 +27,8 @@ from frbias.synth.cusp.editing import CuspEditor, to_input
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import MaskRule, gradient_map, kernel_taps, mask_is_zero, smoothing_line
 from frbias.synth.cusp.trial import random_classifier, random_network, released_config
-from frbias.synth.stylegan2 import StyledConv, fir_kernel, upsample
+from frbias.synth.resampling import fir_kernel, upsample
+from frbias.synth.stylegan2 import StyledConv
 
 T = TypeVar("T")
 LABELS = 101

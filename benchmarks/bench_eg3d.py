@@ -46,7 +46,8 @@ from frbias.synth.eg3d.renderer import render
 from frbias.synth.eg3d.sampling import to_bytes
 from frbias.synth.eg3d.synthesizer import Face, Person, Synthesizer
 from frbias.synth.eg3d.triplanes import PLANE_AXES, merge_planes
-from frbias.synth.stylegan2 import StyledConv, SynthesisBlock, ToImage, fir_kernel
+from frbias.synth.resampling import fir_kernel
+from frbias.synth.stylegan2 import StyledConv, SynthesisBlock, ToImage
 
 FLOOR = 1.7
 MEMORY_LIMIT = 400.0

@@ -28,7 +28,7 @@ from frbias.synth.eg3d.rays import even_positions, make_rays
 from frbias.synth.eg3d.renderer import CPU_TILE, Jitter, clamp_depth, render, render_tile
 from frbias.synth.eg3d.sampling import to_bytes
 from frbias.synth.eg3d.triplanes import merge_planes
-from frbias.synth.stylegan2 import fir_kernel
+from frbias.synth.resampling import fir_kernel
 
 Tensors = dict[str, Tensor]
 # (largest, mean) absolute difference; where a mean is given it is what catches small mistakes.
@@ -122,6 +122,8 @@ def close(name: str, mine: Tensor, stored: Tensor, limits: dict[str, tuple[float
     limit = limits[max((key for key in limits if base.startswith(key)), key=len)]
     assert mine.shape == stored.shape, f"{name}: {tuple(mine.shape)} for {tuple(stored.shape)}"
     difference = (mine.cpu().double() - stored.double()).abs()
+    if base.endswith(".sigma"):  # densities reach tens, where the last bits alone differ by hundredths
+        difference = difference / stored.double().abs().clamp(min=1)
     assert difference.max() <= limit[0], f"{name}: largest difference {difference.max():.2e}"
     assert difference.mean() <= limit[1], f"{name}: mean difference {difference.mean():.2e}"
 

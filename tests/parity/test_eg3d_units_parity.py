@@ -18,7 +18,8 @@ from frbias.synth.eg3d.marching import interval_weights, mean_depth, sample_weig
 from frbias.synth.eg3d.network import Decoder, TriPlaneGenerator
 from frbias.synth.eg3d.rays import coarse_depths, fine_depths, make_rays
 from frbias.synth.eg3d.triplanes import mean_features, merge_planes, plane_features
-from frbias.synth.stylegan2 import Mapping, StyledConv, ToImage, fir_kernel, truncate, upsample
+from frbias.synth.resampling import fir_kernel, upsample
+from frbias.synth.stylegan2 import Mapping, StyledConv, ToImage, truncate
 
 Tensors = dict[str, Tensor]
 

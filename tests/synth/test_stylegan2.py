@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.synth.resampling import check_fir_kernels, fir_filter, fir_kernel, upsample
 from frbias.synth.stylegan2 import (
     DownConv,
     FullyConnected,
@@ -17,12 +18,8 @@ from frbias.synth.stylegan2 import (
     StyledConv,
     SynthesisBlock,
     ToImage,
-    check_fir_kernels,
-    fir_filter,
-    fir_kernel,
     normalize_features,
     truncate,
-    upsample,
 )
 
 

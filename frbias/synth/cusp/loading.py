@@ -15,7 +15,7 @@ from frbias.synth.cusp.config import infer_config
 from frbias.synth.cusp.evidence import mask_rule_of
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import MaskRule
-from frbias.synth.stylegan2 import check_fir_kernels
+from frbias.synth.resampling import check_fir_kernels
 
 _CLASSIFIER_PREFIX = "skip_grad_blur.model.classifier."
 

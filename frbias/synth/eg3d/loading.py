@@ -14,7 +14,7 @@ from frbias.core.foundation.files import sha256_file
 from frbias.synth.eg3d.config import Eg3dConfig, RenderingConfig, SuperResolutionConfig, read_config
 from frbias.synth.eg3d.network import TriPlaneGenerator
 from frbias.synth.eg3d.triplanes import PLANE_AXES
-from frbias.synth.stylegan2 import check_fir_kernels
+from frbias.synth.resampling import check_fir_kernels
 
 TINY = "tiny"
 _TINY_SEED = 20240229

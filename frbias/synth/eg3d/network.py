@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frbias.synth.eg3d.config import Eg3dConfig, SuperResolutionConfig
-from frbias.synth.stylegan2 import FullyConnected, Mapping, Noise, SynthesisBlock, fir_kernel, truncate
+from frbias.synth.resampling import fir_kernel
+from frbias.synth.stylegan2 import FullyConnected, Mapping, Noise, SynthesisBlock, truncate
 
 
 class Backbone(nn.Module):
