@@ -162,7 +162,12 @@ def _embedded(recogniser: Trainable, pixels: Any, damage: int | None = None) -> 
 
 def _units_of_training(plan: TrainingPlan, recogniser: Trainable) -> LabelledUnits:
     rows, options = plan.split.train, plan.options
-    damages = {"both": [None, options.seed], "strong": [options.seed], "none": [None]}[options.damage]
+    kinds: dict[str, tuple[int | None, ...]] = {
+        "both": (None, options.seed),
+        "strong": (options.seed,),
+        "none": (None,),
+    }
+    damages = kinds[options.damage]
     frame, pixels = plan.faces.table.frame.iloc[rows], plan.faces.pixels[rows]
     shown = [unit(_embedded(recogniser, pixels, damage)) for damage in damages]
     return pooled([units_of(frame, units, "the training set") for units in shown])
