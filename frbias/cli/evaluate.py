@@ -34,10 +34,6 @@ def command(
         frbias evaluate --scores scores.csv --at-fmr 1% --fail-if 'garbe@1% > 0.3'
 
         frbias evaluate --pairs lfw.bin --weights sface --flip add
-
-        frbias evaluate --pairs pairs.txt --data lfw --weights runs/first
-
-        frbias evaluate --identify --data fgnet --weights sface
     """
     if not isinstance(request, EvaluateRequest):
         from frbias.cli.protocol_view import run_protocol
