@@ -8,12 +8,12 @@ import numpy.typing as npt
 from frbias.core.auditing.vectors import Codes, Faces, Float, means_of_people, normalised
 
 # An image is a copy of another when the recogniser hardly tells them apart and their small grey pictures correlate.
-COPY_COSINE = 0.945
-COPY_CORRELATION = 0.85
+COPY_COSINE = 0.94
+COPY_CORRELATION = 0.9
 _THUMBNAIL = 24
 _BLOCK = 1024
 _NEAREST = 3
-AGE_Z = 3.2
+AGE_Z = 3.0
 AGE_YEARS = 8.0
 _LEARN = 3000
 

@@ -16,6 +16,7 @@ from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_json
 from frbias.core.reporting.documents import read_document
 from frbias.core.reporting.figures import evaluation as figures
+from frbias.core.reporting.figures.scales import Scales
 from frbias.core.reporting.lanes import Side, rate_lanes
 from frbias.core.reporting.tracing import resolve
 from frbias.core.verification.evaluation import evaluate_embeddings
@@ -157,7 +158,7 @@ def test_the_interval_that_is_shown_is_the_same_everywhere(capsys: pytest.Captur
     assert record["groups"][0]["fnmr_interval"]["low"] == record["groups"][0]["fnmr_bootstrap"]["low"]
 
     rows = list(csv.DictReader(io.StringIO(rates_csv(done))))
-    sketch = figures.rates_by_group(document, 0.1)
+    sketch = figures.rates_by_group(document, 0.1, Scales.of([document], 0.1))
     drawn = {(row[0], row[1]): row[5:] for row in sketch.points.rows}
     assert "90% interval" in sketch.caption
     evaluation_view.show_evaluation(document)
