@@ -1,5 +1,6 @@
 """The commands that write, small, for the campaign of kills."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 _FINETUNE = (
-    *("--frozen", "stem,1,2,3", "--epochs", "2", "--batch-size", "8", "--validation", "0.25", "--lr", "0.02"),
+    *("--frozen", "stem,1,2,3", "--epochs", "2", "--batch-size", "4", "--validation", "0.5", "--lr", "0.02"),
     *("--device", "cpu", "--save-every", "2"),
 )
 
@@ -22,12 +23,14 @@ class Case:
         arguments: Of ``frbias``, run in a working folder with ``out`` and ``home`` (the data root) in it.
         before: Commands that are run to their end first, e.g. to leave what ``--force`` replaces.
         again: How the command is given after the kill; None for the same way.
+        at_most: Kills of a long command are spread over its operations, so many at most; 0: no bound.
     """
 
     name: str
     arguments: tuple[str, ...]
     before: tuple[tuple[str, ...], ...] = ()
     again: tuple[str, ...] | None = None
+    at_most: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,94 +50,157 @@ class Inputs:
 
 
 def make_inputs(root: Path, run: Callable[[Sequence[str], Path], None]) -> Inputs:
-    """Make image set, aligned faces, embeddings and weights below ``root``.
+    """Make image sets, aligned faces, embeddings, weights and an experiment file below ``root``.
 
     Args:
         root: New folder.
         run: Runs a command of frbias in a folder with a data root, to its end.
     """
     root.mkdir(parents=True)
-    run(["generate", *_generate(4), "--size", "160", "--out", "photos"], root)
+    for name, people in (("photos", 4), ("few", 2), ("one", 1)):
+        run(["generate", *_generate(people, variants=2), "--size", "160", "--seed", str(people), "--out", name], root)
     run(["align", "photos", "--workers", "1", "--out", "aligned"], root)
     _make_weights(root / "small.safetensors", root / "aligned")
     _make_weights(root / "other.safetensors", root / "aligned", seed=6)
-    for name in ("small", "other"):
-        run(
-            ["embed", "aligned", "--weights", f"{name}.safetensors", "--device", "cpu", "--out", f"embedded-{name}"],
-            root,
-        )
+    for name, seed in (("tiny", 1), ("minute", 2)):
+        write_onnx(root / f"{name}.onnx", seed)
+        run(["embed", "aligned", "--weights", f"{name}.onnx", "--device", "cpu", "--out", f"embedded-{name}"], root)
+    run(["evaluate", "--embeddings", "embedded-tiny", *MEASURE, "--no-figures", "--out", "evaluated"], root)
+    (root / "experiment.toml").write_text(_experiment(root), encoding="utf-8")
     shutil.make_archive(str(root / "photos"), "zip", root / "photos")
     return Inputs(root, root / "home")
 
 
+MEASURE = ("--bootstrap", "20", "--groups", "0-12,13+", "--at-fmr", "25%")
+ANYWHERE = ("--device", "cpu", "--workers", "1")
+
+
 def cases(inputs: Inputs) -> list[Case]:
     """Every command that writes."""
-    photos, aligned, small = inputs["photos"], inputs["aligned"], inputs["small.safetensors"]
-    one, two = inputs["embedded-small"], inputs["embedded-other"]
-    measure = ("--bootstrap", "20", "--groups", "0-12,13+", "--at-fmr", "10%")
+    return [*_making(inputs), *_measuring(inputs), *_learning(inputs), *_keeping(inputs)]
+
+
+def _making(inputs: Inputs) -> list[Case]:
     generate = ("generate", *_generate(2), "--size", "64", "--out", "out")
-    embed = ("embed", aligned, "--weights", small, "--device", "cpu", "--out", "out")
-    add, data = ("models", "add", "mine", small), ("data", "import", "mine", photos)
-    evaluate = ("evaluate", "--embeddings", one, *measure, "--no-figures", "--out", "out")
-    finetune = ("finetune", "--data", aligned, "--weights", small, *_FINETUNE, "--out", "out")
+    align = ("align", inputs["one"], "--workers", "1", "--out", "out")
+    embed = ("embed", inputs["aligned"], "--weights", inputs["tiny.onnx"], "--device", "cpu", "--out", "out")
     return [
         Case("generate", generate),
         Case("generate --force", (*generate, "--seed", "1", "--force"), (generate,)),
-        Case("align", ("align", photos, "--workers", "1", "--out", "out")),
+        Case("align", align),
+        Case("align --force", (*align, "--max-residual", "0.9", "--force"), (align,)),
         Case("embed", embed),
         Case("embed --force", (*embed, "--flip", "add", "--force"), (embed,)),
-        Case("evaluate", evaluate),
-        Case("evaluate with figures", (*evaluate[:-3], "--out", "out")),
-        Case(
-            "evaluate of images, cached",
-            (
-                "evaluate",
-                "--data",
-                photos,
-                "--weights",
-                small,
-                *measure,
-                "--no-figures",
-                "--workers",
-                "1",
-                "--out",
-                "out",
-            ),
-        ),
-        Case(
-            "compare",
-            ("compare", one, two, *measure, "--no-figures", "--out", "out"),
-        ),
-        Case("finetune", finetune),
-        Case("export", ("export", small, "--out", "out")),
-        Case("models add", add, again=(*add, "--force")),
-        Case("models add --force", (*add, "--force"), (("models", "add", "mine", inputs["other.safetensors"]),)),
-        Case("data import of a folder", data),
-        Case("data import of an archive", ("data", "import", "mine", inputs["photos.zip"])),
-        Case(
-            "cache clear",
-            ("cache", "clear"),
-            (
-                (
-                    "evaluate",
-                    "--data",
-                    photos,
-                    "--weights",
-                    small,
-                    *measure,
-                    "--no-figures",
-                    "--workers",
-                    "1",
-                    "--out",
-                    "out",
-                ),
-            ),
-        ),
     ]
 
 
-def _generate(subjects: int) -> tuple[str, ...]:
-    return ("--subjects", str(subjects), "--ages", "8,35", "--variants", "2", "--workers", "1")
+def _measuring(inputs: Inputs) -> list[Case]:
+    one, two, weights = inputs["embedded-tiny"], inputs["embedded-minute"], inputs["tiny.onnx"]
+    plain = ("evaluate", "--embeddings", one, *MEASURE, "--no-figures", "--out", "out")
+    images = ("evaluate", "--data", inputs["few"], "--weights", weights, *MEASURE, "--no-figures", *ANYWHERE)
+    images = (*images, "--out", "out")
+    compare = ("compare", one, two, *MEASURE, "--out", "out")
+    audit = ("audit", inputs["few"], "--weights", weights, "--no-apparent-ages", *ANYWHERE, "--out", "out")
+    report = ("report", inputs["evaluated"], "--people", inputs["photos"], "--stage", one, "--out", "out/page.html")
+    return [
+        Case("evaluate", plain),
+        Case("evaluate --force", (*plain, "--seed", "1", "--force"), (plain,)),
+        Case("evaluate with figures", ("evaluate", "--embeddings", one, *MEASURE, "--out", "out")),
+        Case("evaluate of images, cached", images),
+        Case("compare", compare),
+        Case("compare --force", (*compare, "--no-figures", "--force"), (compare,)),
+        Case("audit", audit),
+        Case("audit --drop --force", (*audit, "--drop", "clean", "--seed", "1", "--force"), (audit,)),
+        Case("report", report),
+        Case("report over an earlier page", (*report, "--title", "again"), (report,)),
+    ]
+
+
+def _learning(inputs: Inputs) -> list[Case]:
+    small = inputs["small.safetensors"]
+    finetune = ("finetune", "--data", inputs["aligned"], "--weights", small, *_FINETUNE, "--out", "out")
+    adapt = ("adapt", inputs["aligned"], "--weights", inputs["tiny.onnx"], *ANYWHERE, "--out", "out")
+    export = ("export", small, "--out", "out")
+    return [
+        Case("finetune", finetune),
+        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,)),
+        Case("adapt", adapt),
+        Case("adapt --force", (*adapt, "--seed", "1", "--force"), (adapt,)),
+        Case("export", export),
+        Case("export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,)),
+        Case("run", ("run", inputs["experiment.toml"], *ANYWHERE, "--out", "out"), at_most=60),
+    ]
+
+
+def _keeping(inputs: Inputs) -> list[Case]:
+    small, photos = inputs["small.safetensors"], inputs["photos"]
+    add, onnx = ("models", "add", "mine", small), ("models", "add", "tiny", inputs["tiny.onnx"])
+    data = ("data", "import", "mine", photos)
+    cached = next(case for case in _measuring(inputs) if case.name == "evaluate of images, cached")
+    return [
+        Case("models add", add, again=(*add, "--force")),
+        Case("models add --force", (*add, "--force"), (("models", "add", "mine", inputs["other.safetensors"]),)),
+        Case("models add of an ONNX", onnx, again=(*onnx, "--force")),
+        Case("data import of a folder", data),
+        Case("data import of an archive", ("data", "import", "mine", inputs["photos.zip"])),
+        Case("data import --force", ("data", "import", "mine", inputs["few"], "--force"), (data,)),
+        Case("cache clear", ("cache", "clear"), (cached.arguments,)),
+    ]
+
+
+def _generate(subjects: int, variants: int = 1) -> tuple[str, ...]:
+    return ("--subjects", str(subjects), "--ages", "8,35", "--variants", str(variants), "--workers", "1")
+
+
+def _experiment(root: Path) -> str:
+    """Generate, align, fine-tune, embed, compare and report, each as small as it goes."""
+    return f"""name = "faults"
+[train]
+data = {json.dumps(str(root / "aligned"))}
+[test]
+backend = "mesh"
+subjects = 2
+ages = [8, 35]
+variants = 2
+size = 96
+seed = 9
+[finetune]
+weights = {json.dumps(str(root / "small.safetensors"))}
+frozen = "stem,1,2,3"
+epochs = 1
+batch-size = 4
+validation = 0.5
+[evaluate]
+groups = "0-12,13+"
+at-fmr = [0.25]
+bootstrap = 20
+figures = false
+"""
+
+
+def write_onnx(path: Path, seed: int) -> None:
+    """A recogniser of a few hundred weights: convolution, pooling, linear layer; 112x112 RGB to 16 numbers."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(seed)
+    values = {"w": rng.normal(0, 0.2, (8, 3, 5, 5)), "m": rng.normal(0, 0.5, (16, 8)), "b": rng.normal(0, 0.1, 16)}
+    nodes = [
+        helper.make_node("Conv", ["face", "w"], ["map"], strides=[4, 4]),
+        helper.make_node("Tanh", ["map"], ["bent"]),
+        helper.make_node("GlobalAveragePool", ["bent"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "m", "b"], ["vector"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "recogniser",
+        [helper.make_tensor_value_info("face", TensorProto.FLOAT, ["N", 3, 112, 112])],
+        [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["N", 16])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
 
 
 def _make_weights(path: Path, aligned: Path, seed: int = 5) -> None:

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 from frbias.core.foundation.spawning import without_main
 
 JPEG_QUALITY = 92
+_REJECTED_KEYS = {field.name for field in fields(Rejected)}
 Record = dict[str, Any]
 
 
@@ -112,17 +113,28 @@ def produce(
 
 
 def read_journal(out: Path) -> dict[str, Record]:
-    """Records of finished units by key, from every rank; a line torn by a crash is ignored."""
+    """Records of finished units by key, from every rank; a line torn by a crash, or damaged, is ignored."""
     records: dict[str, Record] = {}
     for path in sorted((Path(out) / JOURNAL).glob("rank-*.jsonl")):
         for line in path.read_bytes().split(b"\n"):
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict) and all((Path(out) / row["file_name"]).is_file() for row in record["rows"]):
+            if _is_record(record) and all((Path(out) / row["file_name"]).is_file() for row in record["rows"]):
                 records[record["unit"]] = record
     return records
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a line is one that :func:`finish_unit` made; its unit is made again when it is not."""
+    if not isinstance(value, dict) or not isinstance(value.get("unit"), str):
+        return False
+    rows, rejected = value.get("rows"), value.get("rejected")
+    if not isinstance(rows, list) or not isinstance(rejected, list):
+        return False
+    named = all(isinstance(row, dict) and isinstance(row.get("file_name"), str) for row in rows)
+    return named and all(isinstance(one, dict) and set(one) == _REJECTED_KEYS for one in rejected)
 
 
 def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:

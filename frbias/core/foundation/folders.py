@@ -159,6 +159,8 @@ def damage(folder: Path, *, deep: bool = False) -> list[str]:
                 found.append(f"{name} has another content than when it was made")
         except OSError:
             found.append(f"{name} is missing")
+        except ValueError:  # no name that a file can have
+            return [f"{LISTING_NAME} is damaged"]
     return found
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from filelock import FileLock, Timeout
 
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.devices import World
@@ -27,7 +28,7 @@ from frbias.core.training.augment import view
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
 
-_DATA, _RECORD = "features.bin", "entry.json"
+_DATA, _RECORD, _LOCK = "features.bin", "entry.json", ".lock"
 _CHUNK = 32
 _KEPT_BYTES = 20 * 1024**3
 _SPARE_BYTES = 1024**3
@@ -210,12 +211,7 @@ def _build(
 ) -> None:
     launch = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}" if world.size > 1 else str(os.getpid())
     work = folder.with_name(f"{folder.name}.{sha256_bytes(launch.encode())[:8]}")
-    if world.leader:
-        _make_room(int(np.prod(shape)) * _TYPES[dtype][1])
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        with (work / _DATA).open("wb") as file:
-            file.truncate(int(np.prod(shape)) * _TYPES[dtype][1])
+    held = _begin(work, int(np.prod(shape)) * _TYPES[dtype][1]) if world.leader else None
     barrier()
     target = _open(work, shape, dtype, write=True)
     rows = np.arange(shape[0])
@@ -229,13 +225,46 @@ def _build(
             advance(len(chunk))
     del target
     barrier()
-    if world.leader:
-        write_json(
-            work / _RECORD, {"shape": list(shape), "dtype": dtype, "view": number, "stages": list(prefix.stages)}
-        )
+    if held is not None:
+        record = {"shape": list(shape), "dtype": dtype, "view": number, "stages": list(prefix.stages)}
+        write_json(work / _RECORD, record)
+        _end(work, folder, held)
+    barrier()
+
+
+def _begin(work: Path, size: int) -> FileLock:
+    """Make room and a folder to build in, with a file of ``size`` bytes; its lock says that somebody builds there."""
+    cache_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = FileLock(work / _LOCK)
+    with FileLock(cache_folder() / _LOCK):
+        _sweep()
+        _make_room(size)
+        work.mkdir()
+        held.acquire()
+    with (work / _DATA).open("wb") as file:
+        file.truncate(size)
+    return held
+
+
+def _end(work: Path, folder: Path, held: FileLock) -> None:
+    """Put what was built in its place."""
+    with FileLock(cache_folder() / _LOCK):
+        held.release()
+        (work / _LOCK).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         work.replace(folder)
-    barrier()
+
+
+def _sweep() -> None:
+    """Remove what killed processes were building: folders that nobody holds."""
+    for work in cache_folder().glob("*.*"):
+        if not work.is_dir():
+            continue
+        try:
+            with FileLock(work / _LOCK, timeout=0):
+                shutil.rmtree(work, ignore_errors=True)
+        except Timeout:
+            continue
 
 
 def _open(folder: Path, shape: tuple[int, ...], dtype: str, *, write: bool) -> torch.Tensor:

@@ -76,17 +76,20 @@ class MetricsLog:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Records of ``metrics.jsonl``; a last line cut off by a kill is left out."""
+    """Records of ``metrics.jsonl``; what follows a line cut off by a kill, or damaged, is left out."""
     try:
-        lines = (run / METRICS_NAME).read_text(encoding="utf-8").splitlines()
+        lines = (run / METRICS_NAME).read_bytes().splitlines()
     except FileNotFoundError:
         return []
     records = []
     for line in lines:
         try:
-            records.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            break
+        records.append(record)
     return records
 
 

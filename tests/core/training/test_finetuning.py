@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from frbias.core.data.images import write_png
@@ -199,6 +200,25 @@ def test_cached_and_uncached_training_agree_over_fifty_steps(people: SampleTable
         cached = state(tmp_path / dtype)
         apart = sum(float((cached[k].float() - plain[k].float()).square().sum()) for k in start)
         assert apart <= tolerance**2 * way, dtype
+
+
+def test_what_a_killed_build_left_in_the_cache_is_cleared_and_what_another_builds_is_not(
+    people: SampleTable, weights: str, tmp_path: Path
+) -> None:
+    cache = Path(os.environ["FRBIAS_HOME"]) / "cache" / "prefix"
+    left, busy = cache / f"{'a' * 32}.12345678", cache / f"{'b' * 32}.12345678"
+    for folder in (left, busy):
+        folder.mkdir(parents=True)
+        (folder / "features.bin").write_bytes(b"0" * 10)
+    with FileLock(busy / ".lock"):
+        train(people, tmp_path / "run", weights, cache="on", seed=17)
+        assert not left.exists()
+        assert (busy / "features.bin").exists()
+    train(people, tmp_path / "other", weights, cache="on", seed=17, batch_size=4)
+    assert busy.exists()  # nothing was built
+    assert not list(cache.glob(".lock/*"))
+    for folder in (f for f in cache.iterdir() if f.is_dir() and "." not in f.name):
+        assert not (folder / ".lock").exists()
 
 
 def test_a_cut_off_cache_is_built_again(people: SampleTable, weights: str, tmp_path: Path) -> None:

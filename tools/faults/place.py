@@ -1,0 +1,125 @@
+"""Where the campaigns of commands work, and what a command leaves when nothing happens to it."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faults.killing import Ended, difference, run_command, tree
+from faults.stages import Case, Inputs, make_inputs
+from faults.warming import import_all, run_here
+
+LEFT_OUT = ("locks", ".lock", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A campaign's folders.
+
+    Attributes:
+        root: Everything is below it.
+        inputs: What the commands read.
+    """
+
+    root: Path
+    inputs: Inputs
+
+    @property
+    def work(self) -> Path:
+        """The one working folder that all runs of a case share."""
+        return self.root / "work"
+
+    def environment(self) -> dict[str, str]:
+        """Variables of a command run in the working folder."""
+        home = str(self.work / "home")
+        return {"FRBIAS_HOME": home, "OMP_NUM_THREADS": "1", "TMPDIR": str(self.root / "tmp")}
+
+    def fresh(self) -> Path:
+        """The working folder as the case finds it."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.fill()
+        return self.work
+
+    def fill(self) -> None:
+        """Put into the working folder, which may exist, what the case finds there."""
+        model = self.root / "before"
+        if model.exists():
+            shutil.copytree(model, self.work, symlinks=True, dirs_exist_ok=True)
+            return
+        home = self.work / "home"
+        home.mkdir(parents=True)
+        home.chmod(0o700)
+        (home / "embedded").symlink_to(self.inputs.home / "embedded")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A case that has been run once without a fault.
+
+    Attributes:
+        place: Where.
+        case: What.
+        operations: File operations of it.
+        wanted: What it leaves, as a tree of hashes.
+    """
+
+    place: Place
+    case: Case
+    operations: int
+    wanted: dict[str, str]
+
+    @property
+    def work(self) -> Path:
+        """The working folder."""
+        return self.place.work
+
+    def run(self, **options: object) -> Ended:
+        """Run the case; options are those of :func:`faults.killing.run_command`."""
+        return run_command(self.case.arguments, self.work, environment=self.place.environment(), **options)  # type: ignore[arg-type]
+
+    def difference(self) -> str:
+        """What the working folder has otherwise than a run without a fault leaves it."""
+        return difference(self.wanted, tree(self.work, LEFT_OUT))
+
+    def again(self) -> str:
+        """Give the command again; what is lost then."""
+        arguments = self.case.again or self.case.arguments
+        ended = run_command(arguments, self.work, environment=self.place.environment())
+        if ended.code:
+            return f"the command again ended with {ended.code}: {ended.text[-600:]}"
+        return self.difference()
+
+
+def prepare(root: Path) -> Place:
+    """Import what the commands need and make their inputs."""
+    import_all()
+    (root / "tmp").mkdir(parents=True)
+
+    def run(arguments: Sequence[str], folder: Path) -> None:
+        environment = {"FRBIAS_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+        _expect_done(run_command(arguments, folder, environment=environment), arguments)
+
+    return Place(root, make_inputs(root / "inputs", run))
+
+
+def make_ready(place: Place, case: Case) -> Ready:
+    """Run a case without a fault: once here, so that children find everything loaded, once in a child."""
+    shutil.rmtree(place.root / "before", ignore_errors=True)
+    place.fresh()
+    for arguments in (*case.before, case.arguments):
+        run_here(arguments, place.work, place.environment())
+    if case.before:
+        place.fresh()
+        for arguments in case.before:
+            _expect_done(run_command(arguments, place.work, environment=place.environment()), arguments)
+        os.rename(place.work, place.root / "before")
+    place.fresh()
+    whole = run_command(case.arguments, place.work, environment=place.environment())
+    _expect_done(whole, case.arguments)
+    return Ready(place, case, whole.operations, tree(place.work, LEFT_OUT))
+
+
+def _expect_done(ended: Ended, arguments: Sequence[str]) -> None:
+    if ended.code:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {ended.code}: {ended.text[-2000:]}")
