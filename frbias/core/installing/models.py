@@ -121,8 +121,10 @@ def _left_clear(target: Path, prefix: str) -> Iterator[None]:
     yield
 
 
-def fetch_model(name: str, *, force: bool = False, progress: Progress = SILENT) -> Installed:
-    """Download a model that has a direct address and add it.
+def fetch_model(
+    name: str, *, force: bool = False, time_limit: float = 0.0, progress: Progress = SILENT
+) -> Installed:
+    """Download a model that has a direct address and add it, in at most ``time_limit`` seconds (0: no limit).
 
     Raises:
         UsageError: It has no direct address (the message says where to get it), or is not known.
@@ -144,7 +146,7 @@ def fetch_model(name: str, *, force: bool = False, progress: Progress = SILENT) 
         raise UsageError(f"{asset.name} is installed already; fetch it again with --force.")
     progress.note(f"{asset.title}. Licence: {asset.licence}. Source: {asset.source}")
     target = data_home() / "downloads" / _file_name(asset)
-    arrived = download(asset.url, target, sha256=asset.sha256, progress=progress)
+    arrived = download(asset.url, target, sha256=asset.sha256, time_limit=time_limit, progress=progress)
     installed = add_model(asset.name, arrived.path, force=force, progress=progress)
     arrived.path.unlink(missing_ok=True)
     return installed
