@@ -272,6 +272,8 @@ def _copy_pack(source: Path, folder: Path, progress: Progress) -> None:
         if source.is_file():
             unpack(source, Path(place), progress=progress)
         for path in sorted((Path(place) if source.is_file() else source).rglob("*.onnx")):
+            if (folder / path.name).exists():
+                raise BadInputError(f"{source} has two files called {path.name}; give the folder of one pack.")
             if not path.is_symlink():
                 shutil.copyfile(path, folder / path.name)
     recognise(pack_recogniser(folder))
