@@ -64,7 +64,7 @@ def test_one_score_for_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_one_score_for_each_kind_has_no_spread(tmp_path: Path, offset: float) -> None:
-    found = scored([(offset + 0.9, 1)] * 30 + [(offset + 0.1, 0)] * 30, tmp_path / "s.csv")
+    found = scored([(offset + 0.83, 1)] * 31 + [(offset + 0.37, 0)] * 33, tmp_path / "s.csv")
     assert found["overall"]["d_prime"] is None
     assert found["overall"]["non_mated"]["std"] == 0
 
