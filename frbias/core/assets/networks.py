@@ -4,7 +4,6 @@
 :class:`NetworkRecord`, so that generators need to know one form only.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field

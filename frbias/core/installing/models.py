@@ -121,9 +121,7 @@ def _left_clear(target: Path, prefix: str) -> Iterator[None]:
     yield
 
 
-def fetch_model(
-    name: str, *, force: bool = False, time_limit: float = 0.0, progress: Progress = SILENT
-) -> Installed:
+def fetch_model(name: str, *, force: bool = False, time_limit: float = 0.0, progress: Progress = SILENT) -> Installed:
     """Download a model that has a direct address and add it, in at most ``time_limit`` seconds (0: no limit).
 
     Raises:

@@ -124,9 +124,7 @@ def read_scores(path: Path) -> ScoreFile:
     if bad.size:
         value = frame["score"].iloc[int(bad[0])]
         fault = f"too large (at most {LARGEST_SCORE:g})" if np.isfinite(scores[bad[0]]) else "not a finite number"
-        raise BadInputError(
-            f"{path}, line {lines[bad[0]]}: score {value!r} is {fault} ({bad.size} such lines)."
-        )
+        raise BadInputError(f"{path}, line {lines[bad[0]]}: score {value!r} is {fault} ({bad.size} such lines).")
     subjects = next((pair for pair in _PAIRS if all(c in frame.columns for c in pair)), None)
     frame = frame.assign(score=scores, mated=_mated(frame, subjects, path, lines))
     return ScoreFile(path, sha256_file(path), form, frame, subjects)
