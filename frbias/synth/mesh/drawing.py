@@ -6,11 +6,11 @@ import numpy.typing as npt
 
 from frbias.synth.mesh.head_data import HAIR, MOUTH, SKIN, TEETH, TONGUE
 from frbias.synth.mesh.lighting import Light
+from frbias.synth.mesh.parts import parts_of
 from frbias.synth.mesh.photo import background, develop
 from frbias.synth.mesh.raster import rasterise, rasterise_strands
 from frbias.synth.mesh.scene import Scene, camera_of, projected, transformed
 from frbias.synth.mesh.shading import shade
-from frbias.synth.mesh.truth import parts_of
 from frbias.synth.mesh.view import View
 
 FloatArray = npt.NDArray[np.float32]

@@ -38,7 +38,7 @@ class RenderedFace:
         points68: FG-NET's 68 points in FG-NET's order (:func:`frbias.synth.mesh.landmarks.template_points`),
             pixels, float64 (68, 2).
         yaw, pitch, roll: Head pose, degrees (:class:`frbias.synth.mesh.view.View`).
-        parts: What every pixel shows, uint8 (size, size), a number in :data:`frbias.synth.mesh.truth.PARTS`; None
+        parts: What every pixel shows, uint8 (size, size), a number in :data:`frbias.synth.mesh.parts.PARTS`; None
             unless asked for.
         made_from: Age, variant, the person, the view and the weights of all blend shapes.
     """

@@ -9,8 +9,8 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.synth.generate import generate_with
 from frbias.synth.mesh.backend import MeshBackend, render_face
+from frbias.synth.mesh.parts import PARTS
 from frbias.synth.mesh.request import MeshRequest
-from frbias.synth.mesh.truth import PARTS
 
 OPTIONS = MeshRequest(subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=7, size=96)
 ASKED = MeshRequest(
