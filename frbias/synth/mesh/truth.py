@@ -1,4 +1,4 @@
-"""What is known about a picture and can be had beside it: points, a mask of its parts, and all that it was made from."""
+"""What is known of a picture and can be had beside it: points, a mask of its parts, all that it was made from."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from frbias.synth.mesh.faces import RenderedFace
 def truth_files(face: RenderedFace, file_name: str, kinds: tuple[str, ...]) -> dict[str, bytes]:
     """Files about a picture: name relative to the image set -> content.
 
-    ``truth/<file_name>.pts`` holds the 68 points in FG-NET's order, ``truth/<file_name>.mask.png`` the number in
-    :data:`frbias.synth.mesh.parts.PARTS` of every pixel, ``truth/<file_name>.json`` pose, camera, light, film, expression, clothes, the
-    person and the weights of all blend shapes.
+    ``truth/<name>.pts`` holds the 68 points in FG-NET's order, ``truth/<name>.mask.png`` the number in
+    :data:`frbias.synth.mesh.parts.PARTS` of every pixel, ``truth/<name>.json`` pose, camera, light, film,
+    expression, clothes, the person and the weights of all blend shapes.
     """
     stem = f"truth/{file_name.rsplit('.', 1)[0]}"
     files: dict[str, bytes] = {}
