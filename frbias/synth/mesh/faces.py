@@ -95,7 +95,7 @@ class Sitter:
             parts.append(glasses(frame, head, control, drawn, aged.frame.scale))
         hair = join([*([aged.hair] if aged.hair else []), *parts])
         scene = build_scene(head, control, drawn, normal, hair, aged.frame, view)
-        image, parts = draw(
+        image, shown = draw(
             scene,
             aged.texture,
             view,
@@ -114,7 +114,7 @@ class Sitter:
             zip(("distance", "focal", "x", "y", "size"), camera_of(view, scene.scale, size), strict=True)
         )
         five = five_points(points68).astype(np.float64)
-        return RenderedFace(image, five, points68, view.yaw, view.pitch, view.roll, parts, made_from)
+        return RenderedFace(image, five, points68, view.yaw, view.pitch, view.roll, shown, made_from)
 
     def _scalp(self, age: float) -> npt.NDArray[np.bool_]:
         """Triangles of the skin that show hair rather than skin, bool (t,)."""
