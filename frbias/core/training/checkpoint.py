@@ -78,14 +78,16 @@ def _write(folder: Path, weights: StateDict, pixels: Pixels, training: dict[str,
 
 
 def _plain(value: Any) -> Any:
-    """The same values, none of them the same object as another, so that the bytes of a pickle depend on values alone."""
+    """The value made anew, so that equal values give equal bytes: a pickle also shows which parts are the same object."""
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().clone()
+        return value.detach().clone().contiguous()
+    if isinstance(value, str):
+        return sys.intern(value)
     if isinstance(value, dict):
         return {_plain(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_plain(inner) for inner in value)
-    return sys.intern(value) if isinstance(value, str) else value
+    return value
 
 
 def _read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
