@@ -10,7 +10,7 @@ import numpy as np
 
 _FINETUNE = (
     *("--frozen", "stem,1,2,3", "--epochs", "2", "--batch-size", "4", "--validation", "0.5", "--lr", "0.02"),
-    *("--device", "cpu", "--save-every", "2"),
+    *("--device", "cpu", "--save-every", "2", "--cache", "on"),
 )
 
 
@@ -170,6 +170,7 @@ frozen = "stem,1,2,3"
 epochs = 1
 batch-size = 4
 validation = 0.5
+cache = "on"
 [evaluate]
 groups = "0-12,13+"
 at-fmr = [0.25]

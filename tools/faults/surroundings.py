@@ -13,21 +13,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from faults.killing import Before, no_sentence, start_command
+from faults.killing import Before, Ended, no_sentence, start_command
 from faults.mounts import can_mount, change_disk, small_disk
 from faults.place import Ready
 
 Tries = Iterator[tuple[str, str]]
-_FREES = frozenset({"os.remove", "os.rmdir"})
 _NOBODY = 65534
 
 
-def _after(ready: Ready, fault: str, ended: Any) -> str:
+def _after(ready: Ready, ended: Ended) -> str:
     """What was lost by a fault that is over now."""
-    if ended.code == 0:
-        return ready.difference()
+    if ended.code == 0:  # what could not be cleared away is, the next time
+        return ready.difference() and ready.again()
     said = no_sentence(ended)
     return said or ready.again()
 
@@ -56,7 +54,7 @@ def _failing(ready: Ready, seed: int, count: int, numbers: tuple[int, ...]) -> T
         first, number = chance.randint(1, ready.operations), numbers[index % len(numbers)]
         ready.place.fresh()
         ended = ready.run(before=_fails(number, first))
-        yield f"{errno.errorcode[number]} from operation {first} of {ready.operations}", _after(ready, "", ended)
+        yield f"{errno.errorcode[number]} from operation {first} of {ready.operations}", _after(ready, ended)
 
 
 def full_disk(ready: Ready, seed: int, count: int) -> Tries:
@@ -76,7 +74,7 @@ def full_disk(ready: Ready, seed: int, count: int) -> Tries:
             change_disk(ready.work, options)
             ended = ready.run()
             change_disk(ready.work, "size=1g,nr_inodes=100000")
-            loss = _after(ready, options, ended)
+            loss = _after(ready, ended)
         yield options, loss
 
 
@@ -91,7 +89,7 @@ def read_only_tree(ready: Ready, seed: int, count: int) -> Tries:
             change_disk(ready.work, "ro")
             ended = ready.run()
             change_disk(ready.work, "rw")
-            loss = "it was done on a read-only disk" if ended.code == 0 else _after(ready, "", ended)
+            loss = "it was done on a read-only disk" if ended.code == 0 else _after(ready, ended)
         yield "ro", loss
 
 
@@ -107,7 +105,7 @@ def no_permission(ready: Ready, seed: int, count: int) -> Tries:
             ended = ready.run()
             work.chmod(0o755)
             (work / "home").chmod(0o700)
-        yield "somebody else's", "it was done without permission" if ended.code == 0 else _after(ready, "", ended)
+        yield "somebody else's", "it was done without permission" if ended.code == 0 else _after(ready, ended)
 
 
 def no_temporary_folder(ready: Ready, seed: int, count: int) -> Tries:
@@ -120,7 +118,7 @@ def no_temporary_folder(ready: Ready, seed: int, count: int) -> Tries:
 
     for _ in range(min(count, 1)):
         ready.place.fresh()
-        yield "TMPDIR=/nonexistent", _after(ready, "", ready.run(enter=enter))
+        yield "TMPDIR=/nonexistent", _after(ready, ready.run(enter=enter))
 
 
 def vanishing_inputs(ready: Ready, seed: int, count: int) -> Tries:
@@ -138,7 +136,7 @@ def vanishing_inputs(ready: Ready, seed: int, count: int) -> Tries:
         ended = ready.run(before=before)
         if away.exists():
             away.rename(inputs)
-        loss = _after(ready, "", ended)
+        loss = _after(ready, ended)
         if ended.code == 0 and loss and _all_listed(ready):
             loss = ""
         yield f"inputs gone before operation {point} of {ready.operations}", loss
@@ -181,7 +179,7 @@ def clock(ready: Ready, seed: int, count: int) -> Tries:
             time.time_ns = lambda: int(now * 1e9)
 
         ended = ready.run(enter=enter)
-        yield f"clock at {now:.0f}", _after(ready, "", ended)
+        yield f"clock at {now:.0f}", _after(ready, ended)
 
 
 def two_processes(ready: Ready, seed: int, count: int) -> Tries:
@@ -222,7 +220,7 @@ def little_memory(ready: Ready, seed: int, count: int) -> Tries:
             limit = pages * os.sysconf("SC_PAGE_SIZE") + more * 2**20
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-        yield f"{more} MiB", _after(ready, "", ready.run(enter=enter))
+        yield f"{more} MiB", _after(ready, ready.run(enter=enter))
 
 
 def _size_of(ready: Ready) -> int:

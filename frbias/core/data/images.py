@@ -37,6 +37,7 @@ _TURNS: dict[int, Callable[[RgbImage], RgbImage]] = {
 # What Pillow warns of (broken tags, for one) either makes the picture unreadable, which is told, or does not matter.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # pixels are bounded here, before decoding
+UNREADABLE = "cannot be read"  # begins the reason when the fault is the disk's or the network's, not the picture's
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 
@@ -87,7 +88,7 @@ def _reasons(path: Path) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise BadImageError("is not an image (PNG, JPEG, BMP, WebP or TIFF)", path=path) from error
     except OSError as error:
-        failure = f"cannot be read: {error.strerror}" if error.strerror else f"cannot be decoded: {_one_line(error)}"
+        failure = f"{UNREADABLE}: {error.strerror}" if error.strerror else f"cannot be decoded: {_one_line(error)}"
         raise BadImageError(failure, path=path) from error
     except Exception as error:  # decoders raise anything: struct.error, KeyError, RecursionError, zlib.error, ...
         raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error

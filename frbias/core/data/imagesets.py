@@ -16,7 +16,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from frbias.core.data.images import encode_jpeg, encode_png
+from frbias.core.data.images import UNREADABLE, encode_jpeg, encode_png
 from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
 from frbias.core.data.units import Made, Producer, WorkUnit
 from frbias.core.foundation.devices import World, world_from_environment
@@ -66,6 +66,7 @@ def produce(
     workers: int = 1,
     force: bool = False,
     world: World | None = None,
+    unchanged: Callable[[], bool] = lambda: True,
     progress: Progress = SILENT,
 ) -> ImageSetResult:
     """Run a producer's plan into the image set ``out``.
@@ -83,11 +84,12 @@ def produce(
         workers: Worker processes for producers that work in processes; 0 means one per core.
         force: Replace an earlier image set in ``out``.
         world: Place among torchrun's processes; default: read from the environment.
+        unchanged: Asked at the end when a file could not be read: whether what is read still is what was planned with.
         progress: Where to report.
 
     Raises:
         UsageError: ``out`` holds something else.
-        BadInputError: The plan is empty, or not one image could be made.
+        BadInputError: The plan is empty, not one image could be made, or files vanished meanwhile.
     """
     world = world or world_from_environment()
     units = producer.plan()
@@ -99,7 +101,7 @@ def produce(
         folder = claim_together(out, work, world, barrier, force=force)
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)
-        done = read_journal(out)
+        done = {key: record for key, record in read_journal(out).items() if not _may_yet_be_read(record)}
         barrier()
         pending = world.shard([unit for unit in units if unit.key not in done])
         resumed = f" ({len(done)} of {len(units)} units were done)" if done else ""
@@ -107,7 +109,7 @@ def produce(
             _work(producer, out, pending, batch_size=batch_size, workers=workers, rank=world.rank, advance=advance)
         barrier()
         if world.leader:
-            _complete(folder, units, list(rejected))
+            _complete(folder, units, list(rejected), unchanged)
         barrier()
         return _summary(out, folder.results().get("rejected", 0), reused=False, before=done)
 
@@ -135,6 +137,11 @@ def _is_record(value: Any) -> bool:
         return False
     named = all(isinstance(row, dict) and isinstance(row.get("file_name"), str) for row in rows)
     return named and all(isinstance(one, dict) and set(one) == _REJECTED_KEYS for one in rejected)
+
+
+def _may_yet_be_read(record: Record) -> bool:
+    """Whether a file of the unit could not be reached when it was made: it may be there when the work is taken up."""
+    return any(str(one["reason"]).startswith(UNREADABLE) for one in record["rejected"])
 
 
 def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
@@ -263,7 +270,9 @@ def _render_in_worker(unit: WorkUnit) -> Record:
     return finish_unit(out, unit, made)
 
 
-def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Rejected]) -> None:
+def _complete(
+    folder: StageFolder, units: Sequence[WorkUnit], refused: list[Rejected], unchanged: Callable[[], bool]
+) -> None:
     out = folder.path
     records = read_journal(out)
     missing = [unit.key for unit in units if unit.key not in records]
@@ -272,11 +281,30 @@ def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Reje
     ordered = [records[unit.key] for unit in units]
     table = make_table(out, [row for record in ordered for row in record["rows"]])
     rejected = refused + [_rejected(one) for record in ordered for one in record["rejected"]]
+    refuse_vanished(rejected[len(refused) :], unchanged)
     if not len(table):
         raise BadInputError(f"Not one image could be made; {rejected[0].file}: {rejected[0].reason}")
     write_rejected(out, rejected)
     write_samples(table)
     folder.finish({"images": len(table), "subjects": len(set(table.subjects)), "rejected": len(rejected)})
+
+
+def refuse_vanished(rejected: Sequence[Rejected], unchanged: Callable[[], bool]) -> None:
+    """Refuse to call work finished when files of it that were there when it was planned could not be read.
+
+    Args:
+        rejected: What gave no result.
+        unchanged: Whether everything still is as it was when the work was planned.
+
+    Raises:
+        BadInputError: Some could not be, and something has changed since.
+    """
+    gone = [one for one in rejected if one.reason.startswith(UNREADABLE)]
+    if gone and not unchanged():
+        raise BadInputError(
+            f"{len(gone)} of the files vanished meanwhile ({gone[0].file} {gone[0].reason}); put them back and run the "
+            "command again."
+        )
 
 
 def _summary(out: Path, rejected: int, *, reused: bool, before: dict[str, Record] | None = None) -> ImageSetResult:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.foundation.folders import TEMPORARY_PREFIX as TEMPORARY_PREFIX
-from frbias.core.foundation.folders import check_present
+from frbias.core.foundation.folders import make_below
 from frbias.core.foundation.hashes import sha256_bytes as sha256_bytes
 from frbias.core.foundation.hashes import sha256_file as sha256_file
 from frbias.core.foundation.hashes import sha256_json as sha256_json
+
+OUT_OF_MEMORY = "There is not enough memory; close other programs, or use fewer --workers or a smaller --batch-size."
+_MEMORY_WORDS = ("allocate memory", "out of memory", "bad_alloc", "bad allocation", "insufficient memory")
 
 
 @contextmanager
@@ -45,8 +48,8 @@ def make_folder(path: Path) -> None:
     Raises:
         FolderVanishedError: It, or the output folder it lies in, was removed meanwhile.
     """
-    check_present(path)
-    Path(path).mkdir(parents=True, exist_ok=True)
+    if not make_below(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -104,6 +107,7 @@ def os_error_sentence(error: OSError) -> str:
         errno.EEXIST: f"{place} is a file, where a folder is needed.",
         errno.EISDIR: f"{place} is a folder, where a file is needed.",
         errno.ENOENT: f"{place} does not exist.",
+        errno.ENOMEM: OUT_OF_MEMORY,
         errno.ENAMETOOLONG: f"The name {place[:60]}... is too long for this file system.",
         errno.EMFILE: "Too many files are open at once; raise the limit (ulimit -n) or use fewer workers.",
         errno.EIO: f"{place} cannot be read or written: the device reports an error.",
@@ -115,6 +119,12 @@ def os_error_sentence(error: OSError) -> str:
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, of whatever library, says that the disk is full."""
     return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that there was not enough memory."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _MEMORY_WORDS)
 
 
 def _place(error: OSError) -> str:

@@ -89,18 +89,48 @@ def hold(folder: Path, *, lock: bool = True) -> Hold:
     return found
 
 
-def check_present(path: Path) -> None:
-    """Refuse to write below a held folder that is no longer there, so that it is not made anew by halves.
+def make_below(path: Path) -> bool:
+    """Make the missing folders down to ``path`` when it lies in a held folder, never that folder itself.
+
+    Returns:
+        Whether it lies in one; nothing is done when it does not.
 
     Raises:
-        FolderVanishedError: It is gone.
+        FolderVanishedError: The held folder is gone.
+    """
+    held = _held_above(path)
+    if held is None:
+        return False
+    place = held.folder
+    for name in Path(os.path.abspath(path)).relative_to(place).parts:
+        place = place / name
+        try:
+            place.mkdir()
+        except FileExistsError:
+            if not place.is_dir():
+                raise
+        except FileNotFoundError:
+            raise FolderVanishedError(held.folder) from None
+    return True
+
+
+def _held_above(path: Path) -> Hold | None:
+    """The innermost held folder that ``path`` is or lies in.
+
+    Raises:
+        FolderVanishedError: A held folder above it is gone.
     """
     if not _HELD:
-        return
-    place = Path(os.path.abspath(path))
+        return None
+    place, found = Path(os.path.abspath(path)), None
     for parent in (place, *place.parents):
-        if parent in _HELD and not parent.is_dir():
+        held = _HELD.get(parent)
+        if held is None:
+            continue
+        if not (parent.is_dir() and held.still_there()):
             raise FolderVanishedError(parent)
+        found = found or held
+    return found
 
 
 def is_occupied(folder: Path) -> bool:

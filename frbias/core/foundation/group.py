@@ -17,6 +17,8 @@ from frbias.core.foundation.errors import ElsewhereError, FrbiasError, UsageErro
 T = TypeVar("T")
 TIMEOUT_VARIABLE = "FRBIAS_TIMEOUT"
 _SECONDS = 1800.0
+LOST_PEER = "Another process of this launch has ended, so this one cannot go on; run the same command again to go on."
+_LOST = ("by peer", "gloo", "nccl", "tcpstore", "broken pipe", "timed out waiting", "connection was likely closed")
 
 
 @contextmanager
@@ -76,6 +78,12 @@ def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
         raise ElsewhereError(message, code)
     found: T = result
     return found
+
+
+def is_lost_peer(error: BaseException) -> bool:
+    """Whether an error says that another process of the launch has gone."""
+    said = str(error).lower()
+    return "RANK" in os.environ and isinstance(error, RuntimeError) and any(words in said for words in _LOST)
 
 
 def _nothing() -> None:

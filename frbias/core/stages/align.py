@@ -201,6 +201,7 @@ def align_table(
     """
     chosen = options or AlignOptions()
     work = work or align_work(table, chosen, refused)
+    files = work.inputs["files"]
     made = produce(
         AlignProducer(table, chosen),
         out,
@@ -213,6 +214,7 @@ def align_table(
         workers=machine.resources.workers,
         force=force,
         world=world,
+        unchanged=lambda: hash_of_images(table)["files"] == files,
         progress=machine.progress,
     )
     return align_result(made)

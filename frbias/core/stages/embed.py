@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ import numpy.typing as npt
 from frbias.core.data.datasets.loading import synthetic_origin
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_embeddings
-from frbias.core.data.images import read_image
+from frbias.core.data.images import UNREADABLE, read_image
+from frbias.core.data.imagesets import refuse_vanished
 from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
 from frbias.core.foundation.devices import World, choose_device, describe_device, world_from_environment
 from frbias.core.foundation.errors import BadImageError, BadInputError
@@ -135,6 +137,7 @@ def embed_table(
             barrier()
             if world.leader:
                 merged, rejected = _merge(table, out, work)
+                refuse_vanished(rejected, lambda: hash_of_images(table)["files"] == work.inputs["files"])
                 write_rejected(out, [*rejected, *_earlier_rejected(table)])
                 write_embeddings(out / FILE_NAME, merged)
                 dimension = int(merged.matrix.shape[1])
@@ -233,7 +236,7 @@ def _embed_parts(
     machine: Machine,
     world: World,
 ) -> None:
-    mine = [s for s in world.shard(range(0, len(table), PART)) if not _part_path(out, s).is_file()]
+    mine = [s for s in world.shard(range(0, len(table), PART)) if not _is_kept(_part_path(out, s))]
     if not mine:
         return
     where = describe_device(choose_device(machine.resources.device))
@@ -257,6 +260,14 @@ def _write_part(path: Path, part: _Part) -> None:
 def _read_part(path: Path) -> _Part:
     with np.load(path, allow_pickle=False) as saved:
         return _Part(saved["vectors"], json.loads(saved["reasons"].tobytes()))
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether a part was made before, and every file of it that is there now was there then."""
+    try:
+        return not any(str(reason).startswith(UNREADABLE) for reason in _read_part(path).reasons)
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return False
 
 
 def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[Rejected]]:

@@ -1,11 +1,17 @@
 """Units of work become files, rows and rejections."""
 
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import pytest
 
-from frbias.core.data.imagesets import finish_unit
+from frbias.core.data.imagesets import finish_unit, produce, read_journal
+from frbias.core.data.samples import read_samples
 from frbias.core.data.units import Made, Task, WorkUnit
+from frbias.core.foundation.errors import BadInputError
 
 
 def test_what_differs_between_the_tasks_of_a_source_is_not_known_of_the_source(tmp_path: Path) -> None:
@@ -19,3 +25,63 @@ def test_what_differs_between_the_tasks_of_a_source_is_not_known_of_the_source(t
         {"file": "p.jpg", "reason": "no face", "subject": "s", "age": None, "sex": "f"},
         {"file": "q.jpg", "reason": "no face", "subject": "t", "age": None, "sex": ""},
     ]
+
+
+class Reads:
+    """Makes a picture of every file that is there, and a rejection of every other, as alignment does."""
+
+    parallel: Literal["processes", "batches"] = "batches"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def describe(self) -> dict[str, Any]:
+        return {"of": "two files"}
+
+    def plan(self) -> list[WorkUnit]:
+        return [WorkUnit(name, (Task(f"{name}.png", name, 5.0),)) for name in ("a", "b")]
+
+    def prepare(self) -> None:
+        pass
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        for unit in units:
+            there = (self.folder / unit.key).exists()
+            image = np.zeros((4, 4, 3), np.uint8) if there else None
+            yield [Made(image, reason="" if there else "cannot be read: No such file or directory")]
+
+
+def test_files_that_come_back_are_read_when_the_work_is_taken_up(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    with pytest.raises(BadInputError, match=r"Not one image could be made; a\.png: cannot be read"):
+        produce(Reads(source), out, stage="align", label="reading")
+    source.mkdir()
+    (source / "a").touch()
+    with pytest.raises(BadInputError, match=r"1 of the files vanished meanwhile \(b\.png cannot be read"):
+        produce(Reads(source), out, stage="align", label="reading", unchanged=lambda: False)
+    (source / "b").touch()
+    result = produce(Reads(source), out, stage="align", label="reading")
+    assert (result.images, result.rejected) == (2, 0)
+    assert len(read_samples(out)) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"unit": "a", "rows": 0.5, "rejected": []}',
+        '{"unit": "a", "rows": [null], "rejected": []}',
+        '{"unit": "a", "rows": [{"file_name": {"a": 1}}], "rejected": []}',
+        '{"unit": "a", "rows": [{"subject": "a"}], "rejected": []}',
+        '{"unit": 1, "rows": [], "rejected": []}',
+        '{"unit": "a", "rows": [], "rejected": [{"file": "x"}]}',
+        '{"unit": "a", "rows": [], "rejected": 1}',
+        "[" * 5000,
+        "\xff\x00",
+    ],
+)
+def test_a_damaged_line_of_the_journal_is_a_unit_that_is_made_again(line: str, tmp_path: Path) -> None:
+    sound = finish_unit(tmp_path, WorkUnit("u", (Task("x.png", "t", 7.0),)), [Made(np.zeros((4, 4, 3), np.uint8))])
+    (tmp_path / ".journal").mkdir()
+    text = f"{line}\n{json.dumps(sound)}\n"
+    (tmp_path / ".journal" / "rank-0.jsonl").write_bytes(text.encode("latin-1"))
+    assert list(read_journal(tmp_path)) == ["u"]

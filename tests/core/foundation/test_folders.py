@@ -180,6 +180,31 @@ def test_a_folder_that_vanishes_ends_the_work_and_can_be_made_again(tmp_path: Pa
     assert sorted(p.name for p in out.iterdir()) == [".files.csv", "deep", "provenance.json"]
 
 
+def test_a_folder_that_another_takes_the_place_of_is_not_filled_on(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    claimed = claim_work(out, WORK)
+    shutil.rmtree(out)
+    out.mkdir()  # as a folder made in the moment between two steps
+    for name in ("face.png", "deep/face.png"):
+        with pytest.raises(FolderVanishedError):
+            write_bytes(out / name, b"x")
+    assert not list(out.iterdir())
+    del claimed
+    write_bytes(claim_work(out, WORK).path / "deep" / "face.png", b"x")
+
+
+def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path) -> None:
+    claimed = claim_work(tmp_path / "out", WORK)
+    write_bytes(claimed.path / "deep", b"x")
+    with pytest.raises(FileExistsError):
+        write_bytes(claimed.path / "deep" / "face.png", b"x")
+
+
+def test_a_listing_with_a_name_that_no_file_has_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / ".files.csv").write_text("file,bytes,sha256\na\0b.png,3,00\n")
+    assert damage(tmp_path) == [".files.csv is damaged"]
+
+
 def test_a_finished_folder_that_is_not_whole_is_noticed(tmp_path: Path) -> None:
     out = tmp_path / "out"
     claimed = claim_work(out, WORK)

@@ -28,7 +28,7 @@ from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
-from frbias.core.foundation.provenance import claim_folder
+from frbias.core.foundation.provenance import claim_folder, claim_work
 from frbias.core.recognisers.base import Description, Recogniser
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.trainable.recogniser import Trainable
@@ -115,6 +115,29 @@ def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     plain = pd.read_parquet(tmp_path / "out/embeddings.parquet")
     np.testing.assert_array_equal(np.stack(plain["embedding"].tolist()), read.matrix)
     assert embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu()).reused
+
+
+def test_images_that_vanish_are_read_when_they_are_back(tmp_path: Path) -> None:
+    table = image_set(tmp_path / "set", 5)
+    work = stage.embed_work(table, stand_in(), EmbedOptions())
+    (tmp_path / "set/003.png").rename(tmp_path / "003.png")
+    with pytest.raises(BadInputError, match=r"1 of the files vanished meanwhile \(003.png cannot be read"):
+        embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu(), work=work)
+    (tmp_path / "003.png").rename(tmp_path / "set/003.png")
+    assert embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu(), work=work).images == 5
+    (tmp_path / "set/003.png").unlink()  # gone from the beginning: listed
+    result = embed_table(table, stand_in(), tmp_path / "other", machine=on_cpu())
+    assert (result.images, result.rejected) == (4, 1)
+
+
+def test_a_part_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+    table = image_set(tmp_path / "set", 5)
+    work = stage.embed_work(table, stand_in(), EmbedOptions())
+    claimed = claim_work(tmp_path / "out", work)
+    (tmp_path / "out/.journal").mkdir()
+    (tmp_path / "out/.journal/part-000000000.npz").write_bytes(b"PK half")
+    del claimed
+    assert embed_table(table, stand_in(), tmp_path / "out", machine=on_cpu(), work=work).images == 5
 
 
 def test_mirrored_faces(tmp_path: Path) -> None:

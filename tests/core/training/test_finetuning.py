@@ -29,6 +29,7 @@ from frbias.core.stages.finetune import FinetuneResult, finetune
 from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.training import trainer as trainer_module
 from frbias.core.training.pixels import read_faces
+from frbias.core.training.runfiles import read_metrics
 
 CPU = Machine(Resources(device="cpu"))
 SMALL: dict[str, Any] = {
@@ -207,6 +208,13 @@ def test_cached_and_uncached_training_agree_over_fifty_steps(people: SampleTable
         cached = state(tmp_path / dtype)
         apart = sum(float((cached[k].float() - plain[k].float()).square().sum()) for k in start)
         assert apart <= tolerance**2 * way, dtype
+
+
+def test_what_follows_a_damaged_line_of_the_metrics_is_left_out(tmp_path: Path) -> None:
+    whole = b'{"epoch": 0, "step": 0}\n'
+    for damaged in (b'{"epoch": 1, "st\xff', b"[" * 100_000, b"[1]", b'{"epoch": "1"}', b'{"step": 2}'):
+        (tmp_path / "metrics.jsonl").write_bytes(whole + damaged + b"\n" + whole)
+        assert read_metrics(tmp_path) == [{"epoch": 0, "step": 0}]
 
 
 def test_what_a_killed_build_left_in_the_cache_is_cleared_and_what_another_builds_is_not(
