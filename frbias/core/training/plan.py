@@ -138,11 +138,7 @@ def make_plan(
     split = split_by_subject(
         faces.table.subjects, validation=options.validation, min_images=options.min_images, seed=options.seed
     )
-    other = None if evaluation is None else read_faces(evaluation, progress=progress)
-    check_no_leak(split, faces, other, names_unrelated=names_unrelated)
-    guarded = tuple(read_faces(one.select(guarded_rows(len(one)).tolist()), progress=progress) for one in guards)
-    for one in guarded:
-        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
+    other, guarded = _watched(evaluation, guards, faces, split, names_unrelated, progress)
     start = {name: value.detach().cpu().clone() for name, value in backbone.model.state_dict().items()}
     ways = freezing(options.frozen)
     freeze(backbone.model, options.frozen)
@@ -167,6 +163,23 @@ def make_plan(
     return TrainingPlan(
         options, backbone, ways, faces, split, sampler, other, guarded, start, prefix, cache, views, seconds
     )
+
+
+def _watched(
+    evaluation: SampleTable | None,
+    guards: Sequence[SampleTable],
+    faces: FaceSet,
+    split: Split,
+    names_unrelated: bool,
+    progress: Progress,
+) -> tuple[FaceSet | None, tuple[FaceSet, ...]]:
+    """The images that training is watched on, none of them trained on: to evaluate with, and the guards."""
+    other = None if evaluation is None else read_faces(evaluation, progress=progress)
+    check_no_leak(split, faces, other, names_unrelated=names_unrelated)
+    guarded = tuple(read_faces(one.select(guarded_rows(len(one)).tolist()), progress=progress) for one in guards)
+    for one in guarded:
+        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
+    return other, guarded
 
 
 def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.device, world: World) -> None:
