@@ -131,7 +131,15 @@ class Verb:
     def _parameter(self, name: str, given: Field[Any], kind: Any) -> inspect.Parameter:
         owner = next(r for r in self.requests.values() if given in option_fields(r))
         default = inspect.Parameter.empty if given.default is MISSING else given.default
+        if told := owner.shown_defaults().get(given.name):
+            default = _Decided(told)
         return inspect.Parameter(name, kind, default=default, annotation=option_types(owner)[given.name])  # type: ignore[arg-type]
+
+
+class _Decided(str):
+    """What a signature shows where another option decides: words, not a value."""
+
+    __repr__ = str.__str__
 
 
 def function_of(verb: Verb) -> Callable[..., Any]:

@@ -93,24 +93,10 @@ def finetune(
         AssetMissingError: The weights or an image set are not installed.
         FrbiasError: The loss is no longer finite.
     """
-    if request.tensorboard:
-        check_tensorboard()
-    world, target = world_from_environment(), choose_device(machine.resources.device)
-    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
+    world = world_from_environment()
     with process_group(world) as barrier:
         seed_everything(request.seed)
-        start = load_trainable(request.weights, STAGE, device=target)
-        plan = make_plan(
-            request,
-            start,
-            table,
-            evaluation=evaluation or None,
-            names_unrelated=request.eval_names_unrelated,
-            guards=_guard_faces(request, start.input_size, machine, world),
-            world=world,
-            progress=machine.progress,
-        )
-        work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+        plan, work = _planned(request, machine, world)
         folder = claim_together(out, work, world, barrier, force=force)
         check_config(out, request)
         if folder.finished:
@@ -118,22 +104,14 @@ def finetune(
                 replay(out, read_metrics(out))
             return _result(out, folder.results(), reused=True)
         if world.leader:
-            write_config(out, request)
-            write_split(out, plan.faces, plan.split)
-            write_rejected(out, plan.faces.rejected)
+            _write_settings(out, request, plan)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        guard = _guard(request, plan)
+        guard, evaluate = _guard(request, plan), _evaluator(plan, out)
         trainer = Trainer(
-            plan,
-            out,
-            guard=guard,
-            evaluate=_evaluator(plan, out),
-            world=world,
-            barrier=barrier,
-            observe=observe,
+            plan, out, guard=guard, evaluate=evaluate, world=world, barrier=barrier, observe=observe,
             progress=machine.progress,
-        )
+        )  # fmt: skip
         trainer.train()
         if world.leader:
             folder.finish(_results(out, trainer, finish(plan, out, guard)))
@@ -143,22 +121,37 @@ def finetune(
 
 def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
     """What :func:`finetune` would do; raises as it does before it trains."""
+    plan, work = _planned(request, machine, world_from_environment())
+    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
+    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
+    return Plan((step_of(what, work, out),), describe_device(choose_device(machine.resources.device)))
+
+
+def _planned(request: FinetuneRequest, machine: Machine, world: World) -> tuple[TrainingPlan, Work]:
+    """The checked training and the work that it is."""
+    if request.tensorboard:
+        check_tensorboard()
     target = choose_device(machine.resources.device)
     table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
-    start = load_trainable(request.weights, STAGE)
+    start = load_trainable(request.weights, STAGE, device=target)
     plan = make_plan(
         request,
         start,
         table,
         evaluation=evaluation or None,
         names_unrelated=request.eval_names_unrelated,
-        guards=_guard_faces(request, start.input_size, machine, world_from_environment()),
+        guards=_guard_faces(request, start.input_size, machine, world),
+        world=world,
         progress=machine.progress,
     )
-    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
-    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
-    work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
-    return Plan((step_of(what, work, out),), describe_device(target))
+    return plan, Work(STAGE, VERSION, request.identity(), _inputs(plan))
+
+
+def _write_settings(out: Path, request: FinetuneRequest, plan: TrainingPlan) -> None:
+    """What the run is of: its request, who is trained on, which images were not read."""
+    write_config(out, request)
+    write_split(out, plan.faces, plan.split)
+    write_rejected(out, plan.faces.rejected)
 
 
 def _guard_faces(request: FinetuneRequest, size: tuple[int, int], machine: Machine, world: World) -> list[SampleTable]:

@@ -11,6 +11,7 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.training.augment import view_numbers
@@ -194,7 +195,7 @@ def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.de
         raise UsageError(f"--dropout has no place in {backbone.model.architecture}; leave it out.")
     if options.batch_size % (world.size * options.accumulate):
         raise UsageError(
-            f"--batch-size {options.batch_size} cannot be shared by {world.size} processes with --accumulate {options.accumulate}."
+            f"--batch-size {options.batch_size} cannot be shared by {counted(world.size, 'process', 'processes')} with --accumulate {options.accumulate}."
         )
     if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn) and device.type == "cpu":
         raise UsageError("BatchNorm in train mode is not shared between CPU processes; use eval, or one process.")

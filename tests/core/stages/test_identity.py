@@ -22,6 +22,7 @@ from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.requests.export import ExportRequest
+from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 from frbias.synth.mesh.request import MeshRequest
 
@@ -484,6 +485,37 @@ def adapt_case(root: Path) -> Case:
     )
 
 
+def finetune_case(root: Path) -> Case:
+    """The map alone, which takes no training; that every option decides is seen in test_request_identity.py."""
+    from frbias.core.stages.finetune import finetune, plan_finetune
+
+    data, model = grown_up_faces(root / "set"), weights(root / "one" / "model.safetensors")
+    request = FinetuneRequest(
+        data=str(data),
+        weights=str(model),
+        epochs=0,
+        batch_size=4,
+        remove=("common",),
+        damage="none",
+        validation=0.34,
+    )
+    return finished(
+        Case(
+            request,
+            root / "out",
+            lambda request, out: finetune(request, out, machine=MACHINE).reused,
+            plan=plan_finetune,
+            other={
+                "data": {"data": str(grown_up_faces(root / "others" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "eval_data": {"eval_data": str(faces(root / "photos", 2)), "eval_names_unrelated": True},
+                "seed": {"seed": 1},
+            },
+            same={"data": {"data": copied(data, root / "elsewhere" / "set")}, "cache": {"cache": "off"}},
+        )
+    )
+
+
 def export_case(root: Path) -> Case:
     from frbias.core.stages.export import export
 
@@ -555,6 +587,7 @@ CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
     "embed onnx": embed_onnx_case,
+    "finetune": finetune_case,
     "evaluate embeddings": evaluate_embeddings_case,
     "evaluate scores": evaluate_scores_case,
     "compare embeddings": compare_embeddings_case,

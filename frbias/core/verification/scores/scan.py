@@ -128,9 +128,7 @@ class _Worker:
         if self._collects and self.filled + TILE * TILE > len(self._held.score):
             self._grow()
         place = TilePlace(first, second, rows, columns, row == column)
-        self.filled = count_tile(
-            scores, place, self._rules, self._held, self.histogram, self.sums, self.filled
-        )
+        self.filled = count_tile(scores, place, self._rules, self._held, self.histogram, self.sums, self.filled)
 
     def entries(self) -> list[npt.NDArray[Any]]:
         """Collected scores, classes, rows and columns."""

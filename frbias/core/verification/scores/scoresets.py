@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 from frbias.core.verification.groups import Grouping, group_all, group_by_value
 from frbias.core.verification.measures.rates import check_scores
 from frbias.core.verification.scores.binning import Tally, bins_of_range
@@ -75,10 +76,12 @@ def _check(values: npt.NDArray[Any], is_mated: npt.NDArray[np.bool_], **columns:
     for what, column in columns.items():
         column = column.codes if isinstance(column, Grouping) else column
         if column is not None and np.shape(column) != values.shape:
-            raise BadInputError(f"There are {len(values)} scores but {len(np.asarray(column))} values of {what!r}.")
+            raise BadInputError(
+                f"{counted(len(values), 'score')}, but {counted(len(np.asarray(column)), 'value')} of {what!r}; give one for each."
+            )
     for kind, present in (("mated", is_mated.any()), ("non-mated", not is_mated.all())):
         if not present:
-            raise BadInputError(f"There is no {kind} comparison among the {len(values)} scores.")
+            raise BadInputError(f"There is no {kind} comparison among {counted(len(values), 'score')}.")
 
 
 def _tally(
