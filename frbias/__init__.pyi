@@ -254,6 +254,8 @@ def export(
     onnx: bool = ...,
     pack: bool = ...,
     detector: str | None = ...,
+    card: bool = ...,
+    evaluation: str | Path | None = ...,
     device: str = ...,
     workers: int = ...,
     threads: int = ...,

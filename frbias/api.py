@@ -277,7 +277,7 @@ VERBS: dict[str, Verb] = {
             """Write a recogniser in the forms that other tools load: ONNX, safetensors, an insightface pack.
 
             >>> frbias.export("sface", "exported", onnx=False, pack=False).files
-            ['backbone.safetensors']
+            ['README.md', 'backbone.safetensors']
             """,
             first=("run",),
         ),

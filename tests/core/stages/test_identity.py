@@ -516,13 +516,30 @@ def finetune_case(root: Path) -> Case:
     )
 
 
+def scored(folder: Path, weights_sha256: str) -> Path:
+    """An evaluation of embeddings that a recogniser with this hash is said to have made."""
+    from frbias.core.foundation.files import write_json
+    from frbias.core.verification.evaluation import evaluate_embeddings
+
+    rng, who = np.random.default_rng(0), np.repeat(np.arange(30), 4)
+    vectors = (rng.normal(size=(30, 8))[who] + rng.normal(size=(120, 8))).astype(np.float32)
+    ages = np.tile([5.0, 10.0, 30.0, 50.0], 30)
+    done = evaluate_embeddings(vectors, who, ages, groups="0-19,20+", targets=(0.1,), bootstrap=0, curves=False)
+    write_json(folder / "evaluation.json", done.described({"weights_sha256": weights_sha256}).to_json())
+    return folder
+
+
 def export_case(root: Path) -> Case:
-    from frbias.core.stages.export import export
+    from frbias.core.stages.export import export, plan_export
 
     model = weights(root / "one" / "model.safetensors")
     detectors = [root / "one.onnx", root / "two.onnx"]
     for number, detector in enumerate(detectors):
         detector.write_bytes(b"detector %d" % number)
+
+    from frbias.core.recognisers.loading import load_recogniser
+
+    measured = scored(root / "measured", load_recogniser(str(model)).sha256)
 
     def run(request: Any, out: Path) -> bool:
         before = (out / "provenance.json").stat().st_mtime_ns if out.exists() else None
@@ -534,7 +551,10 @@ def export_case(root: Path) -> Case:
             ExportRequest(weights=str(model), detector=str(detectors[0])),
             root / "out",
             run,
+            plan=plan_export,
             other={
+                "card": {"card": False},
+                "evaluation": {"evaluation": measured},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
                 "onnx": {"onnx": False, "detector": None},
                 "pack": {"pack": False, "detector": None},
