@@ -16,11 +16,11 @@ from frbias.core.recognisers.base import Pixels, Recogniser
 from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat
 from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_recogniser
 from frbias.core.recognisers.onnx_check import check_onnx
+from frbias.core.recognisers.onnx_export import ONNX_OUTPUT, exported_pixels, write_onnx
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_map import append_map, load_whole, note_reading
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, run_onnx
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
-from frbias.core.recognisers.trainable.onnx_export import ONNX_OUTPUT, exported_pixels, write_onnx
 from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
 from frbias.core.recognisers.trainable.weights import write_state
 from frbias.core.reporting.cards import ModelFacts, model_card, write_card
