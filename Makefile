@@ -37,10 +37,10 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-faults: $(STAMP) ## Kill, damage and mutate (some minutes); fails at the first thing lost
+faults: $(STAMP) ## Kill, damage, mutate and lie (some minutes); fails at the first thing lost
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --json faults.json
 
-faults-long: $(STAMP) ## The same at every file operation and with 20,000 pictures (hours)
+faults-long: $(STAMP) ## The same at every file operation, with 20,000 pictures and all of the rest (hours)
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --long --json faults.json
 
 thesis-cusp: $(STAMP) ## CUSP faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)

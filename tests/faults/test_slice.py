@@ -24,20 +24,62 @@ def test_damaged_tables_and_pictures() -> None:
     assert text.split("\n")[:2] == ["200 200 []", "401 401 []"]
 
 
-def test_generate_killed_and_run_again() -> None:
+def test_lying_servers() -> None:
     text = run(
-        "import tempfile\nfrom pathlib import Path\n"
-        "from faults.kills import Place, kill_everywhere, spread\nfrom faults.stages import Case, Inputs\n"
-        "out = ('generate', '--subjects', '1', '--ages', '30', '--size', '64', '--workers', '1', '--out', 'out')\n"
+        "from faults.servers import run_servers\nfound = run_servers(4, 8)\n"
+        "print(found.tried, found.survived, list(found.lost))"
+    )
+    assert text.strip() == "16 16 []"
+
+
+def test_an_import_killed_and_without_a_disk_and_run_again() -> None:
+    text = run(
+        "import tempfile\nfrom pathlib import Path\nfrom PIL import Image\n"
+        "from faults.kills import kill_everywhere\nfrom faults.place import Place, make_ready\n"
+        "from faults.stages import Case, Inputs\nfrom faults.surroundings import full_disk_at_an_operation\n"
+        "def make_set(folder, *names):\n"
+        "    folder.mkdir()\n"
+        "    for name in names:\n"
+        "        Image.new('RGB', (20, 24), (len(name), 90, 120)).save(folder / name)\n"
+        "    rows = [f'{name},{name[0]},{name[1:-4]}' for name in names]\n"
+        "    (folder / 'metadata.csv').write_text('\\n'.join(['file_name,subject,age', *rows, '']))\n"
+        "    return ('data', 'import', 'mine', str(folder))\n"
         "with tempfile.TemporaryDirectory() as root:\n"
         "    place = Place(Path(root), Inputs(Path(root) / 'none', Path(root) / 'home'))\n"
         "    (Path(root) / 'tmp').mkdir()\n"
         "    (Path(root) / 'home' / 'embedded').mkdir(parents=True)\n"
-        "    case = Case('generate --force', (*out, '--seed', '1', '--force'), (out,))\n"
-        "    found = kill_everywhere(place, case, spread(3, 6))\n"
-        "print(found.tried, found.survived, list(found.lost))"
+        "    one = make_set(Path(root) / 'one', 'a8.png', 'a30.png')\n"
+        "    two = make_set(Path(root) / 'two', 'a8.png', 'b5.png', 'b61.png')\n"
+        "    ready = make_ready(place, Case('import', (*two, '--force'), (one,)))\n"
+        "    found = kill_everywhere(ready, 3, 12)\n"
+        "    print(ready.operations > 30, found.tried, found.survived, list(found.lost))\n"
+        "    print([loss for _, loss in full_disk_at_an_operation(ready, 3, 3)])"
     )
-    assert text.strip() == "6 6 []"
+    assert text.splitlines() == ["True 12 12 []", "['', '', '']"]
+
+
+def test_a_fault_that_loses_something_is_noticed() -> None:
+    text = run(
+        "import tempfile\nfrom pathlib import Path\nfrom faults.killing import Ended, no_sentence\n"
+        "from faults.place import Place, Ready\nfrom faults.stages import Case, Inputs\n"
+        "from faults.tables import _loss\n"
+        "print(no_sentence(Ended(1, 3, 'frbias: Unexpected KeyError: a')))\n"
+        "print(no_sentence(Ended(-11, 3, '')))\n"
+        "print(repr(no_sentence(Ended(2, 3, 'frbias: The disk is full; free some space.'))))\n"
+        "print(_loss(lambda: {}['a']))\n"
+        "with tempfile.TemporaryDirectory() as root:\n"
+        "    place = Place(Path(root), Inputs(Path(root), Path(root) / 'home'))\n"
+        "    ready = Ready(place, Case('help', ('recipes', '--quiet')), 0, {'out/a': '00'})\n"
+        "    (Path(root) / 'home' / 'embedded').mkdir(parents=True)\n"
+        "    place.fresh()\n"
+        "    print(ready.again())"
+    )
+    said = text.splitlines()
+    assert said[0].startswith("it said no sentence")
+    assert said[1].startswith("it ended with -11")
+    assert said[2] == "''"
+    assert said[3].startswith("KeyError came through")
+    assert said[-1].endswith(("left over", "missing"))
 
 
 def test_a_loss_is_noticed() -> None:

@@ -4,6 +4,7 @@ Nothing is loaded from anywhere: style and pictures are inlined, there are no sc
 carries the path of its value in the document (:mod:`frbias.core.reporting.tracing`).
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,8 @@ def write_report(
     """
     out_html = Path(out_html)
     facts = checked(document.to_json() if hasattr(document, "to_json") else document, source)
-    made = read_stages(_with_own(stages, (out_html.parent / source).parent), out_html.parent)
+    own = Path(os.path.normpath(out_html.parent / source)).parent  # the page's folder need not be there yet
+    made = read_stages(_with_own(stages, own), out_html.parent)
     verdict = judge(facts, target=target, held_out=held_out)
     sides = _sides(facts, verdict.index)
     page = environment().get_template("report.html.j2")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.foundation.folders import TEMPORARY_PREFIX
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.reporting.documents import read_document
-from frbias.core.reporting.html import write_report
+from frbias.core.reporting.html import FIGURES, write_report
 from frbias.core.stages.requests.report import ReportRequest
 
 PAGE_NAME = "report.html"
@@ -40,6 +41,7 @@ def report(request: ReportRequest, out: Path | None = None, *, machine: Machine 
     """
     document, found = read_document(request.evaluation)
     page = out if out is not None else found.parent / PAGE_NAME
+    _clear_leftovers(page)
     write_report(
         page,
         document,
@@ -52,3 +54,10 @@ def report(request: ReportRequest, out: Path | None = None, *, machine: Machine 
         progress=machine.progress,
     )
     return Reported(page, found)
+
+
+def _clear_leftovers(page: Path) -> None:
+    """Delete what a killed call left half written: pages are put into folders that others work in, too."""
+    half = [*page.parent.glob(f"{TEMPORARY_PREFIX}*{page.suffix}"), *(page.parent / FIGURES).rglob(f"{TEMPORARY_PREFIX}*")]
+    for leftover in half:
+        leftover.unlink(missing_ok=True)

@@ -232,6 +232,15 @@ def test_same_input_same_bytes(document: dict[str, Any], tmp_path: Path) -> None
     assert pages[0] == pages[1]
 
 
+def test_a_page_in_a_new_folder_is_the_page_in_an_old_one(document: dict[str, Any], tmp_path: Path) -> None:
+    one = {k: v for k, v in document["baseline"].items() if k != "curves"}
+    claim_folder(tmp_path / "evaluated", stage="evaluate", arguments={"alpha": 0.5}).finish({"groups": 2})
+    target = tmp_path / "new" / "deep" / "r.html"
+    pages = [write_report(target, one, source="../../evaluated/evaluation.json").read_text() for _ in range(2)]
+    assert "Compared every pair and measured" in pages[0]
+    assert pages[0] == pages[1]
+
+
 @pytest.mark.parametrize(
     ("outcome", "held_out", "tone", "words"),
     [
