@@ -30,7 +30,7 @@ def read_book(book: Book) -> dict[str, dict[str, Any]]:
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}")
         return {str(name): dict(record) for name, record in content[book].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError(
             f"{path} cannot be read ({error}); repair or delete it, then add your {book} again."
         ) from error

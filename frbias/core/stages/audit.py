@@ -72,7 +72,7 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         BadInputError: A set has no face, fewer than two people, or fewer than ten images beside another.
         AssetMissingError: A set or the recogniser is not installed.
     """
-    from frbias.core.foundation.files import read_json
+    from frbias.core.foundation.files import read_object
 
     recogniser = load_recogniser(request.weights, progress=machine.progress)
     tables = _sets(request)
@@ -90,7 +90,7 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
         folder.finish({"images": found.images, "flagged": found.flagged})
     kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
-    return AuditResult(Path(out), dict(read_json(out / DOCUMENT_NAME)), kept, folder.finished)
+    return AuditResult(Path(out), read_object(out / DOCUMENT_NAME), kept, folder.finished)
 
 
 def plan_audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
