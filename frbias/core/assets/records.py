@@ -10,7 +10,7 @@ from filelock import FileLock
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_json, write_json
-from frbias.core.foundation.folders import TEMPORARY_PREFIX
+from frbias.core.foundation.folders import TEMPORARY_PREFIX, make_private
 
 Book = Literal["models", "datasets"]
 SCHEMA = 1
@@ -69,7 +69,7 @@ def _path(book: Book) -> Path:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    data_home().mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(data_home())
     with FileLock(data_home() / ".datasets.lock"), FileLock(data_home() / ".models.lock"):  # both: in this order
         for leftover in data_home().glob(f"{TEMPORARY_PREFIX}*.json"):
             leftover.unlink(missing_ok=True)
