@@ -86,7 +86,9 @@ def _store() -> Iterator[list[Finding]]:
         path = embedded_folder() / model.file_name
         if path.is_file():
             changed = sha256_file(path) != model.sha256
-            yield [Finding("model", name, f"{path} is not the pinned file", f"rm {path}  (it is fetched again)")] * changed
+            yield [
+                Finding("model", name, f"{path} is not the pinned file", f"rm {path}  (it is fetched again)")
+            ] * changed
     try:
         models, datasets = read_book("models"), read_book("datasets")
     except FrbiasError as error:
@@ -163,6 +165,8 @@ def _open_to_others() -> list[Finding]:
     places = [place for place in (data_home(), data_home() / "cache") if place.is_dir()]
     found = [place for place in places if os.name == "posix" and place.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     return [
-        Finding("data root", str(place), "other people of this machine can read it", f"chmod 700 {place}", damaged=False)
+        Finding(
+            "data root", str(place), "other people of this machine can read it", f"chmod 700 {place}", damaged=False
+        )
         for place in found
     ]
