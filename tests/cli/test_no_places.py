@@ -49,12 +49,28 @@ def test_nothing_that_is_passed_on_names_a_place(place: Path, call: Call) -> Non
         ("evaluate", "--embeddings", place / "emb", *options, "--out", place / "ev"),
         ("evaluate", "--data", place / "faces", "--weights", weights, *options, "--out", place / "images"),
         ("compare", place / "emb", place / "emb", *options, "--out", place / "cmp"),
-        ("report", place / "ev", "--people", place / "faces", "--stage", place / "emb", "--out", place / "ev" / "r.html"),
+        (
+            "report",
+            place / "ev",
+            "--people",
+            place / "faces",
+            "--stage",
+            place / "emb",
+            "--out",
+            place / "ev" / "r.html",
+        ),
     ):
         code, _, err = call(*arguments)
         assert code == 0, err
-    passed_on = [file for name in ("emb", "ev", "images", "cmp") for file in (place / name).rglob("*") if file.is_file()]
-    assert {"evaluation.json", "comparison.json", "provenance.json", "rejected.csv", "r.html", "embeddings.parquet"} <= {
-        file.name for file in passed_on
-    }
+    passed_on = [
+        file for name in ("emb", "ev", "images", "cmp") for file in (place / name).rglob("*") if file.is_file()
+    ]
+    assert {
+        "evaluation.json",
+        "comparison.json",
+        "provenance.json",
+        "rejected.csv",
+        "r.html",
+        "embeddings.parquet",
+    } <= {file.name for file in passed_on}
     assert [file for file in passed_on if b"marie.curie" in file.read_bytes()] == []
