@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck format bench faults faults-long thesis-cusp thesis-eg3d clean
+.PHONY: help setup demo test lint typecheck format bench faults faults-long thesis-cusp thesis-eg3d release-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says 
 bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 15 minutes)
 	$(BIN)/python tools/setup_peers.py
 	@missed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || missed=1; done; exit $$missed
+
+release-check: $(STAMP) ## Build wheel and sdist, install them into clean environments and use them (needs a registry)
+	$(BIN)/python tools/check_release.py
 
 clean: ## Remove the environment, caches and demo output
 	rm -rf $(VENV) .peers $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
