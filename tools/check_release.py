@@ -56,9 +56,12 @@ def build(root: Path, dist: Path) -> dict[str, Path]:
 
 
 def check(package: Path, folder: Path, constraints: Path | None) -> None:
-    """Install a package into a new environment, away from the repository, and use it."""
+    """Install a package into a new environment, away from the repository, and use it; torch as ``make setup`` does."""
+    from setup_environment import install_torch
+
     venv.create(folder, with_pip=True)
     program = folder / "bin" / "python"
+    install_torch(program)
     pinned = ["-c", str(constraints.resolve())] if constraints else []
     subprocess.run(
         [str(program), "-m", "pip", "--disable-pip-version-check", "-q", "install", *pinned, str(package)],
