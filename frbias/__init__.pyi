@@ -57,6 +57,7 @@ def generate(
     yaw: float = ...,
     pitch: float = ...,
     roll: float = ...,
+    kin: Literal["none", "siblings", "twins"] = ...,
     truth: Sequence[str] | str = ...,
     layout: Literal["fgnet"] | None = ...,
     compile: bool = ...,

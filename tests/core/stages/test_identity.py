@@ -591,6 +591,7 @@ def generate_case(root: Path) -> Case:
                 "pitch": {"pitch": 5.0},
                 "roll": {"roll": 5.0},
                 "truth": {"truth": ("landmarks",)},
+                "kin": {"kin": "twins"},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )
