@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from frbias.experiment.costs import Estimate
     from frbias.experiment.running import GridResult, Woven
 
-_SHOWN = ("eer", "fnmr", "garbe", "gini_fnmr", "fnmr_gap")
+_SHOWN = ("eer", "fnmr", "fnmr_worst", "fdr_range_fnmr", "garbe")
 
 
 def plan_json(woven: "Woven", jobs: int) -> dict[str, Any]:
@@ -103,15 +103,16 @@ def result_json(result: "GridResult") -> dict[str, Any]:
 
 def show_result(result: "GridResult") -> None:
     """Print the table of a grid at the headline's target, and which cells failed."""
+    from frbias.core.verification.headline import nearest_target
     from frbias.experiment.running import CELLS, GRID_NAME, TABLE
 
     table = result.table
     if len(table):
-        targets = sorted(table["target"].dropna().unique(), key=lambda target: abs(float(target) - 0.01))
-        chosen = table[table["measure"].isin(_SHOWN) & (table["target"].isna() | table["target"].isin(targets[:1]))]
+        target = nearest_target([float(one) for one in table["target"].dropna().unique()])
+        chosen = table[table["measure"].isin(_SHOWN) & (table["target"].isna() | (table["target"] == target))]
         rows = [_row(dict(row)) for _, row in chosen.iterrows()]
         heads = ("setting", "measure", "before", "after", "difference (95 %)", "runs", "p (Holm)", "verdict")
-        console.table(f"At FMR {100 * float(targets[0]):g} % (no target: EER)" if targets else "", heads, rows)
+        console.table(f"At a false match rate of {100 * target:g} %", heads, rows)
         over = "seeds and subjects" if (table["runs"] > 1).any() else "subjects alone (one seed)"
         console.say(
             f"Means over runs; intervals of a two-level bootstrap over {over}, paired with the baseline; p-values of "

@@ -157,7 +157,7 @@ class Graph:
         request, needs = replace(plan.finetune, data=train.data), train.nodes[-1:]
         watched: Any = None
         if request.eval_data == OWN_TEST_SET:
-            request, watched = replace(request, eval_data=test.data), test.key
+            request, watched = replace(request, eval_data=test.data, eval_names_unrelated=True), test.key
             needs = tuple(dict.fromkeys((*needs, *test.nodes[-1:])))
         elif request.eval_data is not None:
             watched = self.contents.data(request.eval_data).key

@@ -232,7 +232,8 @@ def _kinds(section: str, values: Mapping[str, Any]) -> list[type[Request]]:
 def _is_axis(key: str, value: list[Any], kinds: list[type[Request]]) -> bool:
     """Whether a list holds several values of an option, rather than one value that is a list."""
     fields = [(k, f) for k in kinds for f in option_fields(k) if option_name(f) == key.replace("_", "-")]
-    if not any(_takes_list(option_types(kind)[given.name]) for kind, given in fields):
+    types_of = [option_types(kind)[given.name] for kind, given in fields]  # type: ignore[arg-type]
+    if not any(map(_takes_list, types_of)):
         return True
     return any(isinstance(one, list) or (isinstance(one, str) and "," in one) for one in value)
 

@@ -124,7 +124,9 @@ def _pooled(runs: Sequence[Run], key: Key, confidence: float, seed: int) -> dict
     empty = np.empty((0, 2))
     draws = [run.draws.get(key, empty) for run in runs]
     tuned = _replicated([one.other for one in found], [d[:, 1] for d in draws], confidence, seed)
-    change = _replicated([one.value for one in found], [d[:, 1] - d[:, 0] for d in draws], confidence, seed)
+    with np.errstate(invalid="ignore"):  # infinite ratios
+        moved = [d[:, 1] - d[:, 0] for d in draws]
+    change = _replicated([one.value for one in found], moved, confidence, seed)
     start = [one.baseline for one in found]
     return {
         "setting": runs[0].setting,

@@ -29,7 +29,7 @@ from frbias.core.stages.report import report
 from frbias.core.stages.requests.report import ReportRequest
 from frbias.experiment.contents import Contents
 from frbias.experiment.doing import do
-from frbias.experiment.graph import CellNodes, Graph, Node, Stage
+from frbias.experiment.graph import Graph, Node, Stage
 from frbias.experiment.plan import ExperimentPlan
 
 Document = dict[str, Any]
@@ -132,7 +132,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     with process_group(world) as barrier:
         if world.leader:
             write_json(paths.evaluation, measured.document)
-            _report(plan, cell, paths, machine)
+            _report(plan, paths, machine)
         barrier()
     verdict = judge(measured.document, held_out=True)
     return ExperimentResult(
@@ -160,12 +160,12 @@ def _results(made: list[Node], results: Mapping[str, Any]) -> tuple[FinetuneResu
     return by_stage["finetune"], by_stage["compare"]
 
 
-def _report(plan: ExperimentPlan, cell: CellNodes, paths: ExperimentPaths, machine: Machine) -> None:
+def _report(plan: ExperimentPlan, paths: ExperimentPaths, machine: Machine) -> None:
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
     request = ReportRequest(
         evaluation=paths.evaluation,
-        people=str(paths.images("test")) if plan.test.generated else cell.test.data,
+        people=str(paths.images("test")) if plan.test.generated else None,
         stage=tuple(folder for folder in stages if folder.is_dir()),
         held_out=True,
         heading=plan.name,

@@ -43,7 +43,7 @@ def test_intervals_cover_what_they_say(runs: int, between: float, subjects: floa
 def test_drawing_runs_with_replacement_would_not_cover() -> None:
     rng, hits = np.random.default_rng(5), 0
     for _ in range(300):
-        values, draws = simulated(rng, 3, 1.0, 0.0, 1.0)
+        _, draws = simulated(rng, 3, 1.0, 0.0, 1.0)
         chosen = rng.integers(0, 3, (3, DRAWS))
         low, high = np.quantile(draws[chosen, np.arange(DRAWS)].mean(axis=0), [0.025, 0.975])
         hits += low <= 0 <= high
