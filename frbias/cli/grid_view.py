@@ -63,10 +63,6 @@ def show_plan(woven: "Woven", jobs: int) -> None:
     rows = [(stage, len(done), sum(done), len(done) - sum(done)) for stage, done in stages.items()]
     console.table("", ("stage", "pieces", "made before", "to do"), rows, numeric=(1, 2, 3))
     console.say(_sentence(woven.estimate(jobs), jobs))
-    absent = list(dict.fromkeys([*woven.contents.wrong, *woven.contents.missing]))
-    for text in absent:
-        console.say("")
-        console.say(text.replace("[", "\\["))
     console.say("Nothing was done (--dry-run).")
 
 

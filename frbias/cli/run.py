@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.cli import console
 from frbias.cli.takes import Output, Part, takes
-from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError, GateError, UsageError
+from frbias.core.foundation.errors import FrbiasError, GateError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.requests import Request, option
 from frbias.core.foundation.words import counted
@@ -90,10 +90,7 @@ def _plan(grid: "Grid", out: Path, resources: Resources, jobs: int) -> None:
 
     woven = weave(grid, out, Machine(resources))
     console.result(plan_json(woven, jobs), lambda: show_plan(woven, jobs))
-    if woven.contents.wrong:
-        raise BadInputError("Some of what the experiment needs cannot be used; it is listed above.")
-    if woven.contents.missing:
-        raise AssetMissingError("Some of what the experiment needs is not installed; it is listed above.")
+    woven.contents.refuse()
 
 
 def _run_grid(grid: "Grid", out: Path, resources: Resources, request: RunRequest) -> None:

@@ -1,7 +1,8 @@
 """How long nodes will take and how much disk: from what this machine has done before, else from a measured table.
 
 Every node that was done adds a line to ``timings.jsonl`` in the data root: stage, what, units, seconds, bytes. A node of
-the same stage and kind is estimated at their rate. Where there is none, ``costs.csv`` says what was measured on the
+the same stage and kind is estimated at their rate (results of finetune and compare at their size: it hardly depends on
+the units). Where there is none, ``costs.csv`` says what was measured on the
 machine named in it; other networks than those in it have no estimate until this machine has run one.
 """
 
@@ -18,6 +19,7 @@ from frbias.experiment.doing import Outcome, is_done, size_of
 from frbias.experiment.graph import Node
 
 _RECENT, _LINES = 20, 5000
+_ONE_SIZE = ("finetune", "compare")
 _TABLE = Path(__file__).with_name("costs.csv")
 
 
@@ -85,7 +87,8 @@ def costs_of(nodes: Iterable[Node]) -> dict[str, Cost]:
         if rate is None or not node.units:
             found[node.key] = Cost(None, None)
         else:
-            found[node.key] = Cost(node.units * rate[0], node.units * rate[1], known)
+            size = rate[1] if node.stage in _ONE_SIZE else node.units * rate[1]
+            found[node.key] = Cost(node.units * rate[0], size, known)
     return found
 
 
@@ -112,7 +115,7 @@ def _timings() -> Path:
 
 
 def _measured_here() -> dict[tuple[str, str], tuple[float, float]]:
-    """Seconds and bytes a unit, of the latest of each kind."""
+    """Seconds a unit, and bytes a unit (or a result), of the latest of each kind."""
     try:
         with _timings().open(encoding="utf-8") as stream:
             lines = deque(stream, maxlen=_LINES)
@@ -127,7 +130,11 @@ def _measured_here() -> dict[tuple[str, str], tuple[float, float]]:
         except (ValueError, KeyError, TypeError):
             continue
     sums = {kind: [math.fsum(column) for column in zip(*rows, strict=True)] for kind, rows in seen.items()}
-    return {kind: (seconds / units, size / units) for kind, (units, seconds, size) in sums.items() if units > 0}
+    return {
+        kind: (seconds / units, size / (len(seen[kind]) if kind[0] in _ONE_SIZE else units))
+        for kind, (units, seconds, size) in sums.items()
+        if units > 0
+    }
 
 
 def _measured_elsewhere() -> dict[tuple[str, str], tuple[float, float]]:

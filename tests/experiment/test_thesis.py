@@ -72,6 +72,13 @@ def test_what_is_missing_is_named(
     said = capsys.readouterr().err
     for words in ("r50 is not installed", "cusp is not installed", "eg3d is not installed", "fgnet is not installed"):
         assert words in said, words
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", str(FOLDER / "thesis.toml"), "--out", "out", "--dry-run", "--json"])
+    assert stopped.value.code == 3
+    told = json.loads(capsys.readouterr().out)
+    assert [cell["name"] for cell in told["cells"]] == ["train=CUSP", "train=EG3D-Age"]
+    assert len(told["missing"]) == 4
+    assert told["cells"][1]["options"]["finetune"]["epochs"] == 150
     assert not (tmp_path / "out").exists()
 
 
