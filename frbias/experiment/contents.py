@@ -12,6 +12,8 @@ from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_trainable
 from frbias.core.stages.align import hash_of_images, photographs_of
+from frbias.core.stages.guards import guard_lists, guard_photographs
+from frbias.core.stages.requests.guard import GuardOptions
 from frbias.core.stages.shared import is_aligned
 from frbias.synth.backends import make_backend
 from frbias.synth.generate import generate_work
@@ -67,6 +69,15 @@ class Contents:
     def photographs(self, name: str) -> Amount:
         """A set of that name, or a plain folder of photographs."""
         return self._once(("photographs", name), lambda: self._amount(photographs_of(name)[0], name), Amount())
+
+    def guard_lists(self, options: GuardOptions) -> list[dict[str, str]]:
+        """The lists of pairs that guards go by; checks that a guard holds the pictures of each."""
+
+        def look() -> list[dict[str, str]]:
+            guard_photographs(options)
+            return guard_lists(options)
+
+        return self._once(("guards", options.guard, options.guard_pairs), look, [])
 
     def aligned(self, name: str, weights: str) -> bool:
         """Whether a set has the faces that a start model takes."""

@@ -161,9 +161,11 @@ class Graph:
             needs = tuple(dict.fromkeys((*needs, *test.nodes[-1:])))
         elif request.eval_data is not None:
             watched = self.contents.data(request.eval_data).key
-        guards = [self.contents.photographs(name).key for name in request.guard]
+        guards: list[Any] = [self.contents.photographs(name).key for name in request.guard]
+        guards += self.contents.guard_lists(request) if request.guard_pairs else []
+        kept = None if request.keep_photos is None else self.contents.photographs(request.keep_photos).key
         weights = (request.weights, self.contents.weights(request.weights))
-        key = _key("finetune", FINETUNE_VERSION, request.identity(), weights, train.key, watched, guards)
+        key = _key("finetune", FINETUNE_VERSION, request.identity(), weights, train.key, watched, guards, kept)
         units = train.images * max(1, request.epochs)
         return self._node("finetune", "run", key, request, needs, request.weights, units)
 

@@ -174,7 +174,7 @@ def write_state(path: Path, state: StateDict, pixels: Pixels) -> None:
 
     note = json.dumps({"colour": pixels.colour, "mean": list(pixels.mean), "scale": list(pixels.scale)})
     plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    save_file(plain, path, metadata={"format": "pt", _NOTE: note})
+    save_file(plain, path, metadata={_NOTE: note})  # one entry: safetensors writes several in an order of chance
 
 
 def state_sha256(state: StateDict) -> str:
