@@ -56,7 +56,6 @@ thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says 
 	$(BIN)/frbias run experiments/thesis-eg3d.toml --out experiment-eg3d
 
 docs: $(STAMP) ## Build the documentation into site/ (strict: a broken link fails)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .[docs]
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 15 minutes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.cli import console
 from frbias.cli.takes import Output, Part, takes
-from frbias.core.foundation.errors import FrbiasError, GateError, UsageError
+from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.requests import Request, option
 from frbias.core.foundation.words import counted
@@ -95,16 +95,18 @@ def _plan(grid: "Grid", out: Path, resources: Resources, jobs: int) -> None:
 
 def _run_grid(grid: "Grid", out: Path, resources: Resources, request: RunRequest) -> None:
     from frbias.cli.grid_view import result_json, show_result
-    from frbias.experiment.running import Manner, run_grid
+    from frbias.core.foundation.devices import world_from_environment
+    from frbias.experiment.running import PROBLEMS, Manner, run_grid
 
     manner = Manner(request.jobs, request.cluster, request.cluster_option)
     result = run_grid(grid, out, Machine(resources, console.ConsoleProgress(), _teller()), manner=manner)
     console.result(result_json(result), lambda: show_result(result))
     if failed := result.failed():
-        raise FrbiasError(
+        message = (
             f"{counted(len(failed), 'cell')} of {len(result.woven.cells)} failed; the reasons are in "
-            f"{result.out / 'problems.txt'}. Run the same command again to try them again."
+            f"{result.out / PROBLEMS}. Run the same command again to try them again."
         )
+        raise FrbiasError(message) if world_from_environment().leader else ElsewhereError(message, 1)
 
 
 def _teller() -> Callable[[str], None]:
