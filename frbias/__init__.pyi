@@ -53,6 +53,7 @@ def generate(
     yaw: float = ...,
     pitch: float = ...,
     roll: float = ...,
+    truth: Sequence[str] | str = ...,
     layout: Literal["fgnet"] | None = ...,
     compile: bool = ...,
     batch_size: int = ...,

@@ -49,7 +49,7 @@ class Trainer:
         barrier: Waits for the others.
         guard: What must not get worse, or None.
         evaluate: Takes an epoch and the embeddings of the evaluation set and gives its metrics.
-        observe: Called with every record that goes to ``metrics.jsonl``.
+        observe: Called with every record that goes to ``metrics.jsonl``, and with the times, which do not.
         progress: Sink of progress.
     """
 
@@ -89,7 +89,7 @@ class Trainer:
         epoch, step = self._resume()
         log = MetricsLog(self.run, after=epoch - 1 if epoch else -1) if self.world.leader else None
         if epoch == 0:
-            self._report(log, self._measured({"epoch": 0, "step": 0}, 0))
+            self._report(log, self._measured({"epoch": 0, "step": 0}, 0), {})
             self._save(1, 0)
             epoch = 1
         with self.progress.task("training", self.plan.steps or 1) as advance:
@@ -173,10 +173,10 @@ class Trainer:
             "loss": total,
             "identity_loss": identity,
             "moved": moved if self.options.keep else None,
-            "images_per_second": (self.plan.sampler.steps - first) * self.options.batch_size / seconds,
-            "seconds": seconds,
         }
-        self._finish_epoch(log, self._measured(record, epoch), epoch)
+        speed = (self.plan.sampler.steps - first) * self.options.batch_size / seconds
+        times = {"images_per_second": speed, "seconds": seconds}
+        self._finish_epoch(log, self._measured(record, epoch), epoch, times)
 
     def _step(self, epoch: int, step: int, order: EpochOrder) -> None:
         options = self.options
@@ -274,18 +274,21 @@ class Trainer:
             self.average.swap(self.model)
         return record
 
-    def _finish_epoch(self, log: MetricsLog | None, record: dict[str, Any], epoch: int) -> None:
+    def _finish_epoch(
+        self, log: MetricsLog | None, record: dict[str, Any], epoch: int, times: dict[str, float]
+    ) -> None:
         value = of_the_leader(watched(record, self.options.watch), self.world)
         record["best"] = self.best is None or value < self.best
         if record["best"]:
             self.best, self.best_epoch = value, epoch
-        self._report(log, record)
+        self._report(log, record, times)
         self._save(epoch + 1, 0, best=record["best"])
 
-    def _report(self, log: MetricsLog | None, record: dict[str, Any]) -> None:
+    def _report(self, log: MetricsLog | None, record: dict[str, Any], times: dict[str, float]) -> None:
+        """Log what was measured; how long it took is told, but is no result: another run takes another time."""
         if log is not None:
             log.append(record)
-            self.observe(record)
+            self.observe({**record, **times})
 
     def _stopped(self, epoch: int) -> bool:
         patience = self.options.patience

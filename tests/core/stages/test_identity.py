@@ -538,6 +538,7 @@ def generate_case(root: Path) -> Case:
                 "yaw": {"yaw": 20.0},
                 "pitch": {"pitch": 5.0},
                 "roll": {"roll": 5.0},
+                "truth": {"truth": ("landmarks",)},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )
