@@ -276,6 +276,7 @@ def compare(
     name: Sequence[str] | str = ...,
     fail_if: Sequence[str] | str = ...,
     figures: bool = ...,
+    save_draws: bool = ...,
     device: str = ...,
     workers: int = ...,
     threads: int = ...,

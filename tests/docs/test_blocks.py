@@ -22,7 +22,9 @@ from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.assets.paths import embedded_folder
 from frbias.synth.mesh.head_data import load_head
 
-MAKE_TARGETS = {"demo", "test", "setup", "bench", "thesis-cusp", "thesis-eg3d", "lint", "typecheck"}
+MAKE_TARGETS = {
+    "demo", "test", "setup", "bench", "docs", "thesis", "thesis-dry", "thesis-cusp", "thesis-eg3d", "lint", "typecheck",
+}  # fmt: skip
 
 
 def run(words: list[str]) -> tuple[int, str]:

@@ -338,6 +338,7 @@ def compare_case(root: Path) -> Case:
                 "cohort": {"remedy": ("z-norm",), "cohort": str(faces(root / "cohort", 2))},
                 "remedy_folds": {"remedy_folds": 4},
                 "cohort_top": {"cohort_top": 50},
+                "save_draws": {"save_draws": True},
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
