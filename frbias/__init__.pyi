@@ -58,6 +58,7 @@ def generate(
     pitch: float = ...,
     roll: float = ...,
     kin: Literal["none", "siblings", "twins"] = ...,
+    accessories: float = ...,
     truth: Sequence[str] | str = ...,
     layout: Literal["fgnet"] | None = ...,
     compile: bool = ...,
