@@ -21,6 +21,7 @@ from frbias.core.assets.paths import data_home
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
 from frbias.core.recognisers.trainable.weights import state_sha256
@@ -234,12 +235,12 @@ def _build(
 
 def _begin(work: Path, size: int) -> FileLock:
     """Make room and a folder to build in, with a file of ``size`` bytes; its lock says that somebody builds there."""
-    cache_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(cache_folder())
     held = FileLock(work / _LOCK)
     with FileLock(cache_folder() / _LOCK):
         _sweep()
         _make_room(size)
-        work.mkdir()
+        make_private(work)
         held.acquire()
     with (work / _DATA).open("wb") as file:
         file.truncate(size)
