@@ -197,5 +197,5 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "status 99999": _raw(b"HTTP/1.1 99999 OK\r\n\r\n" + CONTENT),
     "continue without end": _endless(b"HTTP/1.1 100 Continue\r\n\r\n"),
     "zeros": _raw(b"\0" * 100_000),
-    "a head line without a colon": _raw(b"HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 5\r\n\r\nabcde"),
+    "other: a head line without a colon": _raw(b"HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 5\r\n\r\nabcde"),
 }  # fmt: skip

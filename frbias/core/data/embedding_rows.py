@@ -153,6 +153,9 @@ def _numbers(column: "pd.Series[Any]", where: Path) -> npt.NDArray[np.float64]:
     """Finite numbers, NaN where nothing is given."""
     given = column.notna().to_numpy()
     if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        for row, value in enumerate(column.to_numpy(dtype=object), start=1):
+            if isinstance(value, list | tuple | dict | set | np.ndarray):
+                raise BadInputError(f"{where}, row {row}: {column.name} {str(value)[:40]!r} is not a number.")
         given = given & np.array([v != "" for v in column.to_numpy(dtype=object)], dtype=bool)
     found = pd.to_numeric(column.where(given), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if column.dtype == bool or (given & ~np.isfinite(found)).any():

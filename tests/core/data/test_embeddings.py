@@ -285,3 +285,12 @@ def test_null_subjects_and_arrow_types(tmp_path: Path) -> None:
     pq.write_table(table.set_column(1, "age", pa.array([True, False])), tmp_path / "b.parquet")
     with pytest.raises(BadInputError, match="age 'True' is not a number"):
         read_embeddings(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize("name", ["age", "yaw"])
+@pytest.mark.parametrize("value", [[1.0], [], {"a": 1}])
+def test_a_cell_that_holds_several_values_is_no_number(name: str, value: object, tmp_path: Path) -> None:
+    columns = {"subject": ["a", "b"], name: [value, value], "embedding": [[1.0, 0.0], [0.0, 1.0]]}
+    pq.write_table(pa.table(columns), tmp_path / "e.parquet")
+    with pytest.raises(BadInputError, match=rf"e\.parquet, row 1: {name} .* is not a number"):
+        read_embeddings(tmp_path / "e.parquet")

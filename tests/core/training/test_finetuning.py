@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from filelock import FileLock
 from safetensors.torch import load_file
 
 from frbias.core.data.images import write_png
@@ -215,25 +214,6 @@ def test_what_follows_a_damaged_line_of_the_metrics_is_left_out(tmp_path: Path) 
     for damaged in (b'{"epoch": 1, "st\xff', b"[" * 100_000, b"[1]", b'{"epoch": "1"}', b'{"step": 2}'):
         (tmp_path / "metrics.jsonl").write_bytes(whole + damaged + b"\n" + whole)
         assert read_metrics(tmp_path) == [{"epoch": 0, "step": 0}]
-
-
-def test_what_a_killed_build_left_in_the_cache_is_cleared_and_what_another_builds_is_not(
-    people: SampleTable, weights: str, tmp_path: Path
-) -> None:
-    cache = Path(os.environ["FRBIAS_HOME"]) / "cache" / "prefix"
-    left, busy = cache / f"{'a' * 32}.12345678", cache / f"{'b' * 32}.12345678"
-    for folder in (left, busy):
-        folder.mkdir(parents=True)
-        (folder / "features.bin").write_bytes(b"0" * 10)
-    with FileLock(busy / ".lock"):
-        train(people, tmp_path / "run", weights, cache="on", seed=17)
-        assert not left.exists()
-        assert (busy / "features.bin").exists()
-    train(people, tmp_path / "other", weights, cache="on", seed=17, batch_size=4)
-    assert busy.exists()  # nothing was built
-    assert not list(cache.glob(".lock/*"))
-    for folder in (f for f in cache.iterdir() if f.is_dir() and "." not in f.name):
-        assert not (folder / ".lock").exists()
 
 
 def test_a_cut_off_cache_is_built_again(people: SampleTable, weights: str, tmp_path: Path) -> None:
