@@ -135,7 +135,9 @@ def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
 
 def test_the_demo_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stages of the demo, none of them done, and nothing written."""
-    main(["demo", "--out", str(tmp_path / "demo"), "--dry-run", "--json"])
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", "--out", str(tmp_path / "demo"), "--dry-run", "--json"])
+    assert not stopped.value.code
     found = json.loads(capsys.readouterr().out)
     stages = json.dumps(found)
     for stage in ("generate", "align", "finetune", "embed", "compare"):
