@@ -593,6 +593,7 @@ def generate_case(root: Path) -> Case:
                 "roll": {"roll": 5.0},
                 "truth": {"truth": ("landmarks",)},
                 "kin": {"kin": "twins"},
+                "accessories": {"accessories": 0.5},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )
