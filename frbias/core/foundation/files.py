@@ -111,7 +111,9 @@ def os_error_sentence(error: OSError) -> str:
     """An error of the operating system in one sentence that says what to do."""
     place = _place(error)
     if "usable temporary directory" in str(error):
-        return "There is no folder for temporary files; set TMPDIR to one that can be written, and run the command again."
+        return (
+            "There is no folder for temporary files; set TMPDIR to one that can be written, and run the command again."
+        )
     sentences = {
         errno.ENOSPC: f"The disk is full{f' ({place})' if place else ''}; free some space and run the command again.",
         errno.EDQUOT: f"Your disk quota is used up{f' ({place})' if place else ''}; free some space and try again.",
