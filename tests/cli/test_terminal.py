@@ -190,11 +190,15 @@ def test_a_full_disk_told_by_a_library(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_full_disk_behind_the_error_of_a_library(capsys: pytest.CaptureFixture[str]) -> None:
     """Drawing libraries fail again while they tidy up, with an error that says nothing of the disk."""
-    with pytest.raises(SystemExit) as caught, console.errors_as_sentences():
+
+    def draw() -> None:
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
         except OSError:
-            None.pos  # type: ignore[attr-defined]  # noqa: B018
+            raise AttributeError("'Stream' object has no attribute 'pos'")  # noqa: B904
+
+    with pytest.raises(SystemExit) as caught, console.errors_as_sentences():
+        draw()
     assert caught.value.code == 1
     assert "The disk is full" in capsys.readouterr().err
 
