@@ -88,9 +88,12 @@ def _differences(found: "Comparison", record: "PairedAtTarget", verdict: "Verdic
 
 
 def _shared_notes(found: "Comparison") -> list[str]:
+    from frbias.cli.evaluation_view import doubtful_notes
+
     notes = [
         f"before: {found.baseline.name}; after: {found.other.name}; points: percentage points",
         "no clear difference: the paired interval holds 0",
+        *doubtful_notes(found.baseline),
     ]
     return notes if found.paired else [*notes, "no subject bootstrap, so there are no intervals"]
 

@@ -167,6 +167,7 @@ def _notes(evaluation: "Evaluation") -> list[str]:
         notes.append(f"{samples.without_group:,} images are in no group{gaps}")
     if samples.near_duplicates is not None and samples.near_duplicates.dropped:
         notes.append(f"{samples.near_duplicates.dropped:,} near-duplicate images left out")
+    notes += doubtful_notes(evaluation)
     notes += _acquisition_notes(evaluation)
     notes += _crossing_notes(evaluation)
     notes += [
@@ -202,6 +203,19 @@ def _crossing_notes(evaluation: "Evaluation") -> list[str]:
         if projected.gallery == _SHOWN_GALLERY
     ]
     return notes
+
+
+def doubtful_notes(evaluation: "Evaluation") -> list[str]:
+    """How many crops are not to be trusted, where they are and the worst of them; none when nothing is known."""
+    found = evaluation.samples.doubtful
+    if found is None or not found.count:
+        return []
+    groups = "".join(f", {name}: {count:,}" for name, count in found.by_group.items())
+    worst = ", ".join(f"{one.source_file or one.file_name} ({', '.join(one.reasons)})" for one in found.worst[:3])
+    return [
+        f"crops not to be trusted: {found.count:,} of {found.judged:,}{groups} (listed in evaluation.json under "
+        f"samples.doubtful); the worst: {worst}"
+    ]
 
 
 def _acquisition_notes(evaluation: "Evaluation") -> list[str]:

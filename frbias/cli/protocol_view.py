@@ -31,13 +31,17 @@ def run_protocol(request: PairsRequest | IdentifyRequest, output: "ResultFolder"
     if not result.documents:
         return
     document = result.document
-    show = show_pairs if document["schema"] == "frbias.pairs" else show_identification
 
     def shown() -> None:
-        show(document)
+        show_protocol(document)
         console.say(f"In [bold]{result.out}[/bold]{' (made before)' if result.reused else ''}.")
 
     console.result(document, shown)
+
+
+def show_protocol(document: Document) -> None:
+    """Print the document of either protocol."""
+    (show_pairs if document["schema"] == "frbias.pairs" else show_identification)(document)
 
 
 def show_pairs(document: Document) -> None:

@@ -7,12 +7,13 @@
     <out>/run                                    the fine-tuned recogniser
     <out>/embeddings/baseline, .../finetuned     test faces seen by either
     <out>/comparison                             rates, figures
+    <out>/pairs/..., <out>/identify/...          published protocols, by either, when they are asked for
     <out>/evaluation.json                        both recognisers and their differences: every number of the report
     <out>/report.html                            what came out, self-contained
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ from frbias.core.stages.align import align, photographs_of
 from frbias.core.stages.compare import compare
 from frbias.core.stages.embed import embed
 from frbias.core.stages.finetune import FinetuneResult, finetune
+from frbias.core.stages.outcomes import Measured
 from frbias.core.stages.report import report
 from frbias.core.stages.requests.align import AlignRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.report import ReportRequest
 from frbias.core.stages.shared import is_aligned
 from frbias.experiment.plan import ExperimentPlan, SetPlan
+from frbias.experiment.protocols import Model, judge_by, needs_of
 from frbias.synth.backends import make_backend
 from frbias.synth.generate import generate
 
@@ -97,6 +100,7 @@ class ExperimentResult:
         training: What fine-tuning reports of itself.
         train_images, test_images: Aligned faces used.
         broken_gates: One sentence for every condition of ``[evaluate] fail-if`` that is not met.
+        protocols: What the published protocols say of both recognisers, by the names of their sections.
     """
 
     paths: ExperimentPaths
@@ -106,6 +110,7 @@ class ExperimentResult:
     train_images: int
     test_images: int
     broken_gates: tuple[str, ...]
+    protocols: Mapping[str, tuple[Measured, ...]] = field(default_factory=dict)
 
 
 def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) -> ExperimentResult:
@@ -133,6 +138,9 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     models = (str(paths.embeddings("baseline")), str(paths.embeddings("finetuned")))
     request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
     measured = compare(request, paths.comparison, machine=machine)
+    sides = (Model(start.name, weights, paths.embeddings("baseline")),)
+    sides += (Model("fine-tuned", str(paths.run), paths.embeddings("finetuned")),)
+    protocols = {name: _judged_by(plan, name, sides, paths, machine) for name in plan.protocols}
     machine.tell("writing the report")
     world = world_from_environment()
     with process_group(world) as barrier:
@@ -142,8 +150,17 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
         barrier()
     verdict = judge(measured.document, held_out=True)
     return ExperimentResult(
-        paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates
+        paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates, protocols
     )
+
+
+def _judged_by(
+    plan: ExperimentPlan, protocol: str, models: tuple[Model, ...], paths: ExperimentPaths, machine: Machine
+) -> tuple[Measured, ...]:
+    """Both recognisers by one protocol, each into a folder of its own."""
+    request = plan.protocols[protocol]
+    machine.tell(f"judging by the protocol [{protocol}], before and after")
+    return tuple(judge_by(request, one, paths.out / protocol / one.embeddings.name, machine) for one in models)
 
 
 def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
@@ -159,6 +176,7 @@ def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
     if plan.finetune.eval_data is not None:
         needs.append(partial(resolve_data, plan.finetune.eval_data))
     needs += [partial(photographs_of, name) for name in plan.finetune.guard]
+    needs += [need for request in plan.protocols.values() for need in needs_of(request)]
     missing: list[str] = []
     wrong: list[str] = []
     for need in needs:

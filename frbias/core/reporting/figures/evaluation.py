@@ -113,7 +113,7 @@ def distributions_by_age_gap(document: Document, target: float, scales: Scales) 
     figure, axes = new_figure(8.2, 3.8)
     ax, rows = axes[0, 0], []
     for gap, colour in zip(gaps, colours(len(gaps)), strict=True):
-        density = _smooth(_density(gap["mated"], edges))
+        density = smooth(gap["mated"], edges)
         ax.plot(
             (edges[:-1] + edges[1:]) / 2, density, color=colour, label=f"{gap['gap_years']} y ({sum(gap['mated']):,})"
         )
@@ -143,7 +143,7 @@ def distributions_by_protocol(document: Document, target: float, scales: Scales)
     figure, axes = new_figure(8.2, 3.8)
     ax, rows = axes[0, 0], []
     for kind, colour in zip(classes, colours(len(classes)), strict=True):
-        density = _smooth(_density(kind["counts"], edges))
+        density = smooth(kind["counts"], edges)
         style = "-" if kind["kind"] == "mated" else "--"
         ax.plot(
             (edges[:-1] + edges[1:]) / 2,
@@ -297,9 +297,22 @@ def _density(counts: list[int], edges: Float) -> Float:
     return values / (total * np.diff(edges)) if total else values
 
 
-def _smooth(density: Float) -> Float:
-    kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
-    return np.convolve(density, kernel / kernel.sum(), mode="same")
+def smooth(counts: list[int], edges: Float) -> Float:
+    """Density of a histogram, smoothed the more the fewer scores it has (Silverman's rule), at least over one bin.
+
+    The width is 0.9 s n^(-1/5), where s is the standard deviation (Silverman, Density Estimation, 1986, eq. 3.31,
+    without the interquartile range). What would leave the histogram is mirrored at its ends, so the area stays 1.
+    """
+    density, middles = _density(counts, edges), (edges[:-1] + edges[1:]) / 2
+    total = sum(counts)
+    if len(density) < 2 or not total:
+        return density
+    weights = np.array(counts) / total
+    spread = float(np.sqrt(weights @ (middles - weights @ middles) ** 2))
+    width = max(0.9 * spread * total**-0.2 / float(edges[1] - edges[0]), 1.0)
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(density, width, mode="reflect"))
 
 
 def _histogram_rows(name: str, kind: str, edges: Float, counts: list[int], density: Float) -> list[tuple[Any, ...]]:
