@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.cli.doubtful_view import doubtful_notes
 from frbias.cli.numerals import decimals, escaped, interval_title, number, percent, points, signed
 
 if TYPE_CHECKING:
@@ -88,8 +89,6 @@ def _differences(found: "Comparison", record: "PairedAtTarget", verdict: "Verdic
 
 
 def _shared_notes(found: "Comparison") -> list[str]:
-    from frbias.cli.evaluation_view import doubtful_notes
-
     notes = [
         f"before: {found.baseline.name}; after: {found.other.name}; points: percentage points",
         "no clear difference: the paired interval holds 0",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.cli.doubtful_view import doubtful_notes
 from frbias.cli.numerals import digits, escaped, interval_title, number, percent
 
 if TYPE_CHECKING:
@@ -203,19 +204,6 @@ def _crossing_notes(evaluation: "Evaluation") -> list[str]:
         if projected.gallery == _SHOWN_GALLERY
     ]
     return notes
-
-
-def doubtful_notes(evaluation: "Evaluation") -> list[str]:
-    """How many crops are not to be trusted, where they are and the worst of them; none when nothing is known."""
-    found = evaluation.samples.doubtful
-    if found is None or not found.count:
-        return []
-    groups = "".join(f", {name}: {count:,}" for name, count in found.by_group.items())
-    worst = ", ".join(f"{one.source_file or one.file_name} ({', '.join(one.reasons)})" for one in found.worst[:3])
-    return [
-        f"crops not to be trusted: {found.count:,} of {found.judged:,}{groups} (listed in evaluation.json under "
-        f"samples.doubtful); the worst: {worst}"
-    ]
 
 
 def _acquisition_notes(evaluation: "Evaluation") -> list[str]:

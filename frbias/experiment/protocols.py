@@ -61,14 +61,12 @@ def judge_by(request: ProtocolRequest, model: Model, out: Path, machine: Machine
     Raises:
         BadInputError, UsageError: As the stages do.
     """
-    settings: dict[str, object] = {"name": model.name}
-    settings |= {"weights": model.weights} if request.embeddings is None else {"embeddings": model.embeddings}
-    made = replace(request, **settings)
-    return (
-        verify_pairs(made, out, machine=machine)
-        if isinstance(made, PairsRequest)
-        else identify(made, out, machine=machine)
-    )
+    weights = model.weights if request.embeddings is None else request.weights
+    embeddings = None if request.embeddings is None else model.embeddings
+    made = replace(request, name=model.name, weights=weights, embeddings=embeddings)
+    if isinstance(made, PairsRequest):
+        return verify_pairs(made, out, machine=machine)
+    return identify(made, out, machine=machine)
 
 
 def _there(text: str) -> None:

@@ -138,9 +138,9 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     models = (str(paths.embeddings("baseline")), str(paths.embeddings("finetuned")))
     request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
     measured = compare(request, paths.comparison, machine=machine)
-    sides = (Model(start.name, weights, paths.embeddings("baseline")),)
-    sides += (Model("fine-tuned", str(paths.run), paths.embeddings("finetuned")),)
-    protocols = {name: _judged_by(plan, name, sides, paths, machine) for name in plan.protocols}
+    before = Model(start.name, weights, paths.embeddings("baseline"))
+    after = Model("fine-tuned", str(paths.run), paths.embeddings("finetuned"))
+    protocols = {name: _judged_by(plan, name, (before, after), paths, machine) for name in plan.protocols}
     machine.tell("writing the report")
     world = world_from_environment()
     with process_group(world) as barrier:
