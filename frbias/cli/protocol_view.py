@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.core.foundation.errors import GateError
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 
 if TYPE_CHECKING:
@@ -13,7 +14,11 @@ Document = dict[str, Any]
 
 
 def run_protocol(request: PairsRequest | IdentifyRequest, output: "ResultFolder", machine: "Machine") -> None:
-    """Run the protocol that is asked for and print its result."""
+    """Run the protocol that is asked for and print its result.
+
+    Raises:
+        GateError: A condition is not met.
+    """
     if isinstance(request, PairsRequest):
         from frbias.core.stages.verify_pairs import plan_pairs, verify_pairs
 
@@ -37,6 +42,8 @@ def run_protocol(request: PairsRequest | IdentifyRequest, output: "ResultFolder"
         console.say(f"In [bold]{result.out}[/bold]{' (made before)' if result.reused else ''}.")
 
     console.result(document, shown)
+    if result.broken_gates:
+        raise GateError("; ".join(result.broken_gates) + ".")
 
 
 def show_protocol(document: Document) -> None:

@@ -99,7 +99,7 @@ class ExperimentResult:
         verdict: What the document says, in words.
         training: What fine-tuning reports of itself.
         train_images, test_images: Aligned faces used.
-        broken_gates: One sentence for every condition of ``[evaluate] fail-if`` that is not met.
+        broken_gates: One sentence for every condition of a ``fail-if`` that is not met.
         protocols: What the published protocols say of both recognisers, by the names of their sections.
     """
 
@@ -149,9 +149,11 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
             _report(plan, test, paths, machine)
         barrier()
     verdict = judge(measured.document, held_out=True)
-    return ExperimentResult(
-        paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates, protocols
+    broken = (
+        *measured.broken_gates,
+        *(text for found in protocols.values() for one in found for text in one.broken_gates),
     )
+    return ExperimentResult(paths, measured.document, verdict, training, len(people), len(others), broken, protocols)
 
 
 def _judged_by(

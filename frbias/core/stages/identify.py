@@ -1,4 +1,4 @@
-"""Identification: embeddings or images and a recogniser in, rank-1, CMC and FNIR at FPIR out (``identification.json``)."""
+"""Identification: embeddings or images and a recogniser in, rank-1, CMC and FNIR at FPIR out (``identification.json``, figures)."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work
-from frbias.core.stages.outcomes import Measured
+from frbias.core.reporting.figures.searches import draw_searches
+from frbias.core.stages.outcomes import FIGURES, Measured
 from frbias.core.stages.protocol_documents import ProtocolTask, plan_document, settle_document
 from frbias.core.stages.requests.protocols import IdentifyRequest
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
@@ -19,7 +20,7 @@ from frbias.core.verification.groups import Grouping, grouping_named
 from frbias.core.verification.identification import search
 from frbias.core.verification.identification_results import IdentificationOptions, judge_searches
 
-STAGE, VERSION = "identify", 1
+STAGE, VERSION = "identify", 2
 DOCUMENT = "identification.json"
 
 
@@ -53,13 +54,17 @@ def _task(request: IdentifyRequest, machine: Machine) -> ProtocolTask:
     work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()})
 
     def make(world: World, folder: Path) -> dict[str, Any]:
-        del folder
         embeddings = source.load(machine, world)
-        return _judge(embeddings, request, title, machine) if world.leader else {}
+        if not world.leader:
+            return {}
+        document = _judge(embeddings, request, title, machine)
+        if request.figures:
+            draw_searches(document, folder / FIGURES)
+        return document
 
     parts = [*([Path(request.data).name] if request.data else []), source.name]
     name = f"evaluations/{file_safe('-'.join(['identify', *parts]))}"
-    return ProtocolTask(work, name, DOCUMENT, make, (source,))
+    return ProtocolTask(work, name, DOCUMENT, make, (source,), request.fail_if)
 
 
 def _judge(embeddings: Embeddings, request: IdentifyRequest, title: str, machine: Machine) -> dict[str, Any]:

@@ -32,6 +32,7 @@ EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
 SCORES_NAME = "scores.parquet"
+FIGURES = "figures"
 _KEY_LETTERS = 8
 
 

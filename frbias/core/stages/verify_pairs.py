@@ -89,7 +89,7 @@ def _task(request: PairsRequest, machine: Machine) -> ProtocolTask:
 
     stems = [Path(text).stem for text in request.pairs[:3]]
     name = f"evaluations/{file_safe('-'.join([*stems, title]))}"
-    return ProtocolTask(work, name, DOCUMENT, make, tuple(sources.values()))
+    return ProtocolTask(work, name, DOCUMENT, make, tuple(sources.values()), request.fail_if)
 
 
 def _judge(

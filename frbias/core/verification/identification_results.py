@@ -106,12 +106,14 @@ class SearchClass:
         subjects: Subjects with mated searches in it.
         rank_1: Share of mated searches that put the mate first.
         open_set: One entry per usable target.
+        cmc: Share of mated searches with the mate among the first r identities, shape (ranks,); empty for age gaps.
     """
 
     name: str
     subjects: int
     rank_1: Share
     open_set: tuple[OpenSet, ...]
+    cmc: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON object."""
@@ -121,6 +123,7 @@ class SearchClass:
             "mated_searches": self.rank_1.of,
             "rank_1": self.rank_1.to_json(),
             "open_set": [one.to_json() for one in self.open_set],
+            **({"cmc": list(self.cmc)} if self.cmc else {}),
         }
 
 
@@ -218,13 +221,21 @@ def judge_searches(
     return Identification(
         searches,
         _classes(("all",), whole, everyone, usable, taus, draws)[0],
-        _classes(names, groups, impostors, usable, taus, draws),
+        tuple(
+            replace(found, cmc=_cmc(searches.rank[mated][codes[mated] == names.index(found.name)], chosen.ranks))
+            for found in _classes(names, groups, impostors, usable, taus, draws)
+        ),
         () if ages is None else _gaps(searches, np.asarray(ages, dtype=np.float64), usable, taus, draws),
-        tuple(float((searches.rank[mated] <= r).mean()) for r in range(1, chosen.ranks + 1)),
+        _cmc(searches.rank[mated], chosen.ranks),
         tuple(zip(usable, taus.tolist(), strict=True)),
         refused,
         chosen,
     )
+
+
+def _cmc(found_at: Int64, ranks: int) -> tuple[float, ...]:
+    """Share of searches whose mate is among the first 1, 2, .. identities."""
+    return tuple(float((found_at <= r).mean()) for r in range(1, ranks + 1))
 
 
 def _gaps(

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_people
 
 from frbias.cli.finetune import _summary, _tell
 from frbias.core.data.images import read_image
-from frbias.core.data.samples import SampleTable, write_samples
+from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.stages.finetune import FinetuneResult, finetune
@@ -23,15 +22,6 @@ def train(people: SampleTable, faces: SampleTable, weights: str, out: Path) -> F
         frozen=("stem", "1", "2", "3"), lr=0.02, seed=4,
     )  # fmt: skip
     return finetune(request, out, machine=Machine(Resources(device="cpu")))
-
-
-@pytest.fixture(scope="module")
-def two_groups(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
-    """Seven subjects, two images each as a child and two as an adult."""
-    made = make_people(tmp_path_factory.mktemp("two"), subjects=7, seed=3, prefix="t")
-    table = SampleTable(made.root, made.frame.assign(age=np.tile([5.0, 8.0, 30.0, 34.0], 7)))
-    write_samples(table)
-    return table
 
 
 def test_what_is_kept_is_judged_on_the_evaluation_set(
@@ -63,9 +53,8 @@ def test_what_is_kept_is_judged_on_the_evaluation_set(
 
 
 def test_a_set_that_cannot_be_judged_says_why(
-    people: SampleTable, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    people: SampleTable, alone: SampleTable, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone = make_people(tmp_path / "alone", subjects=3, images=1, seed=9, prefix="q")
     result = train(people, alone, weights, tmp_path / "run")
     assert result.comparison is None
     assert "mated" in result.not_compared
