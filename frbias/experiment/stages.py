@@ -146,7 +146,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     with process_group(world) as barrier:
         if world.leader:
             write_json(paths.evaluation, measured.document)
-            _report(plan, test, paths, machine)
+            _report(plan, paths, machine)
         barrier()
     verdict = judge(measured.document, held_out=True)
     broken = (
@@ -218,12 +218,12 @@ def _faces(
     return str(paths.aligned(name))
 
 
-def _report(plan: ExperimentPlan, test: str, paths: ExperimentPaths, machine: Machine) -> None:
+def _report(plan: ExperimentPlan, paths: ExperimentPaths, machine: Machine) -> None:
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
     request = ReportRequest(
         evaluation=paths.evaluation,
-        people=str(paths.images("test")) if plan.test.generated else test,
+        people=str(paths.images("test")) if plan.test.generated else None,
         stage=tuple(folder for folder in stages if folder.is_dir()),
         held_out=True,
         heading=plan.name,

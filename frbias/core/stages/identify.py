@@ -16,6 +16,7 @@ from frbias.core.stages.outcomes import FIGURES, Measured
 from frbias.core.stages.protocol_documents import ProtocolTask, plan_document, settle_document
 from frbias.core.stages.requests.protocols import IdentifyRequest
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
+from frbias.core.stages.telling import told_of
 from frbias.core.verification.groups import Grouping, grouping_named
 from frbias.core.verification.identification import search
 from frbias.core.verification.identification_results import IdentificationOptions, judge_searches
@@ -51,7 +52,8 @@ def plan_identify(request: IdentifyRequest, out: Path | None = None, *, machine:
 def _task(request: IdentifyRequest, machine: Machine) -> ProtocolTask:
     source = _source(request, machine)
     title = request.name or source.name
-    work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()})
+    told = told_of(request, "evaluate --identify", request.data)
+    work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()}, told)
 
     def make(world: World, folder: Path) -> dict[str, Any]:
         embeddings = source.load(machine, world)

@@ -186,11 +186,10 @@ def write_outcome(
         write_scores(folder / SCORES_NAME, outcome)
     drawn: list[str] = []
     if writing.figures:
-        from frbias.core.reporting.figures.every import draw_all
+        from frbias.core.reporting.figures.every import draw_document
 
         tell("drawing figures")
-        sources = [document["other"], document] if writing.paired else [document]
-        drawn = [figure.name for source in sources for figure in draw_all(source, folder / "figures")]
+        drawn = draw_document(document, folder / FIGURES).names
     return {"figures": drawn}
 
 

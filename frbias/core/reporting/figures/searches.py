@@ -27,7 +27,7 @@ def draw_searches(document: Document, folder: Path) -> tuple[Drawn, ...]:
 
 def cmc(document: Document) -> Sketch:
     """Share of the mated searches with the mate among the first r identities."""
-    figure, axes = new_figure(6.6, 4.2)
+    figure, axes = new_figure(1, 2.7)
     ax = axes[0, 0]
     groups = [group for group in document["groups"] if group.get("cmc")]
     curves = [("all", document["all"]["mated_searches"], document["cmc"])]
@@ -36,7 +36,7 @@ def cmc(document: Document) -> Sketch:
     for (name, searches, shares), colour in zip(curves, [INK, *colours(len(groups))], strict=True):
         ranks = range(1, len(shares) + 1)
         style = "--" if name == "all" else "-"
-        ax.plot(ranks, shares, style, color=colour, marker="o", markersize=3.5, label=f"{name} ({searches:,} searches)")
+        ax.plot(ranks, shares, style, color=colour, marker="o", markersize=2.5, label=f"{name} ({searches:,} searches)")
         lines += [(name, searches, rank, share) for rank, share in zip(ranks, shares, strict=True)]
     low = min(share for _, _, shares in curves for share in shares)
     ax.set_ylim(max(0.0, low - 0.05), 1.005)
@@ -45,7 +45,7 @@ def cmc(document: Document) -> Sketch:
     ax.yaxis.set_major_formatter(percent_axis())
     ax.set_xlabel("rank")
     ax.set_ylabel("mate among the first")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.legend(loc="lower right")
     gallery = document["gallery"]
     return Sketch(
         "cmc",
