@@ -67,6 +67,8 @@ def _announce(summary: dict[str, Any]) -> None:
         f"{train['images']} images of {train['subjects']} subjects{span}; {held['images']} images of {held['subjects']} "
         f"held-out subjects; {summary['rejected']} rejected, {summary['left_out']} left out."
     )
+    if summary["kept_photographs"]:
+        console.say(f"{summary['kept_photographs']} photographs on which embeddings are held near the start model's.")
     cache = summary["cache"]
     kept = f"kept on disk ({cache['bytes'] / 1e6:,.0f} MB)" if cache["used"] else f"not kept ({cache['reason']})"
     console.say(f"Output of the frozen stages: {kept}.")

@@ -23,6 +23,7 @@ import numpy as np
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_json, sha256_json, write_json
 from frbias.core.recognisers.base import Description, Faces, Recogniser, Vectors
+from frbias.core.recognisers.guarded import guarded_of
 from frbias.core.recognisers.maps import EmbeddingMap, read_map, write_map
 
 RECORD_NAME, MAP_NAME = "adapted.json", "map.safetensors"
@@ -37,11 +38,13 @@ class AdaptedRecogniser:
         base: The recogniser.
         map: The map.
         name: Short name for tables and files.
+        guarded: Which photographs were looked at while the map was learned, a sentence each.
     """
 
     base: Recogniser
     map: EmbeddingMap
     name: str
+    guarded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.map.matrix.shape[1] != self.base.embedding_length:
@@ -65,6 +68,7 @@ class AdaptedRecogniser:
             embedding_length=self.embedding_length,
             trainable=False,
             source=f"{about.source}, with a map",
+            guarded=(*about.guarded, *self.guarded),
         )
 
     @property
@@ -116,7 +120,7 @@ class AdaptedRecord:
         found = read_map(self.folder / MAP_NAME)
         if found.sha256 != self.map_sha256:
             raise BadInputError(f"{self.folder / MAP_NAME} was changed after it was written; make it again.")
-        return AdaptedRecogniser(base, found, name)
+        return AdaptedRecogniser(base, found, name, guarded_of(self.folder))
 
 
 def is_adapted(folder: Path) -> bool:

@@ -34,13 +34,12 @@ def read_document(place: Path) -> tuple[dict[str, Any], Path]:
 
 
 def checked(document: Any, name: str) -> dict[str, Any]:
-    """The document itself when it is an evaluation or comparison.
+    """An evaluation or comparison as frbias writes it, from members that were all checked.
 
     Raises:
         BadInputError: It is something else, of another schema version, or a member is wrong.
     """
-    typed(document, name)
-    return dict(document)
+    return typed(document, name).to_json()
 
 
 def typed(document: Any, name: str = "the document") -> Evaluation | Comparison:

@@ -209,13 +209,9 @@ class _Network:
 
     def _load(self, path: Path) -> tuple[npt.NDArray[np.uint8] | None, str]:
         try:
-            image = read_image(path)
+            return read_image(path, only=self.size), ""
         except BadImageError as error:
             return None, error.reason
-        if image.shape[:2] != self.size:
-            height, width = image.shape[:2]
-            return None, f"is {width}x{height}, not {self.size[1]}x{self.size[0]}"
-        return image, ""
 
     def _forward(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         count = len(pixels)

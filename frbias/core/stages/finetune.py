@@ -26,12 +26,14 @@ from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
+from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.stages.align import photographs_of
 from frbias.core.stages.before_after import judge_before_after, read_before_after
+from frbias.core.stages.guards import GuardPhotographs, guard_lists, guard_photographs
 from frbias.core.stages.requests.finetune import DEFAULT_DATA, FinetuneRequest
 from frbias.core.stages.shared import faces_for
 from frbias.core.training.finishing import Finished, finish, guard_embeddings
-from frbias.core.training.guarding import Guard, GuardSet
+from frbias.core.training.guarding import Guard
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan, make_plan
 from frbias.core.training.runfiles import check_config, read_metrics, write_config, write_split
@@ -40,7 +42,7 @@ from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
 from frbias.core.verification.evaluation import evaluate_embeddings
 
-STAGE, VERSION = "finetune", 2
+STAGE, VERSION = "finetune", 3
 
 
 @dataclass(frozen=True)
@@ -102,21 +104,12 @@ def finetune(
     if request.tensorboard:
         check_tensorboard()
     world, target = world_from_environment(), choose_device(machine.resources.device)
-    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
+    table = training_set(request.data)
     with process_group(world) as barrier:
         seed_everything(request.seed)
         start = load_trainable(request.weights, STAGE, device=target)
-        plan = make_plan(
-            request,
-            start,
-            table,
-            evaluation=evaluation or None,
-            names_unrelated=request.eval_names_unrelated,
-            guards=_guard_faces(request, start.input_size, machine, world),
-            world=world,
-            progress=machine.progress,
-        )
-        work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+        plan, guards = _planned(request, start, table, machine, world)
+        work = Work(STAGE, VERSION, request.identity(), _inputs(request, plan))
         folder = claim_together(out, work, world, barrier, force=force)
         check_config(out, request)
         if folder.finished:
@@ -129,7 +122,7 @@ def finetune(
             write_rejected(out, plan.faces.rejected)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        guard = _guard(request, plan)
+        guard = _guard(request, plan, guards)
         trainer = Trainer(
             plan,
             out,
@@ -150,36 +143,44 @@ def finetune(
 def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
     """What :func:`finetune` would do; raises as it does before it trains."""
     target = choose_device(machine.resources.device)
-    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
-    start = load_trainable(request.weights, STAGE)
+    table, start = training_set(request.data), load_trainable(request.weights, STAGE)
+    plan, _ = _planned(request, start, table, machine, world_from_environment())
+    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
+    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
+    work = Work(STAGE, VERSION, request.identity(), _inputs(request, plan))
+    return Plan((step_of(what, work, out),), describe_device(target))
+
+
+def _planned(
+    request: FinetuneRequest, start: Trainable, table: SampleTable, machine: Machine, world: World
+) -> tuple[TrainingPlan, list[GuardPhotographs]]:
+    """The plan of a training, and its guards as faces."""
+    size, progress = start.input_size, machine.progress
+    evaluation = None if request.eval_data is None else resolve_data(request.eval_data)
+    guards = [one.faces(size, machine, world) for one in guard_photographs(request, progress)]
+    photographs = None
+    if request.keep_photos is not None:
+        photographs = faces_for(photographs_of(request.keep_photos, progress)[0], size, machine, world)
     plan = make_plan(
         request,
         start,
         table,
-        evaluation=evaluation or None,
+        evaluation=evaluation,
         names_unrelated=request.eval_names_unrelated,
-        guards=_guard_faces(request, start.input_size, machine, world_from_environment()),
-        progress=machine.progress,
+        guards=[one.table for one in guards],
+        photographs=photographs,
+        world=world,
+        progress=progress,
     )
-    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
-    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
-    work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
-    return Plan((step_of(what, work, out),), describe_device(target))
+    return plan, guards
 
 
-def _guard_faces(request: FinetuneRequest, size: tuple[int, int], machine: Machine, world: World) -> list[SampleTable]:
-    tables = [photographs_of(name, machine.progress)[0] for name in request.guard]
-    return [faces_for(table, size, machine, world) for table in tables]
-
-
-def _guard(request: FinetuneRequest, plan: TrainingPlan) -> Guard | None:
+def _guard(request: FinetuneRequest, plan: TrainingPlan, guards: list[GuardPhotographs]) -> Guard | None:
     """The guards as the start model sees them; the model must have its start weights."""
-    if not plan.guards:
+    if not guards:
         return None
-    sets = tuple(
-        GuardSet(Path(name).name or name, faces.table.subjects, start)
-        for name, faces, start in zip(request.guard, plan.guards, guard_embeddings(plan), strict=True)
-    )
+    seen = zip(guards, plan.guards, guard_embeddings(plan), strict=True)
+    sets = tuple(one.seen(faces.table.frame, start) for one, faces, start in seen)
     return Guard(sets, request.guard_fall, request.guard_drift, request.watch_fmr)
 
 
@@ -204,10 +205,12 @@ def training_set(name: str) -> SampleTable:
         ) from None
 
 
-def _inputs(plan: TrainingPlan) -> dict[str, Any]:
+def _inputs(request: FinetuneRequest, plan: TrainingPlan) -> dict[str, Any]:
     found: dict[str, Any] = {"weights": plan.backbone.sha256, "data": _hashes(plan.faces)}
     found |= {} if plan.evaluation is None else {"eval-data": _hashes(plan.evaluation)}
-    return found | ({"guard": [_hashes(faces) for faces in plan.guards]} if plan.guards else {})
+    found |= {} if plan.photographs is None else {"keep-photos": _hashes(plan.photographs)}
+    found |= {"guard": [_hashes(faces) for faces in plan.guards]} if plan.guards else {}
+    return found | ({"guard-pairs": guard_lists(request)} if request.guard_pairs else {})
 
 
 def _hashes(faces: FaceSet) -> dict[str, str]:

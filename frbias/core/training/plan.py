@@ -17,10 +17,9 @@ from frbias.core.training.augment import view_numbers
 from frbias.core.training.batches import Sampler
 from frbias.core.training.cache import CacheDecision, Prefix, decide, prefix_dtype
 from frbias.core.training.freezing import Freezing, freeze, freezing, has_batch_norm, stage_table
-from frbias.core.training.guarding import guarded_rows
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet, read_faces
-from frbias.core.training.split import Split, check_no_leak, split_by_subject
+from frbias.core.training.split import Split, check_apart, check_no_leak, split_by_subject
 from frbias.core.training.validation import validation_rows
 from frbias.core.training.work import count_work, seconds_of
 
@@ -38,6 +37,7 @@ class TrainingPlan:
         sampler: Order of the epochs.
         evaluation: Images to evaluate on every few epochs, or None.
         guards: Images that must not be told apart worse.
+        photographs: Images on which the network is held near the start model too, or None.
         start: The weights that training starts from, on the CPU.
         prefix: The frozen prefix.
         cache: Whether its output is kept.
@@ -53,6 +53,7 @@ class TrainingPlan:
     sampler: Sampler
     evaluation: FaceSet | None
     guards: tuple[FaceSet, ...]
+    photographs: FaceSet | None
     start: StateDict
     prefix: Prefix
     cache: CacheDecision
@@ -93,6 +94,7 @@ class TrainingPlan:
                 "lowest": float(known.min()) if len(known) else None,
                 "highest": float(known.max()) if len(known) else None,
             },
+            "kept_photographs": 0 if self.photographs is None else len(self.photographs.table),
             "evaluation_images": 0 if self.evaluation is None else len(self.evaluation.table),
             "epochs": self.options.epochs,
             "steps": self.steps,
@@ -112,6 +114,7 @@ def make_plan(
     evaluation: SampleTable | None = None,
     names_unrelated: bool = False,
     guards: Sequence[SampleTable] = (),
+    photographs: SampleTable | None = None,
     world: World | None = None,
     progress: Progress = SILENT,
 ) -> TrainingPlan:
@@ -123,7 +126,8 @@ def make_plan(
         table: Aligned faces with subjects.
         evaluation: Aligned faces of other people, or None.
         names_unrelated: Equal subject names in the two sets mean different people.
-        guards: Aligned faces that must not be told apart worse; at most 2000 of each are looked at.
+        guards: Aligned faces that must not be told apart worse.
+        photographs: Aligned faces on which ``keep`` holds embeddings too, or None.
         world: Processes that share the training.
         progress: Sink of progress.
 
@@ -140,10 +144,10 @@ def make_plan(
     )
     other = None if evaluation is None else read_faces(evaluation, progress=progress)
     check_no_leak(split, faces, other, names_unrelated=names_unrelated)
-    guarded = tuple(read_faces(one.select(guarded_rows(len(one)).tolist()), progress=progress) for one in guards)
-    for one in guarded:
-        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
-    start = {name: value.detach().cpu().clone() for name, value in backbone.model.state_dict().items()}
+    kept = None if photographs is None else read_faces(photographs, progress=progress)
+    guarded = tuple(read_faces(one, progress=progress) for one in guards)
+    _check_guards(guarded, faces, split, kept)
+    start = _copied(backbone.model)
     ways = freezing(options.frozen)
     freeze(backbone.model, options.frozen)
     live = options.frozen_bn == "train" and has_batch_norm(_prefix_modules(backbone.model, ways))
@@ -161,12 +165,24 @@ def make_plan(
         validation=len(validation_rows(split.validation)),
         evaluation=0 if other is None else len(other.table),
         views=len(views),
+        photographs=0 if kept is None or not options.keep else len(kept.table),
     )
     cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
     seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
     return TrainingPlan(
-        options, backbone, ways, faces, split, sampler, other, guarded, start, prefix, cache, views, seconds
+        options, backbone, ways, faces, split, sampler, other, guarded, kept, start, prefix, cache, views, seconds
     )
+
+
+def _check_guards(guards: Sequence[FaceSet], faces: FaceSet, split: Split, kept: FaceSet | None) -> None:
+    for one in guards:
+        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
+        if kept is not None:
+            check_apart(kept, one)
+
+
+def _copied(model: Backbone) -> StateDict:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.device, world: World) -> None:

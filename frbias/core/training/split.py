@@ -98,6 +98,21 @@ def check_no_leak(
         )
 
 
+def check_apart(photographs: FaceSet, guard: FaceSet) -> None:
+    """Refuse a photograph that is both held near the start model and watched by a guard, which would then see nothing.
+
+    Raises:
+        UsageError: A pixel-identical image is in both sets.
+    """
+    held = {_digest(image) for image in photographs.pixels}
+    for row, image in enumerate(guard.pixels):
+        if _digest(image) in held:
+            raise UsageError(
+                f"{guard.table.frame['file_name'].iloc[row]} of the guard is one of --keep-photos too, so it could not fall; "
+                "guard other photographs."
+            )
+
+
 def _held_out(names: list[str], counts: Counter[str], validation: float, seed: int) -> set[str]:
     """Held-out subjects; those with several images come first, single images give no mated comparison."""
     if validation == 0:

@@ -24,6 +24,7 @@ from frbias.core.training.ema import MovingAverage
 from frbias.core.training.finishing import guard_embeddings
 from frbias.core.training.freezing import set_modes
 from frbias.core.training.guarding import Guard
+from frbias.core.training.keeping import KeptPhotographs
 from frbias.core.training.losses import IdentityLoss, class_means, make_loss
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan
@@ -48,7 +49,7 @@ class Trainer:
         barrier: Waits for the others.
         guard: What must not get worse, or None.
         evaluate: Takes an epoch and the embeddings of the evaluation set and gives its metrics.
-        observe: Called with every record that goes to ``metrics.jsonl``.
+        observe: Called with every record that goes to ``metrics.jsonl``, and with the times, which do not.
         progress: Sink of progress.
     """
 
@@ -76,6 +77,7 @@ class Trainer:
         self.labels = torch.from_numpy(plan.split.labels).to(self.device)
         self.loss = self._loss()
         self.reference = self._reference()
+        self.photographs = self._photographs()
         self._prepare_training()
         self.best: tuple[float, float] | None = None
         self.best_epoch = 0
@@ -87,7 +89,7 @@ class Trainer:
         epoch, step = self._resume()
         log = MetricsLog(self.run, after=epoch - 1 if epoch else -1) if self.world.leader else None
         if epoch == 0:
-            self._report(log, self._measured({"epoch": 0, "step": 0}, 0))
+            self._report(log, self._measured({"epoch": 0, "step": 0}, 0), {})
             self._save(1, 0)
             epoch = 1
         with self.progress.task("training", self.plan.steps or 1) as advance:
@@ -126,6 +128,14 @@ class Trainer:
         rows = self.plan.split.train
         return {v: torch.from_numpy(self.embed(self.features, rows, v)).to(self.device) for v in self.plan.views}
 
+    def _photographs(self) -> KeptPhotographs | None:
+        faces = self.plan.photographs
+        if faces is None or not (self.options.keep and self.options.epochs):
+            return None
+        features = self._features(faces, [ORIGINAL])
+        reference = torch.from_numpy(self.embed(features, np.arange(len(faces.table)))).to(self.device)
+        return KeptPhotographs(features, reference, self.options.seed)
+
     def _prepare_training(self) -> None:
         options = self.options
         if options.trained_bn == "train" and self.world.size > 1:
@@ -163,10 +173,10 @@ class Trainer:
             "loss": total,
             "identity_loss": identity,
             "moved": moved if self.options.keep else None,
-            "images_per_second": (self.plan.sampler.steps - first) * self.options.batch_size / seconds,
-            "seconds": seconds,
         }
-        self._finish_epoch(log, self._measured(record, epoch), epoch)
+        speed = (self.plan.sampler.steps - first) * self.options.batch_size / seconds
+        times = {"images_per_second": speed, "seconds": seconds}
+        self._finish_epoch(log, self._measured(record, epoch), epoch, times)
 
     def _step(self, epoch: int, step: int, order: EpochOrder) -> None:
         options = self.options
@@ -174,13 +184,18 @@ class Trainer:
             torch.manual_seed(hash((options.seed, epoch, step, self.world.rank)) & (2**63 - 1))
         positions = my_part(order.positions[step], self.world)
         views = my_part(order.views[step], self.world)
+        kept = self.photographs
+        seen = positions if kept is None else my_part(kept.drawn(epoch, step, options.batch_size), self.world)
         self.optimiser.zero_grad(set_to_none=True)
         parts = zip(np.split(positions, options.accumulate), np.split(views, options.accumulate), strict=True)
         for number, (chosen, view) in enumerate(parts, start=1):
             features = self.features.batch(self.plan.split.train[chosen], view)
             reference = self._reference_of(chosen, view, features)
+            part = slice((number - 1) * len(chosen), number * len(chosen))
+            photographs = None if kept is None else kept.batch(seen[part])
             with without_sync(self.shared, self.world, last=number == options.accumulate):
-                total, identity, moved = self.shared(features, self.labels[torch.from_numpy(chosen)], reference)
+                labels = self.labels[torch.from_numpy(chosen)]
+                total, identity, moved = self.shared(features, labels, reference, photographs)
                 self.scaler.scale(total / options.accumulate).backward()
             self.sums += torch.stack([total.detach(), identity, moved]).double() / options.accumulate
         self._update(epoch, step)
@@ -253,24 +268,27 @@ class Trainer:
             record["evaluation"] = self.evaluate(epoch, embeddings) if self.world.leader else None
         if self.guard is not None and epoch:
             readings = self.guard.readings(guard_embeddings(self.plan))
-            record["guard"] = {r.name: r.drift if r.tar is None else r.tar[1] for r in readings}
+            record["guard"] = {r.name: r.value for r in readings}
             self.guard_broken = of_the_leader(any(r.broken for r in readings), self.world)
         if self.average is not None and epoch:
             self.average.swap(self.model)
         return record
 
-    def _finish_epoch(self, log: MetricsLog | None, record: dict[str, Any], epoch: int) -> None:
+    def _finish_epoch(
+        self, log: MetricsLog | None, record: dict[str, Any], epoch: int, times: dict[str, float]
+    ) -> None:
         value = of_the_leader(watched(record, self.options.watch), self.world)
         record["best"] = self.best is None or value < self.best
         if record["best"]:
             self.best, self.best_epoch = value, epoch
-        self._report(log, record)
+        self._report(log, record, times)
         self._save(epoch + 1, 0, best=record["best"])
 
-    def _report(self, log: MetricsLog | None, record: dict[str, Any]) -> None:
+    def _report(self, log: MetricsLog | None, record: dict[str, Any], times: dict[str, float]) -> None:
+        """Log what was measured; how long it took is told, but is no result: another run takes another time."""
         if log is not None:
             log.append(record)
-            self.observe(record)
+            self.observe({**record, **times})
 
     def _stopped(self, epoch: int) -> bool:
         patience = self.options.patience

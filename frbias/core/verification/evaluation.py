@@ -31,7 +31,7 @@ from frbias.core.verification.facts import (
     sample_facts,
 )
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, grouping_named
-from frbias.core.verification.measures.rates import EqualErrorRate, check_target, d_prime
+from frbias.core.verification.measures.rates import EqualErrorRate, check_target, d_prime, deviation
 from frbias.core.verification.operating import MatedAges, at_target, mated_ages
 from frbias.core.verification.protocols import protocol_distributions
 from frbias.core.verification.results import Evaluation, Moments, Overall
@@ -287,7 +287,7 @@ def _overall(
 ) -> Overall:
     """EER, d' and moments of the evaluated comparisons."""
     scores = comparisons.mated.score[comparisons.in_evaluated_group].astype(np.float64)
-    mated = Moments(float(scores.mean()), float(scores.std()))
+    mated = Moments(float(scores.mean()), deviation(scores))
     non_mated = Moments(*comparisons.tally.moments(comparisons.classes.pool))
     prime = d_prime(mated.mean, mated.std, non_mated.mean, non_mated.std)
     band = None

@@ -19,7 +19,7 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.verification.ages import GAP_CLASSES
 from frbias.core.verification.bootstrap import draw_weights, percentile_interval
 from frbias.core.verification.groups import Grouping
-from frbias.core.verification.identification import Searches
+from frbias.core.verification.identification import Searches, cumulative_match
 from frbias.core.verification.measures.intervals import Interval, flags, wilson
 from frbias.core.verification.measures.rates import check_target, error_budget, threshold_at_fmr
 
@@ -212,7 +212,7 @@ def judge_searches(
     draws = _draws(searches, usable, chosen)
     codes = np.full(len(searches.probe), -1) if grouping is None else grouping.codes[searches.probe]
     first = np.where(searches.rank == 1, searches.mate_score, -np.inf).astype(np.float64)
-    mated = searches.mated
+    mated, ranks = searches.mated, searches.rank[searches.mated]
     groups = _Items(searches.subject[mated], codes[mated], first[mated])
     impostors = _Items(searches.subject, codes, other)
     names = () if grouping is None else grouping.names
@@ -222,20 +222,15 @@ def judge_searches(
         searches,
         _classes(("all",), whole, everyone, usable, taus, draws)[0],
         tuple(
-            replace(found, cmc=_cmc(searches.rank[mated][codes[mated] == names.index(found.name)], chosen.ranks))
-            for found in _classes(names, groups, impostors, usable, taus, draws)
+            replace(one, cmc=cumulative_match(ranks[groups.kind == names.index(one.name)], chosen.ranks))
+            for one in _classes(names, groups, impostors, usable, taus, draws)
         ),
         () if ages is None else _gaps(searches, np.asarray(ages, dtype=np.float64), usable, taus, draws),
-        _cmc(searches.rank[mated], chosen.ranks),
+        cumulative_match(ranks, chosen.ranks),
         tuple(zip(usable, taus.tolist(), strict=True)),
         refused,
         chosen,
     )
-
-
-def _cmc(found_at: Int64, ranks: int) -> tuple[float, ...]:
-    """Share of searches whose mate is among the first 1, 2, .. identities."""
-    return tuple(float((found_at <= r).mean()) for r in range(1, ranks + 1))
 
 
 def _gaps(

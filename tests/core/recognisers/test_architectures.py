@@ -266,3 +266,10 @@ def test_damaged_notes_about_pixels(note: str, tmp_path: Path) -> None:
     save_file(MobileFaceNet(ODD).state_dict(), tmp_path / "m.safetensors", metadata={"frbias_input": note})
     with pytest.raises(BadInputError, match=r"m\.safetensors"):
         load_recogniser(str(tmp_path / "m.safetensors"))
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    state = {name: torch.arange(6.0) for name in ("one", "two", "three")}
+    for number in range(20):
+        write_state(tmp_path / f"{number}.safetensors", state, Pixels())
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from frbias.core.data.images import read_image, write_png
-from frbias.core.data.samples import make_table, write_samples
+from frbias.core.data.samples import make_table, read_samples, write_samples
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.recognisers.adapted import AdaptedRecogniser
@@ -18,8 +18,10 @@ from frbias.core.recognisers.maps import unit
 from frbias.core.recognisers.probing import fixed_images
 from frbias.core.recognisers.trainable.weights import build
 from frbias.core.stages.adapt import adapt
+from frbias.core.stages.compare import compare
 from frbias.core.stages.export import export
 from frbias.core.stages.requests.adapt import AdaptRequest
+from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.export import ExportRequest
 from frbias.core.training.damage import SeesDamaged, damaged
 from frbias.core.training.nuisance import closing_offset
@@ -184,6 +186,31 @@ def test_a_guard_holds_the_map_back(place: Path, tmp_path: Path) -> None:
         adapt(request(place, **guard, guard_drift=0.0), tmp_path / "none", machine=CPU)
     assert not (tmp_path / "none" / "provenance.json").exists()
     assert "No photographs were looked at" in adapt(request(place, within=3), tmp_path / "open", machine=CPU).guarded[0]
+
+
+def test_a_guard_with_pairs_is_judged_by_their_accuracy_and_compare_repeats_it(place: Path, tmp_path: Path) -> None:
+    frame = read_samples(place / "people").frame
+    people = list(zip(frame["file_name"], frame["subject"], strict=True))
+    lines = [f"{a},{b},{int(s == t)}" for k, (a, s) in enumerate(people) for b, t in people[:k]]
+    (tmp_path / "pairs.csv").write_text("\n".join(["file1,file2,same", *lines]))
+    guard = {"guard": (str(place / "people"),), "guard_pairs": (str(tmp_path / "pairs.csv"),)}
+    done = adapt(request(place, **guard, guard_fall=1.0), tmp_path / "a", machine=CPU)
+    (reading,) = json.loads((tmp_path / "a" / "provenance.json").read_text())["results"]["guard"]
+    assert reading["tar"] is None
+    before, after = reading["accuracy"]
+    assert 0.5 < min(before, after) <= 1
+    said = f"Guard people: accuracy of its pairs {100 * before:.2f} -> {100 * after:.2f} % (kept)."
+    assert done.guarded == (said,)
+    assert load_recogniser(str(done.out)).description.guarded == (said,)
+    open_ended = adapt(request(place), tmp_path / "b", machine=CPU)
+    wanted = CompareRequest(
+        models=(str(place / "net.safetensors"), str(done.out), str(open_ended.out)),
+        data=str(place / "people"), groups="0-12,13-40", at_fmr=(0.5,), bootstrap=0, figures=False,
+    )  # fmt: skip
+    found = compare(wanted, tmp_path / "compared", machine=CPU).documents
+    guarded = [d["other"]["provenance"]["backbone"]["guarded"] for d in found]
+    assert guarded == [[said], ["No photographs were looked at along the way (--guard SET)."]]
+    assert all("guarded" not in d["baseline"]["provenance"]["backbone"] for d in found)
 
 
 def test_nothing_to_do_and_too_little_to_learn_from(place: Path, tmp_path: Path) -> None:

@@ -454,7 +454,8 @@ def adapt_case(root: Path) -> Case:
     from frbias.core.stages.adapt import adapt, plan_adapt
 
     data, model = grown_up_faces(root / "set"), weights(root / "one" / "model.safetensors")
-    photos = faces(root / "photos")
+    photos, pairs = faces(root / "photos"), root / "pairs.csv"
+    pairs.write_text("file1,file2,same\n" + "".join(f"{k}.png,{k + 4}.png,{k % 2}\n" for k in range(4)))
     return finished(
         Case(
             AdaptRequest(data=(str(data),), weights=str(model)),
@@ -475,6 +476,7 @@ def adapt_case(root: Path) -> Case:
                 "dimensions": {"normalise": "lda", "dimensions": 3},
                 "seed": {"seed": 1},
                 "guard": {"guard": (str(photos),)},
+                "guard_pairs": {"guard": (str(photos),), "guard_pairs": (str(pairs),)},
                 "guard_fall": {"guard_fall": 0.5},
                 "guard_drift": {"guard_drift": 0.5},
                 "guard_fmr": {"guard_fmr": 0.1},
@@ -538,6 +540,7 @@ def generate_case(root: Path) -> Case:
                 "yaw": {"yaw": 20.0},
                 "pitch": {"pitch": 5.0},
                 "roll": {"roll": 5.0},
+                "truth": {"truth": ("landmarks",)},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )

@@ -78,3 +78,9 @@ def two_groups(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
     """3 other subjects with one image each."""
     return make_people(tmp_path_factory.mktemp("alone"), subjects=3, images=1, seed=9, prefix="q")
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
+    """10 people with 4 images each: enough for batches of 25."""
+    return make_people(tmp_path_factory.mktemp("crowd"), subjects=10, seed=3, prefix="m")

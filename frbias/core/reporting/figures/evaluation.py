@@ -246,6 +246,7 @@ def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sket
             if record[name] is not None:
                 ax.plot(record["target"], record[name], "o", color=ACCENT, markeredgecolor="white", markersize=4.5)
         ax.set_xscale("log")
+        ax.set_xlim(x.min() / 1.2, x.max() * 1.2)  # also where no measure is defined, so that nothing has a place
         ax.set_ylim(0, 1)
         ax.set_title(title)
         ax.set_xlabel("target FMR")

@@ -1,6 +1,6 @@
 """The request of the finetune stage."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class TrainedOn(GuardOptions):
         weights: The start model, as for :func:`frbias.core.recognisers.loading.load_recogniser`.
         recipe: Name or file of the recipe that the options which were not given come from; empty for none. When it is
             read from text: ``projection``, or ``head`` when an option of training is given.
+        keep_photos: Photographs, labels not needed, on which ``keep`` holds embeddings too; None for none.
         eval_data: Aligned image set of other people, measured every ``eval_every`` epochs; None for none.
         eval_names_unrelated: Equal subject names in the two sets mean different people.
         tensorboard: Write TensorBoard events into the run folder too.
@@ -59,6 +60,14 @@ class TrainedOn(GuardOptions):
         f"{USUAL}, or {TRAINING} when an option of training is given.",
         metavar="NAME",
         completes="recipe",
+        decides=False,
+    )
+    keep_photos: str | None = option(
+        None,
+        help="Photographs of yours, no labels needed, on which --keep holds embeddings near the start model's too.",
+        panel="Loss",
+        metavar="SET",
+        completes="data",
         decides=False,
     )
     eval_data: str | None = option(
@@ -95,10 +104,18 @@ class FinetuneRequest(FinetuneOptions, TrainedOn):
         name = str(given.get("recipe") or usual_recipe(given))
         return {**read_recipe(name).options, **given, "recipe": name}
 
+    def conflicts(self) -> Iterator[str]:
+        """Photographs that nothing is held on."""
+        yield from super().conflicts()
+        if self.keep_photos is not None and not (self.keep and self.epochs):
+            yield "--keep-photos says what --keep is for while training; give --keep 0.5 and an epoch or more with it."
+
     def as_written(self) -> dict[str, Any]:
         """The options as a TOML file says them, every one, so that it needs no recipe."""
-        written = {name: value for name, value in super().as_written().items() if name not in ("recipe", "guard")}
-        return {**written, "guard": list(self.guard)} if self.guard else written
+        photographs = {"guard": list(self.guard), "guard-pairs": list(self.guard_pairs)}
+        left_out = ("recipe", *photographs)
+        written = {name: value for name, value in super().as_written().items() if name not in left_out}
+        return written | {name: value for name, value in photographs.items() if value}
 
 
 def usual_recipe(given: Mapping[str, object]) -> str:
