@@ -214,8 +214,7 @@ def judge_searches(
     first = np.where(searches.rank == 1, searches.mate_score, -np.inf).astype(np.float64)
     mated, ranks = searches.mated, searches.rank[searches.mated]
     groups = _Items(searches.subject[mated], codes[mated], first[mated])
-    impostors = _Items(searches.subject, codes, other)
-    names = () if grouping is None else grouping.names
+    impostors, names = _Items(searches.subject, codes, other), () if grouping is None else grouping.names
     whole = _Items(groups.subject, np.zeros_like(groups.kind), groups.score)
     everyone = _Items(impostors.subject, np.zeros_like(impostors.kind), other)
     return Identification(
