@@ -26,8 +26,7 @@ from frbias.core.verification.measures.rates import check_target, error_budget, 
 Float = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
-SCHEMA = "frbias.identification"
-SCHEMA_VERSION = 1
+SCHEMA, SCHEMA_VERSION = "frbias.identification", 1
 DEFAULT_TARGETS = (0.1, 0.01)
 
 
