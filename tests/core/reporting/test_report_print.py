@@ -96,7 +96,7 @@ def test_every_picture_is_drawn(page: Path) -> None:
     count.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
     shown, there = map(int, re.findall(r"<title>(\d+) of (\d+)</title>", browse(count, "--dump-dom").stdout)[0])
     assert shown == there == page.read_text(encoding="utf-8").count("<img ")
-    assert there >= 15
+    assert there > 10
 
 
 def pages(pdf: Path) -> list[str]:

@@ -51,7 +51,7 @@ def differences(document: Document, target: float) -> Sketch | None:
         ax.set_title(title)
         if "rate" in title:
             ax.xaxis.set_major_formatter(percent_axis())
-    axes[-1, 0].set_xlabel("after minus before; left of 0 is better, unless said")
+    axes[-1, 0].set_xlabel("left of 0 is better, unless said")
     return Sketch(
         "differences",
         f"Paired differences at FMR {percent(target)}",

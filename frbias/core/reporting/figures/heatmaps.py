@@ -114,7 +114,7 @@ def _heat_map(
                 ink, shown = "white" if dark else INK, f"{100 * matrix[i, j]:.3g}%" if rate else f"{matrix[i, j]:.3f}"
                 ax.text(j, i - 0.08, shown, ha="center", va="center", color=ink, fontsize=large)
                 ax.text(j, i + 0.27, f"{counts[i][j]:,}", ha="center", va="center", color=ink, fontsize=small)
-    ax.set_xticks(range(size), labels)
+    ax.set_xticks(range(size), labels, rotation=0 if size <= _LARGE_CELLS else 45)
     ax.set_yticks(range(size), labels)
     ax.set_xlabel(axis_names[0])
     ax.set_ylabel(axis_names[1])
