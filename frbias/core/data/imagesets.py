@@ -27,6 +27,7 @@ from frbias.core.foundation.group import process_group
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 from frbias.core.foundation.spawning import without_main
+from frbias.core.foundation.words import counted
 
 JPEG_QUALITY = 92
 Record = dict[str, Any]
@@ -256,7 +257,7 @@ def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Reje
     records = read_journal(out)
     missing = [unit.key for unit in units if unit.key not in records]
     if missing:
-        raise BadInputError(f"{len(missing)} units are unfinished (first: {missing[0]}); run the command again.")
+        raise BadInputError(f"{counted(len(missing), 'unit')} unfinished (first: {missing[0]}); run the command again.")
     ordered = [records[unit.key] for unit in units]
     table = make_table(out, [row for record in ordered for row in record["rows"]])
     rejected = refused + [_rejected(one) for record in ordered for one in record["rejected"]]

@@ -39,12 +39,14 @@ class AdaptedRecogniser:
         map: The map.
         name: Short name for tables and files.
         guarded: Which photographs were looked at while the map was learned, a sentence each.
+        made_of: What the map is made of, in words.
     """
 
     base: Recogniser
     map: EmbeddingMap
     name: str
     guarded: tuple[str, ...] = ()
+    made_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.map.matrix.shape[1] != self.base.embedding_length:
@@ -99,12 +101,14 @@ class AdaptedRecord:
         base: The recogniser behind, ready for ``load_recogniser``.
         base_sha256: Hash of what it computes with.
         map_sha256: Hash of the map.
+        made_of: What it is made of, in words.
     """
 
     folder: Path
     base: str
     base_sha256: str
     map_sha256: str
+    made_of: tuple[str, ...] = ()
 
     def over(self, base: Recogniser, name: str) -> AdaptedRecogniser:
         """The adapted recogniser, once its base is loaded.
@@ -120,7 +124,7 @@ class AdaptedRecord:
         found = read_map(self.folder / MAP_NAME)
         if found.sha256 != self.map_sha256:
             raise BadInputError(f"{self.folder / MAP_NAME} was changed after it was written; make it again.")
-        return AdaptedRecogniser(base, found, name, guarded_of(self.folder))
+        return AdaptedRecogniser(base, found, name, guarded_of(self.folder), self.made_of)
 
 
 def is_adapted(folder: Path) -> bool:
@@ -166,9 +170,12 @@ def read_adapted(folder: Path) -> AdaptedRecord:
         record = read_json(path)
         schema, version = record["schema"], record["schema_version"]
         values = [record[key] for key in ("base", "base_sha256", "map_sha256")]
+        made_of = tuple(str(one) for one in record.get("made_of", ()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInputError(f"{path} cannot be read as an adapted recogniser.") from error
     if (schema, version) != (SCHEMA, SCHEMA_VERSION) or not all(isinstance(value, str) for value in values):
         raise BadInputError(f"{path} is of another version of frbias ({schema!r}, {version!r}).")
     base, base_sha256, map_sha256 = values
-    return AdaptedRecord(folder, str(folder / base) if base.startswith("./") else base, base_sha256, map_sha256)
+    return AdaptedRecord(
+        folder, str(folder / base) if base.startswith("./") else base, base_sha256, map_sha256, made_of
+    )

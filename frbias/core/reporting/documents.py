@@ -57,6 +57,17 @@ def typed(document: Any, name: str = "the document") -> Evaluation | Comparison:
         raise BadInputError(f"{name}: {error.message}") from error
 
 
+def typed_evaluation(place: Path) -> Evaluation:
+    """The evaluation in a folder or file; of a comparison, that of its baseline.
+
+    Raises:
+        BadInputError: As :func:`read_document`.
+    """
+    document, found = read_document(Path(place))
+    read = typed(document, str(found))
+    return read if isinstance(read, Evaluation) else read.baseline
+
+
 def read_evaluation(place: Path | str) -> Evaluation | Comparison:
     """The evaluation (or comparison) in a folder that ``frbias evaluate`` or ``compare`` wrote, or in its JSON file.
 

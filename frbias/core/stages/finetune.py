@@ -26,7 +26,6 @@ from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
-from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.stages.align import photographs_of
 from frbias.core.stages.before_after import judge_before_after, read_before_after
 from frbias.core.stages.guards import GuardPhotographs, guard_lists, guard_photographs
@@ -101,15 +100,10 @@ def finetune(
         AssetMissingError: The weights or an image set are not installed.
         FrbiasError: The loss is no longer finite.
     """
-    if request.tensorboard:
-        check_tensorboard()
-    world, target = world_from_environment(), choose_device(machine.resources.device)
-    table = training_set(request.data)
+    world = world_from_environment()
     with process_group(world) as barrier:
         seed_everything(request.seed)
-        start = load_trainable(request.weights, STAGE, device=target)
-        plan, guards = _planned(request, start, table, machine, world)
-        work = Work(STAGE, VERSION, request.identity(), _inputs(request, plan))
+        plan, guards, work = _planned(request, machine, world)
         folder = claim_together(out, work, world, barrier, force=force)
         check_config(out, request)
         if folder.finished:
@@ -117,22 +111,14 @@ def finetune(
                 replay(out, read_metrics(out))
             return _result(out, folder.results(), reused=True)
         if world.leader:
-            write_config(out, request)
-            write_split(out, plan.faces, plan.split)
-            write_rejected(out, plan.faces.rejected)
+            _write_settings(out, request, plan)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        guard = _guard(request, plan, guards)
+        guard, evaluate = _guard(request, plan, guards), _evaluator(plan, out)
         trainer = Trainer(
-            plan,
-            out,
-            guard=guard,
-            evaluate=_evaluator(plan, out),
-            world=world,
-            barrier=barrier,
-            observe=observe,
+            plan, out, guard=guard, evaluate=evaluate, world=world, barrier=barrier, observe=observe,
             progress=machine.progress,
-        )
+        )  # fmt: skip
         trainer.train()
         if world.leader:
             folder.finish(_results(out, trainer, finish(plan, out, guard), machine))
@@ -142,25 +128,26 @@ def finetune(
 
 def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
     """What :func:`finetune` would do; raises as it does before it trains."""
-    target = choose_device(machine.resources.device)
-    table, start = training_set(request.data), load_trainable(request.weights, STAGE)
-    plan, _ = _planned(request, start, table, machine, world_from_environment())
+    plan, _, work = _planned(request, machine, world_from_environment())
     images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
     what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
-    work = Work(STAGE, VERSION, request.identity(), _inputs(request, plan))
-    return Plan((step_of(what, work, out),), describe_device(target))
+    return Plan((step_of(what, work, out),), describe_device(choose_device(machine.resources.device)))
 
 
 def _planned(
-    request: FinetuneRequest, start: Trainable, table: SampleTable, machine: Machine, world: World
-) -> tuple[TrainingPlan, list[GuardPhotographs]]:
-    """The plan of a training, and its guards as faces."""
-    size, progress = start.input_size, machine.progress
+    request: FinetuneRequest, machine: Machine, world: World
+) -> tuple[TrainingPlan, list[GuardPhotographs], Work]:
+    """The checked training, its guards as faces, and the work that it is."""
+    if request.tensorboard:
+        check_tensorboard()
+    target, progress = choose_device(machine.resources.device), machine.progress
+    table = training_set(request.data)
     evaluation = None if request.eval_data is None else resolve_data(request.eval_data)
-    guards = [one.faces(size, machine, world) for one in guard_photographs(request, progress)]
+    start = load_trainable(request.weights, STAGE, device=target)
+    guards = [one.faces(start.input_size, machine, world) for one in guard_photographs(request, progress)]
     photographs = None
     if request.keep_photos is not None:
-        photographs = faces_for(photographs_of(request.keep_photos, progress)[0], size, machine, world)
+        photographs = faces_for(photographs_of(request.keep_photos, progress)[0], start.input_size, machine, world)
     plan = make_plan(
         request,
         start,
@@ -172,7 +159,14 @@ def _planned(
         world=world,
         progress=progress,
     )
-    return plan, guards
+    return plan, guards, Work(STAGE, VERSION, request.identity(), _inputs(request, plan))
+
+
+def _write_settings(out: Path, request: FinetuneRequest, plan: TrainingPlan) -> None:
+    """What the run is of: its request, who is trained on, which images were not read."""
+    write_config(out, request)
+    write_split(out, plan.faces, plan.split)
+    write_rejected(out, plan.faces.rejected)
 
 
 def _guard(request: FinetuneRequest, plan: TrainingPlan, guards: list[GuardPhotographs]) -> Guard | None:

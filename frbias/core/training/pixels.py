@@ -85,7 +85,7 @@ def _check(kept: int, rejected: list[Rejected], root: Path) -> None:
             f"{root} is not aligned ({rejected[0].reason}).", hint=f"frbias align {root} --out {root}-aligned"
         )
     raise BadInputError(
-        f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0].file} {rejected[0].reason}."
+        f"{root}: no image of {len(rejected)} can be used; the first: {rejected[0].file} {rejected[0].reason}."
     )
 
 

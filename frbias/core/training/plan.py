@@ -11,6 +11,7 @@ from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.training.augment import view_numbers
@@ -21,7 +22,7 @@ from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet, read_faces
 from frbias.core.training.split import Split, check_apart, check_no_leak, split_by_subject
 from frbias.core.training.validation import validation_rows
-from frbias.core.training.work import count_work, seconds_of
+from frbias.core.training.work import Work, count_work, seconds_of
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,8 @@ def make_plan(
     split = split_by_subject(
         faces.table.subjects, validation=options.validation, min_images=options.min_images, seed=options.seed
     )
-    other = None if evaluation is None else read_faces(evaluation, progress=progress)
+    other, kept, guarded = _watched(evaluation, photographs, guards, progress)
     check_no_leak(split, faces, other, names_unrelated=names_unrelated)
-    kept = None if photographs is None else read_faces(photographs, progress=progress)
-    guarded = tuple(read_faces(one, progress=progress) for one in guards)
     _check_guards(guarded, faces, split, kept)
     start = _copied(backbone.model)
     ways = freezing(options.frozen)
@@ -157,21 +156,42 @@ def make_plan(
     sampler = Sampler(
         options.sampler, split.labels, ages, options.batch_size, options.per_subject, tuple(views), options.seed
     )
-    work = count_work(
+    work = _work(options, sampler, faces, split, other, kept, len(views))
+    cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
+    seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
+    return TrainingPlan(
+        options, backbone, ways, faces, split, sampler, other, guarded, kept, start, prefix, cache, views, seconds
+    )
+
+
+def _work(
+    options: FinetuneOptions,
+    sampler: Sampler,
+    faces: FaceSet,
+    split: Split,
+    other: FaceSet | None,
+    kept: FaceSet | None,
+    views: int,
+) -> Work:
+    return count_work(
         options,
         steps=sampler.steps,
         images=len(faces.table),
         train=len(split.train),
         validation=len(validation_rows(split.validation)),
         evaluation=0 if other is None else len(other.table),
-        views=len(views),
+        views=views,
         photographs=0 if kept is None or not options.keep else len(kept.table),
     )
-    cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
-    seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
-    return TrainingPlan(
-        options, backbone, ways, faces, split, sampler, other, guarded, kept, start, prefix, cache, views, seconds
-    )
+
+
+def _watched(
+    evaluation: SampleTable | None, photographs: SampleTable | None, guards: Sequence[SampleTable], progress: Progress
+) -> tuple[FaceSet | None, FaceSet | None, tuple[FaceSet, ...]]:
+    """The images beside those that are trained on: to evaluate with, to stay near on, and the guards."""
+    other = None if evaluation is None else read_faces(evaluation, progress=progress)
+    kept = None if photographs is None else read_faces(photographs, progress=progress)
+    return other, kept, tuple(read_faces(one, progress=progress) for one in guards)
 
 
 def _check_guards(guards: Sequence[FaceSet], faces: FaceSet, split: Split, kept: FaceSet | None) -> None:
@@ -197,7 +217,7 @@ def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.de
         raise UsageError(f"--dropout has no place in {backbone.model.architecture}; leave it out.")
     if options.batch_size % (world.size * options.accumulate):
         raise UsageError(
-            f"--batch-size {options.batch_size} cannot be shared by {world.size} processes with --accumulate {options.accumulate}."
+            f"--batch-size {options.batch_size} cannot be shared by {counted(world.size, 'process', 'processes')} with --accumulate {options.accumulate}."
         )
     if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn) and device.type == "cpu":
         raise UsageError("BatchNorm in train mode is not shared between CPU processes; use eval, or one process.")

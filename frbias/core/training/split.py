@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.words import counted
 from frbias.core.training.pixels import FaceSet
 
 Rows = npt.NDArray[np.int64]
@@ -50,12 +51,12 @@ def split_by_subject(subjects: list[str], *, validation: float, min_images: int,
     classes = [name for name in names if name not in held_out]
     if len(classes) < 2:
         raise BadInputError(
-            f"There are {len(classes)} subjects to train on ({len(held_out)} held out of {len(counts)}); at least 2 are needed."
+            f"{counted(len(classes), 'subject')} to train on ({len(held_out)} held out of {len(counts)}); at least 2 are needed."
         )
     single = [name for name in classes if counts[name] == 1]
     if single and min_images < 2:
         raise BadInputError(
-            f"{len(single)} of {len(classes)} subjects have a single image (e.g. {single[0]}), which teaches nothing about "
+            f"Of {counted(len(classes), 'subject')} {len(single)} with a single image (e.g. {single[0]}), which teaches nothing about "
             "what stays the same; leave them out with --min-images 2."
         )
     numbers = {name: number for number, name in enumerate(classes)}
@@ -93,7 +94,7 @@ def check_no_leak(
     shared = sorted(set(split.classes) & set(other.table.subjects))
     if shared and not names_unrelated:
         raise UsageError(
-            f"{len(shared)} subjects of the evaluation set (e.g. {shared[0]}) are trained on; evaluate on other people, or "
+            f"{counted(len(shared), 'subject')} of the evaluation set (e.g. {shared[0]}) would be trained on; evaluate on other people, or "
             "add --eval-names-unrelated if the names mean different people there."
         )
 

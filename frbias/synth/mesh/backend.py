@@ -64,7 +64,7 @@ class MeshBackend:
         ranges = Ranges(options.yaw, options.pitch, options.roll)
         for unit in units:
             number, views = unit.payload
-            sitter = Sitter(options.seed, number)
+            sitter = Sitter(options.seed, number, options.kin)
             sex = "f" if sitter.person.female else "m"
             yield [
                 _made(
@@ -99,7 +99,9 @@ def render_face(subject: int, age: float, variant: int, options: MeshRequest) ->
     """
     ranges = Ranges(options.yaw, options.pitch, options.roll)
     with_parts = "mask" in options.truth
-    return Sitter(options.seed, subject).portray(age, variant, size=options.size, ranges=ranges, with_parts=with_parts)
+    return Sitter(options.seed, subject, options.kin).portray(
+        age, variant, size=options.size, ranges=ranges, with_parts=with_parts
+    )
 
 
 def _made(face: RenderedFace, sex: str, task: Task, truth: tuple[str, ...]) -> Made:

@@ -15,7 +15,8 @@ from frbias.synth.mesh.geometry import normals
 from frbias.synth.mesh.glasses import frame_of, glasses
 from frbias.synth.mesh.hair import HairGrower, HeadFrame, head_frame
 from frbias.synth.mesh.head_data import SKIN, HeadData, load_head
-from frbias.synth.mesh.identity import Identity, sample_identity
+from frbias.synth.mesh.identity import Identity
+from frbias.synth.mesh.kin import Kin, sample_person
 from frbias.synth.mesh.landmarks import five_points
 from frbias.synth.mesh.scalp import Scalp
 from frbias.synth.mesh.scene import build_scene, camera_of, projected
@@ -64,9 +65,9 @@ class _Aged:
 class Sitter:
     """One person, ready to be portrayed at any age; keeps what pictures share."""
 
-    def __init__(self, seed: int, subject: int) -> None:
+    def __init__(self, seed: int, subject: int, kin: Kin = "none") -> None:
         self._head: HeadData = load_head()
-        self.person: Identity = sample_identity(seed, subject)
+        self.person: Identity = sample_person(seed, subject, kin)
         self._painter = SkinPainter(self._head, self.person)
         self._hair = HairGrower(self._head, self.person)
         self._facial = FacialHair(self._head, self.person)
@@ -86,7 +87,8 @@ class Sitter:
         check_age(age)
         aged = self._at(float(age))
         person, head = self.person, self._head
-        view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges())
+        family = person.draws[0][0]
+        view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges(), family)
         control = control_mesh(head, person, age, view.expression)
         drawn = head.refine(control)
         normal = normals(drawn, head.triangles)

@@ -160,7 +160,7 @@ class FgnetLayoutBackend:
         ranges = Ranges(options.yaw, options.pitch, options.roll)
         for unit in units:
             portraits: tuple[Portrait, ...] = unit.payload
-            sitter = Sitter(options.seed, options.first_subject + portraits[0].subject - 1)
+            sitter = Sitter(options.seed, options.first_subject + portraits[0].subject - 1, options.kin)
             sex = "f" if sitter.person.female else "m"
             yield [
                 _made(

@@ -40,6 +40,7 @@ class MeshRequest(GenerateRequest):
             None for 2.
         size: Width and height in pixels, 64..1024.
         yaw, pitch, roll: Half widths of the uniform distributions of the head's pose, degrees.
+        kin: Odd numbers are ``siblings`` or identical ``twins`` of the people before them; ``none``: nobody is related.
         truth: What is written beside the pictures, in ``truth/``: ``landmarks``, ``mask``, ``params``.
         layout: ``fgnet`` for the stand-in for FG-NET, which has its own ages and pictures.
     """
@@ -67,6 +68,9 @@ class MeshRequest(GenerateRequest):
     yaw: float = option(30.0, help="Heads turn by up to this many degrees.", panel=MESH, low=0, high=60)
     pitch: float = option(9.0, help="Heads nod by up to this many degrees.", panel=MESH, low=0, high=30)
     roll: float = option(6.0, help="Heads lean by up to this many degrees.", panel=MESH, low=0, high=45)
+    kin: Literal["none", "siblings", "twins"] = option(
+        "none", help="People come in pairs, an even number and the next: siblings, identical twins; none.", panel=MESH
+    )
     truth: tuple[str, ...] = option(
         (),
         help="Write what is known of every picture into truth/: landmarks (68 points), mask (skin, hair, eyes, mouth, "
@@ -113,9 +117,10 @@ class MeshRequest(GenerateRequest):
         """The options with defaults resolved; what a layout has of its own is left out."""
         plain = {**super().identity(), "subjects": self.people, "ages": list(self.years), "variants": self.pictures}
         unused = {"layout"} if self.layout is None else {"ages", "variants"}
-        unused |= set() if self.truth else {"truth"}  # sets without it stay those that they were
+        unused |= {name for name, absent in (("truth", ()), ("kin", "none")) if getattr(self, name) == absent}
         return {name: value for name, value in plain.items() if name not in unused}
 
     def population(self) -> Population:
-        """The people numbered from ``first_subject``."""
-        return Population(f"mesh, seed {self.seed}", range(self.first_subject, self.first_subject + self.people))
+        """The people numbered from ``first_subject``, and whoever a relative is made of."""
+        first = self.first_subject - (self.first_subject % 2 if self.kin != "none" else 0)
+        return Population(f"mesh, seed {self.seed}", range(first, self.first_subject + self.people))

@@ -60,7 +60,7 @@ def test_shifts_are_the_difference_of_means_by_hand() -> None:
 
 
 def test_too_few_people_are_refused() -> None:
-    with pytest.raises(BadInputError, match="4 people are seen both under 14 and at 18"):
+    with pytest.raises(BadInputError, match="4 people seen both under 14 and at 18"):
         shifts_of(crowd(4), 14, 18)
 
 

@@ -15,11 +15,12 @@ from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.input_format import InputFormat
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
 from frbias.core.recognisers.onnx_check import check_onnx
+from frbias.core.recognisers.onnx_export import write_onnx
 from frbias.core.recognisers.trainable.adaface import AdaFace
 from frbias.core.recognisers.trainable.iresnet import IResNet
 from frbias.core.recognisers.trainable.mobilefacenet import Group, MobileFaceNet, Shape, classic, double_width, shape_of
 from frbias.core.recognisers.trainable.weights import from_state, write_state
-from frbias.core.stages.export import export_recogniser, write_onnx
+from frbias.core.stages.export import export_recogniser
 from frbias.core.stages.requests.export import ExportRequest
 from frbias.core.training.checkpoint import save_best
 

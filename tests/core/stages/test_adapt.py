@@ -105,14 +105,23 @@ def test_the_onnx_file_computes_the_same(place: Path, adapted: Path, tmp_path: P
         json.loads((tmp_path / "out" / "manifest.json").read_text())["tasks"]["recognition"]["embedding_dimension"]
         == 16
     )
-    assert not (tmp_path / "out" / "backbone.safetensors").exists()
-    with pytest.raises(UsageError, match="--no-onnx"):
-        export(ExportRequest(weights=str(adapted), onnx=False), tmp_path / "none", machine=CPU)
+    assert again.sha256 == load_recogniser(str(adapted)).sha256
+    export(ExportRequest(weights=str(adapted), onnx=False), tmp_path / "tensors", machine=CPU)
+    assert load_recogniser(str(tmp_path / "tensors")).sha256 == again.sha256
+    card = (tmp_path / "out" / "README.md").read_text()
+    for made in done_of(adapted):
+        assert made in card
+
+
+def done_of(adapted: Path) -> list[str]:
+    return list(json.loads((adapted / "adapted.json").read_text())["made_of"])
 
 
 def test_a_recogniser_that_can_only_be_run_is_adapted_and_exported(place: Path, adapted: Path, tmp_path: Path) -> None:
     export(ExportRequest(weights=str(adapted), pack=False), tmp_path / "first", machine=CPU)
-    opaque = tmp_path / "first" / "recognition.onnx"
+    opaque = tmp_path / "opaque" / "recognition.onnx"
+    opaque.parent.mkdir()
+    (tmp_path / "first" / "recognition.onnx").rename(opaque)
     opaque.with_suffix(".toml").write_text("[input]\nmean = 127.5\nscale = 127.5\n")
     done = adapt(
         request(place, weights=str(opaque), normalise="lda", dimensions=4, damage="none"), tmp_path / "two", machine=CPU
@@ -123,8 +132,10 @@ def test_a_recogniser_that_can_only_be_run_is_adapted_and_exported(place: Path, 
     with pytest.raises(BadInputError, match="BatchNorm"):
         adapt(request(place, weights=str(opaque), remove=("offset",)), tmp_path / "three", machine=CPU)
     assert not (tmp_path / "three" / "provenance.json").exists()
+    with pytest.raises(UsageError, match="--no-onnx"):
+        export(ExportRequest(weights=str(done.out), onnx=False), tmp_path / "none", machine=CPU)
     written = export(ExportRequest(weights=str(done.out)), tmp_path / "out", machine=CPU)
-    assert written.files == ["recognition.onnx"]
+    assert written.files == ["README.md", "recognition.onnx"]
     faces = fixed_images(2, 112)
     again = load_recogniser(str(tmp_path / "out" / "recognition.onnx"))
     np.testing.assert_allclose(again.embed(faces), load_recogniser(str(done.out)).embed(faces), atol=1e-3)

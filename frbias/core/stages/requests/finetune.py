@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from frbias.core.foundation.requests import option, option_fields, option_name
+from frbias.core.foundation.requests import (
+    facts_of,
+    option,
+    option_fields,
+    option_name,
+    read_values,
+    shown_value,
+)
 from frbias.core.stages.requests.guard import GuardOptions
 from frbias.core.training.map_options import MapOptions
 from frbias.core.training.options import FinetuneOptions
-from frbias.core.training.recipes import TRAINING, USUAL, read_recipe
+from frbias.core.training.recipes import TRAINING, USUAL, read_recipe, recipe_names
 
 DEFAULT_DATA = "train"
 # Options of fine-tuning that say nothing about how to train.
@@ -104,6 +112,11 @@ class FinetuneRequest(FinetuneOptions, TrainedOn):
         name = str(given.get("recipe") or usual_recipe(given))
         return {**read_recipe(name).options, **given, "recipe": name}
 
+    @classmethod
+    def shown_defaults(cls) -> Mapping[str, str]:
+        """Where recipes differ from the default of an option: what each says, and what holds otherwise."""
+        return _by_recipe()
+
     def conflicts(self) -> Iterator[str]:
         """Photographs that nothing is held on."""
         yield from super().conflicts()
@@ -123,3 +136,19 @@ def usual_recipe(given: Mapping[str, object]) -> str:
     ours = {option_name(f) for f in option_fields(FinetuneOptions) if f.name not in _NOT_TRAINING}
     others = {option_name(f) for f in option_fields(MapOptions)}
     return TRAINING if (ours - others) & given.keys() else USUAL
+
+
+@cache
+def _by_recipe() -> dict[str, str]:
+    fields = {f.name: f for f in option_fields(FinetuneRequest)}
+    found: dict[str, list[str]] = {}
+    for recipe in map(read_recipe, recipe_names()):
+        values, _ = read_values(FinetuneRequest, recipe.options)
+        for name, value in values.items():
+            if value != fields[name].default:
+                found.setdefault(name, []).append(f"{recipe.name} {shown_value(value, facts_of(fields[name]))}")
+    usual = {name: shown_value(fields[name].default, facts_of(fields[name])) for name in found}
+    return {
+        name: f"by recipe: {', '.join(said)}" + (f"; otherwise {usual[name]}" if usual[name] else "")
+        for name, said in found.items()
+    }
