@@ -1,12 +1,15 @@
 """Experiment files: what is accepted and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from frbias.cli.app import main
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 from frbias.experiment.demo import demo_plan
+from frbias.experiment.grid import make_grid, read_grid
 from frbias.experiment.plan import make_plan, read_plan
 from frbias.experiment.protocols import OF_TEST
 from frbias.experiment.stages import run_experiment
@@ -128,7 +131,7 @@ def test_the_documented_files_are_plans() -> None:
     assert (cusp.finetune.epochs, cusp.finetune.lr, cusp.finetune.batch_size) == (150, 0.01, 25)
     assert cusp.evaluate.protocol == "thesis"
     for path in files:
-        read_plan(path)
+        read_grid(path)
 
 
 def test_all_that_is_missing_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,3 +156,21 @@ def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
     assert not set(train.ages) & set(test.ages)
     assert (plan.finetune.recipe, plan.finetune.epochs, plan.finetune.remove) == ("projection", 0, ("auto",))
     assert (train.seed, plan.finetune.seed, plan.evaluate.seed) == (3, 3, 3)
+
+
+def test_the_demo_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stages of the demo, none of them done, and nothing written."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", "--out", str(tmp_path / "demo"), "--dry-run", "--json"])
+    assert not stopped.value.code
+    found = json.loads(capsys.readouterr().out)
+    stages = json.dumps(found)
+    for stage in ("generate", "align", "finetune", "embed", "compare"):
+        assert stage in stages, stage
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_grid_says_that_it_judges_by_no_published_protocol() -> None:
+    with pytest.raises(BadInputError, match=r"\[identify\] is not judged in a grid"):
+        make_grid({**GOOD, "identify": {}, "seeds": [1, 2]})
+    assert make_grid({**GOOD, "identify": {}}).cells[0].plan.protocols

@@ -52,6 +52,19 @@ def of_the_leader(value: T, world: World) -> T:
     return found
 
 
+def agreed_on(value: T, bad: Callable[[T], bool], world: World) -> T:
+    """The first bad value of any process, in every process; each its own when none is bad."""
+    if world.size == 1:
+        return value
+    import torch.distributed as dist
+
+    _open(world)
+    box: list[Any] = [None] * world.size
+    dist.all_gather_object(box, value if bad(value) else None)
+    found: list[T] = [one for one in box if one is not None]
+    return found[0] if found else value
+
+
 def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
     """Call ``decide`` in the leader and give every process what came of it: its result, or its refusal.
 

@@ -105,6 +105,8 @@ class AlignProducer:
     def _align(self, source: _Source) -> Made:
         try:
             image = read_image(source.path)
+            if self.options.detector == "none":
+                return Made(_resized(image, self.options.side), {"detector_score": None, "point_agreement": None})
             found = self._find(image, source)
             face = self._crop(image, found.points)
         except BadImageError as error:
@@ -274,6 +276,12 @@ def crop_names(names: Sequence[str]) -> list[str]:
         taken.add(unique.lower())
         result.append(unique + ".png")
     return result
+
+
+def _resized(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    shrinks = min(image.shape[:2]) >= side
+    resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def _rounded(value: float) -> float | None:

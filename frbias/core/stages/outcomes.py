@@ -1,7 +1,7 @@
 """Claim, measure, write: what evaluating and comparing have in common, once.
 
 An outcome's folder holds ``evaluation.json`` (of the other model, when two were compared), ``comparison.json`` (when
-two were), ``rates.csv``, ``scores.parquet`` when asked for, and figures.
+two were), ``rates.csv``, ``scores.parquet`` and ``draws.parquet`` when asked for, and figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import FrbiasError, UsageError
-from frbias.core.foundation.files import atomic_path, read_json, write_json, write_text
+from frbias.core.foundation.files import atomic_path, read_object, write_json, write_text
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.provenance import Work, claim_together
@@ -33,6 +33,7 @@ COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
 SCORES_NAME = "scores.parquet"
 FIGURES = "figures"
+DRAWS_NAME = "draws.parquet"
 _KEY_LETTERS = 8
 
 
@@ -82,6 +83,7 @@ class Writing:
         figures: Draw figures.
         scores: Write every score.
         gates: Conditions judged on every outcome.
+        draws: Write the bootstrap draws of every comparison.
     """
 
     paired: bool
@@ -89,6 +91,7 @@ class Writing:
     figures: bool = True
     scores: bool = False
     gates: tuple[str, ...] = ()
+    draws: bool = False
 
     @property
     def document(self) -> str:
@@ -155,7 +158,7 @@ def settle(task: Task, out: Path | None, *, machine: Machine, force: bool = Fals
                 ]
                 folder.finish(drawn[0] if writing.count == 1 else {"comparisons": drawn})
             barrier()
-    documents = tuple(read_json(where / writing.document) for where in places)
+    documents = tuple(read_object(where / writing.document) for where in places)
     return Measured(place, documents, _broken(writing, documents), folder.finished)
 
 
@@ -184,6 +187,8 @@ def write_outcome(
     if writing.scores:
         tell("writing scores")
         write_scores(folder / SCORES_NAME, outcome)
+    if writing.draws and not isinstance(outcome, Evaluation):
+        write_draws(folder / DRAWS_NAME, outcome)
     drawn: list[str] = []
     if writing.figures:
         from frbias.core.reporting.figures.every import draw_document
@@ -226,3 +231,11 @@ def write_scores(path: Path, outcome: "Evaluation | Comparison") -> None:
     )
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)
+
+
+def write_draws(path: Path, comparison: "Comparison") -> None:
+    """Write :func:`frbias.core.verification.drawn.table_of_draws` as Parquet."""
+    from frbias.core.verification.drawn import table_of_draws
+
+    with atomic_path(path) as temporary:
+        table_of_draws(comparison).to_parquet(temporary, index=False)
