@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -20,7 +21,7 @@ from frbias.core.data.images import encode_jpeg, encode_png
 from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
 from frbias.core.data.units import Made, Producer, WorkUnit
 from frbias.core.foundation.devices import World, world_from_environment
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, FrbiasError
 from frbias.core.foundation.files import make_folder, write_bytes
 from frbias.core.foundation.folders import JOURNAL, Hold, hold
 from frbias.core.foundation.group import process_group
@@ -219,6 +220,11 @@ def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers:
         with without_main(producer):
             made = pool.map(_render_in_worker, units)
         yield from made
+    except BrokenProcessPool:
+        raise FrbiasError(
+            "A worker process was ended from outside, as systems do when memory runs out; what is done is kept.",
+            hint="Run the command again to go on, with fewer --workers.",
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -20,6 +20,7 @@ from frbias.core.assets.paths import data_home
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
 from frbias.core.recognisers.trainable.weights import state_sha256
@@ -213,7 +214,7 @@ def _build(
     if world.leader:
         _make_room(int(np.prod(shape)) * _TYPES[dtype][1])
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        make_private(work)
         with (work / _DATA).open("wb") as file:
             file.truncate(int(np.prod(shape)) * _TYPES[dtype][1])
     barrier()
