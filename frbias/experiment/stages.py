@@ -19,10 +19,9 @@ from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.faces.detect import describe_detector
-from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError
 from frbias.core.foundation.files import write_json
-from frbias.core.foundation.group import process_group
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_trainable
@@ -134,12 +133,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
     measured = compare(request, paths.comparison, machine=machine)
     machine.tell("writing the report")
-    world = world_from_environment()
-    with process_group(world) as barrier:
-        if world.leader:
-            write_json(paths.evaluation, measured.document)
-            _report(plan, test, paths, machine)
-        barrier()
+    _report(plan, test, paths, measured.document, machine)
     verdict = judge(measured.document, held_out=True)
     return ExperimentResult(
         paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates
@@ -198,7 +192,9 @@ def _faces(
     return str(paths.aligned(name))
 
 
-def _report(plan: ExperimentPlan, test: str, paths: ExperimentPaths, machine: Machine) -> None:
+@led
+def _report(plan: ExperimentPlan, test: str, paths: ExperimentPaths, document: Document, machine: Machine) -> None:
+    write_json(paths.evaluation, document)
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
     request = ReportRequest(

@@ -19,7 +19,7 @@ from typing import Any
 from frbias.core.data.images import encode_jpeg, encode_png
 from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
 from frbias.core.data.units import Made, Producer, WorkUnit
-from frbias.core.foundation.devices import World, world_from_environment
+from frbias.core.foundation.devices import World, usable_cores, world_from_environment
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import make_folder, write_bytes
 from frbias.core.foundation.folders import JOURNAL, Hold, hold
@@ -187,7 +187,7 @@ def _work(
     rank: int,
     advance: Callable[[int], None],
 ) -> None:
-    count = min(workers or os.cpu_count() or 1, len(pending))
+    count = min(workers or usable_cores(), len(pending))
     if producer.parallel == "processes" and count > 1:
         records = _in_processes(producer, out, pending, count)
     else:

@@ -2,7 +2,9 @@
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,9 +38,29 @@ class World:
 
 def world_from_environment() -> World:
     """Read RANK, WORLD_SIZE and LOCAL_RANK as torchrun sets them; imports no torch."""
-    return World(
-        int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
-    )
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if _ALONE.get():
+        return World(local_rank=local)
+    return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")), local)
+
+
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """What is called inside sees a launch of this process only; for work that one process does for all."""
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
+
+
+def usable_cores() -> int:
+    """Cores for this process: those it may run on, divided by the processes of the launch on this machine."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, here // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def choose_device(name: str) -> "torch.device":

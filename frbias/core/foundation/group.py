@@ -9,11 +9,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.devices import World, alone, world_from_environment
 from frbias.core.foundation.errors import ElsewhereError, FrbiasError, UsageError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 TIMEOUT_VARIABLE = "FRBIAS_TIMEOUT"
 _SECONDS = 1800.0
@@ -76,6 +78,39 @@ def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
         raise ElsewhereError(message, code)
     found: T = result
     return found
+
+
+def led(stage: Callable[P, T]) -> Callable[P, T]:
+    """A stage that cannot be shared: the leader of a launch does it, the others wait and get its result or refusal.
+
+    The result has to be of a type that pickles.
+    """
+
+    @wraps(stage)
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
+        world = world_from_environment()
+
+        def do() -> T:
+            with alone():
+                return stage(*arguments, **options)
+
+        with process_group(world):
+            return decided_by_the_leader(do, world)
+
+    return run
+
+
+def what_was_lost(error: BaseException) -> str:
+    """One sentence when ``error`` says that another process of the launch is gone or silent, else nothing."""
+    text = str(error)
+    if not isinstance(error, RuntimeError) or not any(word in text for word in ("gloo", "NCCL", "c10d", "TCPStore")):
+        return ""
+    if "imed out" in text:
+        return (
+            f"Another process of the launch did not answer for {_timeout():g} seconds ({TIMEOUT_VARIABLE} sets how long "
+            "to wait); run the same command again to go on."
+        )
+    return "Another process of the launch has ended; run the same command again to go on."
 
 
 def _nothing() -> None:

@@ -18,6 +18,7 @@ import torch
 
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, write_json, write_text
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
 from frbias.core.recognisers.adapted import AdaptedRecogniser
@@ -56,6 +57,7 @@ class Exported:
     largest_difference: float | None
 
 
+@led
 def export(
     request: ExportRequest, out: Path | None = None, *, machine: Machine = LOCAL, force: bool = False
 ) -> Exported:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from frbias.core.foundation.devices import World
+from frbias.core.training.options import FinetuneOptions
 
 
 def share(module: nn.Module, world: World) -> nn.Module:
@@ -20,15 +21,20 @@ def share(module: nn.Module, world: World) -> nn.Module:
     return DistributedDataParallel(module, broadcast_buffers=False)
 
 
+def share_statistics(module: nn.Module, options: FinetuneOptions, world: World) -> None:
+    """Make BatchNorms estimate over all processes where any of them, trained or frozen, estimates its statistics anew."""
+    if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn):
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+
+
 def without_sync(module: nn.Module, world: World, *, last: bool) -> AbstractContextManager[Any]:
     """Context in which gradients are gathered locally, unless this is the ``last`` part of a batch."""
     return nullcontext() if world.size == 1 or last else module.no_sync()  # type: ignore[operator]
 
 
 def my_part(batch: npt.NDArray[np.int64], world: World) -> npt.NDArray[np.int64]:
-    """This process' consecutive share of a batch whose length is a multiple of the number of processes."""
-    size = len(batch) // world.size
-    return batch[world.rank * size : (world.rank + 1) * size]
+    """This process' consecutive share of a batch; shares differ by one image where it cannot be divided evenly."""
+    return np.array_split(batch, world.size)[world.rank]
 
 
 def mean_over_processes(values: torch.Tensor, world: World) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.group import decided_by_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
 from frbias.core.recognisers.trainable.recogniser import Trainable
@@ -162,7 +163,7 @@ def make_plan(
         evaluation=0 if other is None else len(other.table),
         views=len(views),
     )
-    cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
+    cache = decided_by_the_leader(lambda: decide(options, prefix, kept=work.kept, uncached=work.uncached), world)
     seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
     return TrainingPlan(
         options, backbone, ways, faces, split, sampler, other, guarded, start, prefix, cache, views, seconds
@@ -179,9 +180,10 @@ def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.de
         )
     if options.dropout and not isinstance(getattr(backbone.model, "dropout", None), torch.nn.Dropout):
         raise UsageError(f"--dropout has no place in {backbone.model.architecture}; leave it out.")
-    if options.batch_size % (world.size * options.accumulate):
+    if options.batch_size // options.accumulate < world.size and options.epochs:
         raise UsageError(
-            f"--batch-size {options.batch_size} cannot be shared by {world.size} processes with --accumulate {options.accumulate}."
+            f"--batch-size {options.batch_size} with --accumulate {options.accumulate} has less than one image for each of "
+            f"{world.size} processes; start fewer."
         )
     if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn) and device.type == "cpu":
         raise UsageError("BatchNorm in train mode is not shared between CPU processes; use eval, or one process.")

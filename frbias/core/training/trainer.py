@@ -19,7 +19,7 @@ from frbias.core.training.augment import ORIGINAL
 from frbias.core.training.batches import EpochOrder
 from frbias.core.training.cache import Features, cached_features
 from frbias.core.training.checkpoint import newest_checkpoint, save_best, save_checkpoint
-from frbias.core.training.distributed import mean_over_processes, my_part, share, without_sync
+from frbias.core.training.distributed import mean_over_processes, my_part, share, share_statistics, without_sync
 from frbias.core.training.ema import MovingAverage
 from frbias.core.training.finishing import guard_embeddings
 from frbias.core.training.freezing import set_modes
@@ -128,8 +128,7 @@ class Trainer:
 
     def _prepare_training(self) -> None:
         options = self.options
-        if options.trained_bn == "train" and self.world.size > 1:
-            torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+        share_statistics(self.model, options, self.world)
         groups = parameter_groups(self.model, self.loss, options)
         self.optimiser = make_optimiser(groups, options)
         self.backbone_parameters = [p for g in groups if g["stage"] != LOSS for p in g["params"]]
@@ -172,17 +171,17 @@ class Trainer:
         options = self.options
         if options.dropout:
             torch.manual_seed(hash((options.seed, epoch, step, self.world.rank)) & (2**63 - 1))
-        positions = my_part(order.positions[step], self.world)
-        views = my_part(order.views[step], self.world)
         self.optimiser.zero_grad(set_to_none=True)
-        parts = zip(np.split(positions, options.accumulate), np.split(views, options.accumulate), strict=True)
-        for number, (chosen, view) in enumerate(parts, start=1):
+        whole = (np.split(rows[step], options.accumulate) for rows in (order.positions, order.views))
+        for number, parts in enumerate(zip(*whole, strict=True), start=1):
+            chosen, view = (my_part(part, self.world) for part in parts)
+            share_of_batch = len(chosen) * self.world.size / len(parts[0]) / options.accumulate
             features = self.features.batch(self.plan.split.train[chosen], view)
             reference = self._reference_of(chosen, view, features)
             with without_sync(self.shared, self.world, last=number == options.accumulate):
                 total, identity, moved = self.shared(features, self.labels[torch.from_numpy(chosen)], reference)
-                self.scaler.scale(total / options.accumulate).backward()
-            self.sums += torch.stack([total.detach(), identity, moved]).double() / options.accumulate
+                self.scaler.scale(total * share_of_batch).backward()
+            self.sums += torch.stack([total.detach(), identity, moved]).double() * share_of_batch
         self._update(epoch, step)
 
     def _update(self, epoch: int, step: int) -> None:

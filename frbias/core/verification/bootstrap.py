@@ -8,7 +8,6 @@ walk down the sorted scores with integer weights. All weights 1 give the point e
 Two models are compared with the same draws (same seed, same subjects), replicate by replicate.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.foundation.devices import usable_cores
 from frbias.core.verification.measures.intervals import PERCENTILE, Interval
 from frbias.core.verification.measures.rates import error_budgets
 from frbias.core.verification.measures.table import GroupRates, all_values
@@ -165,7 +165,7 @@ def bootstrap(
         tau[part] = _thresholds(at[part], tail.score)
         replicate_mated(drawn[part], mated, tau[part], rejected[part])
 
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or usable_cores()
     in_threads(work, len(drawn), threads)
     counts = np.zeros((len(drawn), len(comparisons.groups)), dtype=np.int64)
     np.add.at(counts.T, mated.group, drawn[:, mated.subject].T)

@@ -5,6 +5,7 @@ output of a frozen prefix: :meth:`Backbone.forward` is nothing but the stages on
 """
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import chain
 
 import torch
@@ -102,8 +103,11 @@ def has_placeholder_norms(model: nn.Module) -> bool:
     return False
 
 
+@cache
 def _channels(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=device).reshape(3, 1, 1)
+    """One number a channel on a device; kept, because a copy to a device makes the host wait."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device).reshape(3, 1, 1)
 
 
 StateDict = Mapping[str, torch.Tensor]

@@ -1,0 +1,93 @@
+"""Faces decoded ahead of what uses them: threads fill the next batches while the last one is worked on."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from frbias.core.data.images import read_image
+from frbias.core.foundation.errors import BadImageError
+
+Faces = npt.NDArray[np.uint8]
+_JOB = 16  # images that a thread takes at a time
+_AHEAD = 2  # jobs waiting for every thread
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive images.
+
+    Attributes:
+        faces: uint8 RGB (n, height, width, 3), zeros where there is no image; overwritten when the next batch is asked for.
+        reasons: Why there is none, one clause each; empty where there is one.
+    """
+
+    faces: Faces
+    reasons: list[str]
+
+
+def face_batches(
+    paths: Sequence[Path],
+    size: tuple[int, int],
+    batch: int,
+    *,
+    threads: int,
+    room: Callable[[tuple[int, ...]], Faces] = lambda shape: np.zeros(shape, np.uint8),
+) -> Iterator[Batch]:
+    """Decode images in order, a few batches ahead of the one that was asked for.
+
+    Args:
+        paths: Files.
+        size: Height and width that an image has to have.
+        batch: Images in a batch; the last may have fewer.
+        threads: Threads.
+        room: Makes the memory of a batch; pinned memory is copied to a device in the background.
+    """
+    starts = iter(range(0, len(paths), batch))
+    ahead = 1 + -(-threads * _AHEAD * _JOB // batch)
+    shape = (min(batch, len(paths)), *size, 3)
+    free = [room(shape) for _ in range(min(1 + ahead, -(-len(paths) // batch)))]
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[tuple[Faces, list[Future[list[str]]]]] = deque()
+
+    def begin(start: int, faces: Faces) -> None:
+        chosen = paths[start : start + batch]
+        jobs = [
+            pool.submit(_fill, chosen[first : first + _JOB], faces[first : first + _JOB])
+            for first in range(0, len(chosen), _JOB)
+        ]
+        waiting.append((faces[: len(chosen)], jobs))
+
+    try:
+        for start, faces in zip(islice(starts, len(free)), free, strict=False):
+            begin(start, faces)
+        while waiting:
+            faces, jobs = waiting.popleft()
+            yield Batch(faces, [reason for job in jobs for reason in job.result()])
+            for start in islice(starts, 1):
+                begin(start, faces)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _fill(paths: Sequence[Path], faces: Faces) -> list[str]:
+    """Decode into ``faces``; the reasons, empty where it went well."""
+    return [_load(path, place) for path, place in zip(paths, faces, strict=False)]
+
+
+def _load(path: Path, place: Faces) -> str:
+    try:
+        image = read_image(path)
+    except BadImageError as error:
+        place[:] = 0
+        return error.reason
+    if image.shape != place.shape:
+        place[:] = 0
+        return f"is {image.shape[1]}x{image.shape[0]}, not {place.shape[1]}x{place.shape[0]}"
+    place[:] = image
+    return ""
