@@ -213,7 +213,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     ours = [t for t in given if isinstance(t, OnDevice)]
     wanted = None if kwargs.get("device") is None else _device(kwargs["device"])
     if not ours and (wanted is None or wanted.type != "cuda"):
-        return func(*args, **kwargs)
+        return func(*args, **{k: v for k, v in kwargs.items() if k != "pin_memory"})
     _check(func, args, given, ours)
     if func in _WAITING:
         COUNTS.waited(str(func))

@@ -37,17 +37,17 @@ bootstrap = 20
 figures = false
 """
 SMALL = ("--weights", "../small.safetensors", "--device", "cpu", "--workers", "1")
+RUN = ("run", "../plan.toml", "--out", "experiment", "--device", "cpu", "--workers", "1")
 STAGES = (
-    ("run", "../plan.toml", "--out", "experiment", "--device", "cpu", "--workers", "1"),
     ("generate", "--backend", "eg3d", "--weights", "tiny", "--subjects", "5", "--poses", "0x0", "--out", "generated"),
     ("align", "../photos-train", "--detector", "points", "--workers", "1", "--out", "aligned"),
     ("embed", "aligned", *SMALL[:-2], "--flip", "add", "--out", "embedded"),
-    ("evaluate", "--data", "../photos-test", *SMALL, "--groups", "0-19,20-60", "--at-fmr", "0.1", "--bootstrap", "20",
+    ("evaluate", "--data", "aligned", *SMALL, "--groups", "0-19,20-60", "--at-fmr", "0.1", "--bootstrap", "20",
      "--no-figures", "--out", "evaluated"),
     ("compare", "embedded", "embedded", "--groups", "0-19,20-60", "--at-fmr", "0.1", "--bootstrap", "20", "--no-figures",
      "--out", "compared"),
     ("report", "compared", "--out", "page.html"),
-    ("audit", "aligned", *SMALL, "--no-apparent-ages", "--bootstrap", "20", "--out", "audited"),
+    ("audit", "aligned", *SMALL, "--no-apparent-ages", "--bootstrap", "100", "--out", "audited"),
     ("adapt", "aligned", *SMALL[:-2], "--damage", "none", "--out", "adapted"),
     ("export", "../small.safetensors", "--no-pack", "--out", "exported"),
     ("finetune", "--data", "aligned", *SMALL[:-2], "--frozen", "1,2,3", "--epochs", "3", "--batch-size", "6", "--lr", "0.001",
@@ -56,15 +56,12 @@ STAGES = (
 SCRIPT = """
 import json, sys
 from frbias.cli.app import main
-import time
 for arguments in json.loads(sys.argv[1]):
-    began = time.process_time()
     try:
         main(["--json", *arguments])
     except SystemExit as error:
         if error.code:
             raise SystemExit(f"{arguments[0]} ended with {error.code}")
-    print("CPU", arguments[0], time.process_time() - began, file=open("/tmp/gcpu.txt", "a"))
 """
 
 
@@ -87,10 +84,11 @@ def write_photos(root: Path, prefix: str, *, subjects: int, seed: int) -> None:
 def run_all(folder: Path, ranks: int) -> Path:
     place = folder / f"ranks-{ranks}"
     place.mkdir()
-    ended = launch(ranks, "-c", SCRIPT, json.dumps(STAGES), folder=place, FRBIAS_HOME=str(place / "home"))
+    stages = STAGES if ranks == 3 else (RUN, *STAGES)  # of a run, all but its order is in the others
+    ended = launch(ranks, "-c", SCRIPT, json.dumps(stages), folder=place, FRBIAS_HOME=str(place / "home"))
     assert [code for code, _, _ in ended] == [0] * ranks, [text[-2000:] for _, _, text in ended]
     assert all(not out for _, out, _ in ended[1:])
-    assert ended[0][1].count('"reused"') or ended[0][1]
+    assert ended[0][1].count('"targets"')
     return place
 
 
@@ -119,17 +117,21 @@ def contents(place: Path, leave_out: Sequence[str]) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.xdist_group("ranks")
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_every_stage_leaves_the_same_bytes(done: Callable[[int], Path], ranks: int) -> None:
-    alone, shared = (contents(done(r), ("trained",)) for r in (1, ranks))
+    leave_out = ("trained", "experiment", "home") if ranks == 3 else ("trained",)
+    alone, shared = (contents(done(r), leave_out) for r in (1, ranks))
     assert list(alone) == list(shared)
     assert [name for name in alone if alone[name] != shared[name]] == []
     made = {name.split("/")[0] for name in alone}
-    assert made >= {"experiment", "generated", "evaluated", "compared", "audited", "adapted", "exported", "page.html"}
+    assert made >= {"generated", "evaluated", "compared", "audited", "adapted", "exported", "page.html"}
+    assert ("experiment" in made) == (ranks == 2)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.xdist_group("ranks")
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_fine_tuning_ends_in_the_same_place(done: Callable[[int], Path], ranks: int) -> None:

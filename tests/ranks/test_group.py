@@ -1,6 +1,5 @@
 """One process group a process: stages one after the other share it, refusals are heard by all and said once."""
 
-import time
 from pathlib import Path
 
 import pytest

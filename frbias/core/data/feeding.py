@@ -1,16 +1,15 @@
 """Faces decoded ahead of what uses them: threads fill the next batches while the last one is worked on."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from frbias.core.data.images import read_image
+from frbias.core.foundation.ahead import done_ahead
 from frbias.core.foundation.errors import BadImageError
 
 Faces = npt.NDArray[np.uint8]
@@ -48,31 +47,18 @@ def face_batches(
         threads: Threads.
         room: Makes the memory of a batch; pinned memory is copied to a device in the background.
     """
-    starts = iter(range(0, len(paths), batch))
-    ahead = 1 + -(-threads * _AHEAD * _JOB // batch)
-    shape = (min(batch, len(paths)), *size, 3)
-    free = [room(shape) for _ in range(min(1 + ahead, -(-len(paths) // batch)))]
-    pool = ThreadPoolExecutor(threads)
-    waiting: deque[tuple[Faces, list[Future[list[str]]]]] = deque()
+    depth = 1 + -(-threads * _AHEAD * _JOB // batch)
+    free = [room((min(batch, len(paths)), *size, 3)) for _ in range(min(1 + depth, -(-len(paths) // batch)))]
 
-    def begin(start: int, faces: Faces) -> None:
-        chosen = paths[start : start + batch]
-        jobs = [
-            pool.submit(_fill, chosen[first : first + _JOB], faces[first : first + _JOB])
-            for first in range(0, len(chosen), _JOB)
-        ]
-        waiting.append((faces[: len(chosen)], jobs))
+    def items() -> Iterator[tuple[Faces, list[Callable[[], list[str]]]]]:
+        for number, start in enumerate(range(0, len(paths), batch)):
+            chosen = paths[start : start + batch]
+            faces = free[number % len(free)][: len(chosen)]
+            cuts = [slice(first, first + _JOB) for first in range(0, len(chosen), _JOB)]
+            yield faces, [partial(_fill, chosen[cut], faces[cut]) for cut in cuts]
 
-    try:
-        for start, faces in zip(islice(starts, len(free)), free, strict=False):
-            begin(start, faces)
-        while waiting:
-            faces, jobs = waiting.popleft()
-            yield Batch(faces, [reason for job in jobs for reason in job.result()])
-            for start in islice(starts, 1):
-                begin(start, faces)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for faces, reasons in done_ahead(items(), threads=threads, depth=depth):
+        yield Batch(faces, [reason for some in reasons for reason in some])
 
 
 def _fill(paths: Sequence[Path], faces: Faces) -> list[str]:

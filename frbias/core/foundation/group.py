@@ -54,6 +54,17 @@ def of_the_leader(value: T, world: World) -> T:
     return found
 
 
+def of_everyone(value: T, world: World) -> list[T]:
+    """Every process' ``value`` (of any type that pickles), in the order of their ranks, in every process."""
+    if world.size == 1:
+        return [value]
+    import torch.distributed as dist
+
+    found: list[Any] = [None] * world.size
+    dist.all_gather_object(found, value, group=None)
+    return found
+
+
 def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
     """Call ``decide`` in the leader and give every process what came of it: its result, or its refusal.
 

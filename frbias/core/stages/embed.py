@@ -24,7 +24,7 @@ from frbias.core.foundation.devices import World, choose_device, describe_device
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import atomic_path, sha256_json
 from frbias.core.foundation.folders import JOURNAL
-from frbias.core.foundation.group import decided_by_the_leader, process_group
+from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_together, library_versions, read_provenance
@@ -126,7 +126,7 @@ def embed_table(
         raise BadInputError(f"{table.root} has no images to embed.")
     chosen, world = options or EmbedOptions(), world or world_from_environment()
     with process_group(world) as barrier:
-        work = work or decided_by_the_leader(lambda: embed_work(table, recogniser, chosen), world)
+        work = work or embed_work(table, recogniser, chosen)
         folder = claim_together(out, work, world, barrier, force=force)
         if not folder.finished:
             _embed_parts(table, recogniser, out, chosen, machine, world)

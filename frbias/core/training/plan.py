@@ -135,13 +135,15 @@ def make_plan(
     world = world or World()
     device = next(backbone.model.parameters()).device
     _check_model(options, backbone, device, world)
-    faces = read_faces(table, progress=progress)
+    faces = read_faces(table, world=world, progress=progress)
     split = split_by_subject(
         faces.table.subjects, validation=options.validation, min_images=options.min_images, seed=options.seed
     )
-    other = None if evaluation is None else read_faces(evaluation, progress=progress)
+    other = None if evaluation is None else read_faces(evaluation, world=world, progress=progress)
     check_no_leak(split, faces, other, names_unrelated=names_unrelated)
-    guarded = tuple(read_faces(one.select(guarded_rows(len(one)).tolist()), progress=progress) for one in guards)
+    guarded = tuple(
+        read_faces(one.select(guarded_rows(len(one)).tolist()), world=world, progress=progress) for one in guards
+    )
     for one in guarded:
         check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
     start = {name: value.detach().cpu().clone() for name, value in backbone.model.state_dict().items()}

@@ -5,12 +5,12 @@ output of a frozen prefix: :meth:`Backbone.forward` is nothing but the stages on
 """
 
 from collections.abc import Mapping
-from functools import cache
 from itertools import chain
 
 import torch
 from torch import nn
 
+from frbias.core.foundation.constants import constant
 from frbias.core.recognisers.base import Pixels
 
 STAGES = ("stem", "1", "2", "3", "4", "head")
@@ -103,11 +103,8 @@ def has_placeholder_norms(model: nn.Module) -> bool:
     return False
 
 
-@cache
 def _channels(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
-    """One number a channel on a device; kept, because a copy to a device makes the host wait."""
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=torch.float32, device=device).reshape(3, 1, 1)
+    return constant(values, torch.float32, device).reshape(3, 1, 1)
 
 
 StateDict = Mapping[str, torch.Tensor]
