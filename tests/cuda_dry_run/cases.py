@@ -117,7 +117,7 @@ def _train(root: Path, name: str, device: Machine, **options: Any) -> tuple[Fine
         "data": str(root / "people"),
         "weights": str(root / _SMALL),
         "frozen": ("stem", "1", "2"),
-        "epochs": 2,
+        "epochs": 1,
         "batch_size": 8,
         "validation": 0.34,
         "lr": 0.001,
@@ -184,7 +184,7 @@ def training_fp16(root: Path) -> Counted:
             root, "fp16", GPU, amp="fp16", loss="softmax", gradient="straight", trained_bn="train", dropout=0.2
         )
     losses = [r["loss"] for r in done.metrics if r.get("loss") is not None]
-    if not (len(losses) == 2 and all(np.isfinite(losses))):
+    if not (len(losses) == 1 and all(np.isfinite(losses))):
         raise AssertionError(f"losses {losses}")
     return {}
 

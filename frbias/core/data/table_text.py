@@ -61,7 +61,7 @@ def _numbers(values: "np.ndarray[Any, np.dtype[np.float64]]") -> Any:
     size = np.abs(values)
     with np.errstate(invalid="ignore"):
         whole = (values == np.floor(values)) & (size < 1e15)
-        plain = whole | ((size >= 1e-4) & (size < 1e15))
+        plain = whole | ((size >= 1e-4) & (size < 1e9))
         whole_texts = pa.array(np.where(whole, values, 0).astype(np.int64)).cast(pa.large_string())
     texts = pa.array(np.where(plain & ~whole, values, 0.5)).cast(pa.large_string())
     texts = pc.if_else(pa.array(whole), whole_texts, texts)

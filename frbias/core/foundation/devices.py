@@ -71,6 +71,11 @@ def processes_here() -> int:
 ALONE = World()
 
 
+def on_this_machine(world: World) -> World:
+    """The processes of ``world`` that run on this machine, as a launch of their own."""
+    return ALONE if world.size == 1 else World(world.local_rank, processes_here(), world.local_rank)
+
+
 def choose_device(name: str) -> "torch.device":
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:i`` into a device.
 

@@ -7,6 +7,7 @@ shared by all runs that need the same.
 """
 
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ import torch
 
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.ahead import done_ahead
-from frbias.core.foundation.devices import World, usable_cores
+from frbias.core.foundation.devices import World, on_this_machine, usable_cores
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.foundation.group import of_everyone
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
 from frbias.core.recognisers.trainable.weights import state_sha256
@@ -205,15 +207,20 @@ def cached_features(
     barrier: Callable[[], None],
     progress: Progress = SILENT,
 ) -> Features:
-    """Features whose ``views`` are in the cache, building what is missing; ranks of one machine share the work."""
+    """Features whose ``views`` are in the cache, building what is missing; ranks of one machine share the work.
+
+    Every machine needs its own: give each a data root on a disk of its own (a shared one works, and is built twice).
+    """
     stored: dict[int, torch.Tensor] = {}
     weights = prefix.sha256()
     shape = (len(faces.table), *prefix.shape())
     for number in views:
         key = sha256_json([faces.sha256, weights, number, dtype])
         folder = cache_folder() / key[:32]
-        if not _complete(folder, shape, dtype):
-            _build(folder, faces, prefix, number, dtype, shape, world, barrier, progress)
+        wanted = not _complete(folder, shape, dtype)
+        if any(of_everyone(wanted, world)):  # machines may keep their caches to themselves, and take part in waiting
+            here = on_this_machine(world) if wanted else None
+            _build(folder, faces, prefix, number, dtype, shape, here, barrier, progress)
         stored[number] = _open(folder, shape, dtype, write=False)
         if world.leader:
             os.utime(folder / _RECORD)
@@ -227,13 +234,19 @@ def _build(
     number: int,
     dtype: str,
     shape: tuple[int, ...],
-    world: World,
+    here: World | None,
     barrier: Callable[[], None],
     progress: Progress,
 ) -> None:
-    launch = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}" if world.size > 1 else str(os.getpid())
-    work = folder.with_name(f"{folder.name}.{sha256_bytes(launch.encode())[:8]}")
-    if world.leader:
+    """Build an entry with the processes of this machine; None: it is here, and only its barriers are taken part in."""
+    if here is None:
+        barrier()
+        barrier()
+        barrier()
+        return
+    port = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}" if here.size > 1 else str(os.getpid())
+    work = folder.with_name(f"{folder.name}.{sha256_bytes(f'{platform.node()} {port}'.encode())[:8]}")
+    if here.leader:
         _make_room(int(np.prod(shape)) * _TYPES[dtype][1])
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -242,7 +255,7 @@ def _build(
     barrier()
     target = _open(work, shape, dtype, write=True)
     rows = np.arange(shape[0])
-    chunks = world.shard([rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)])
+    chunks = here.shard([rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)])
     with progress.task(f"frozen stages, view {number}", sum(map(len, chunks))) as advance:
         for chunk in chunks:
             found = prefix(view(faces.pixels[chunk], chunk, number))
@@ -252,7 +265,7 @@ def _build(
             advance(len(chunk))
     del target
     barrier()
-    if world.leader:
+    if here.leader:
         write_json(
             work / _RECORD, {"shape": list(shape), "dtype": dtype, "view": number, "stages": list(prefix.stages)}
         )
