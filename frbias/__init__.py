@@ -9,7 +9,7 @@
     result = frbias.evaluate("faces", weights="sface", at_fmr=[0.1, 0.01])
     print(result.out, result.evaluation.at(0.1).fnmr.value)
 
-The stages (``generate align finetune embed evaluate compare export report``) build the same requests as the command
+The stages (``generate align finetune adapt embed evaluate compare audit export report``) build the same requests as the command
 line; everything else is in :mod:`frbias.core` (data, recognisers, training, verification) and :mod:`frbias.synth`
 (face generators). Names are imported when they are used: ``import frbias`` itself loads nothing.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_STAGES = ("generate", "align", "finetune", "embed", "evaluate", "compare", "export", "report")
+_STAGES = ("generate", "align", "finetune", "adapt", "embed", "evaluate", "compare", "audit", "export", "report")
 _PLACES = {
     "read_images": "frbias.core.data.datasets.resolving:resolve_data",
     "read_embeddings": "frbias.core.data.embeddings:read_embeddings",
@@ -33,7 +33,9 @@ _PLACES = {
 __all__ = [
     "Comparison",
     "Evaluation",
+    "adapt",
     "align",
+    "audit",
     "compare",
     "embed",
     "evaluate",

@@ -9,7 +9,9 @@ from frbias.core.data.embeddings import read_embeddings as read_embeddings
 from frbias.core.data.imagesets import ImageSetResult
 from frbias.core.recognisers.loading import load_recogniser as load_recogniser
 from frbias.core.reporting.documents import read_evaluation as read_evaluation
+from frbias.core.stages.adapt import Adapted
 from frbias.core.stages.align_result import AlignResult
+from frbias.core.stages.audit import AuditResult
 from frbias.core.stages.embed import EmbeddingResult
 from frbias.core.stages.export import Exported
 from frbias.core.stages.finetune import FinetuneResult
@@ -24,7 +26,9 @@ __version__: str
 __all__ = [
     "Comparison",
     "Evaluation",
+    "adapt",
     "align",
+    "audit",
     "compare",
     "embed",
     "evaluate",
@@ -53,6 +57,8 @@ def generate(
     yaw: float = ...,
     pitch: float = ...,
     roll: float = ...,
+    kin: Literal["none", "siblings", "twins"] = ...,
+    truth: Sequence[str] | str = ...,
     layout: Literal["fgnet"] | None = ...,
     compile: bool = ...,
     batch_size: int = ...,
@@ -103,10 +109,12 @@ def finetune(
     out: str | Path | None = ...,
     *,
     guard: Sequence[str] | str = ...,
+    guard_pairs: Sequence[str] | str = ...,
     guard_fall: float | str = ...,
     guard_drift: float = ...,
     weights: str = ...,
     recipe: str = ...,
+    keep_photos: str | None = ...,
     eval_data: str | None = ...,
     eval_names_unrelated: bool = ...,
     tensorboard: bool = ...,
@@ -166,6 +174,33 @@ def finetune(
     force: bool = ...,
     tell: Callable[[str], None] | None = ...,
 ) -> FinetuneResult: ...
+def adapt(
+    data: Sequence[str] | str,
+    out: str | Path | None = ...,
+    *,
+    guard: Sequence[str] | str = ...,
+    guard_pairs: Sequence[str] | str = ...,
+    guard_fall: float | str = ...,
+    guard_drift: float = ...,
+    remove: Sequence[str] | str = ...,
+    within: int = ...,
+    damage: Literal["both", "strong", "none"] = ...,
+    child: float = ...,
+    adult: float = ...,
+    weights: str = ...,
+    photos: str | None = ...,
+    normalise: Literal["none", "wccn", "lda"] = ...,
+    shrinkage: float = ...,
+    dimensions: int = ...,
+    guard_fmr: float = ...,
+    seed: int = ...,
+    device: str = ...,
+    workers: int = ...,
+    threads: int = ...,
+    batch_size: int = ...,
+    force: bool = ...,
+    tell: Callable[[str], None] | None = ...,
+) -> Adapted: ...
 def embed(
     data: str,
     out: str | Path | None = ...,
@@ -248,6 +283,27 @@ def compare(
     force: bool = ...,
     tell: Callable[[str], None] | None = ...,
 ) -> Measured: ...
+def audit(
+    data: str,
+    out: str | Path | None = ...,
+    *,
+    against: str | None = ...,
+    weights: str = ...,
+    young_below: float = ...,
+    old_from: float = ...,
+    apparent_ages: bool = ...,
+    drop: str | Path | None = ...,
+    show_people: bool = ...,
+    bootstrap: int = ...,
+    confidence: float = ...,
+    seed: int = ...,
+    device: str = ...,
+    workers: int = ...,
+    threads: int = ...,
+    batch_size: int = ...,
+    force: bool = ...,
+    tell: Callable[[str], None] | None = ...,
+) -> AuditResult: ...
 def export(
     run: str,
     out: str | Path | None = ...,
@@ -255,6 +311,8 @@ def export(
     onnx: bool = ...,
     pack: bool = ...,
     detector: str | None = ...,
+    card: bool = ...,
+    evaluation: str | Path | None = ...,
     device: str = ...,
     workers: int = ...,
     threads: int = ...,

@@ -14,7 +14,9 @@ from typing import Any
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.requests import Request, facts_of, option_fields, option_name, option_types, suggestion
+from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.requests.align import AlignRequest
+from frbias.core.stages.requests.audit import AuditRequest
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
@@ -131,7 +133,15 @@ class Verb:
     def _parameter(self, name: str, given: Field[Any], kind: Any) -> inspect.Parameter:
         owner = next(r for r in self.requests.values() if given in option_fields(r))
         default = inspect.Parameter.empty if given.default is MISSING else given.default
+        if told := owner.shown_defaults().get(given.name):
+            default = _Decided(told)
         return inspect.Parameter(name, kind, default=default, annotation=option_types(owner)[given.name])  # type: ignore[arg-type]
+
+
+class _Decided(str):
+    """What a signature shows where another option decides: words, not a value."""
+
+    __repr__ = str.__str__
 
 
 def function_of(verb: Verb) -> Callable[..., Any]:
@@ -214,6 +224,20 @@ VERBS: dict[str, Verb] = {
             out="runs/finetune",
         ),
         Verb(
+            "adapt",
+            {"": AdaptRequest},
+            f"{_STAGES}.adapt:adapt",
+            f"{_STAGES}.adapt:Adapted",
+            """Learn what tells no people apart and take it out of a recogniser's embeddings, into the folder ``out``.
+
+            >>> made = frbias.generate("grown-up", subjects=6, ages=[5, 40], variants=1, size=112, workers=1)
+            >>> frbias.adapt("grown-up", "adapted", remove="common", damage="none", device="cpu").people
+            6
+            """,
+            first=("data",),
+            out="adapted",
+        ),
+        Verb(
             "embed",
             {"": EmbedRequest},
             f"{_STAGES}.embed:embed",
@@ -262,6 +286,21 @@ VERBS: dict[str, Verb] = {
             first=("models",),
         ),
         Verb(
+            "audit",
+            {"": AuditRequest},
+            f"{_STAGES}.audit:audit",
+            f"{_STAGES}.audit:AuditResult",
+            """Find copies, swapped people, impossible ages and images without a face in an image set.
+
+            >>> made = frbias.generate("doubtful", subjects=6, ages=[5, 40], variants=1, size=112, workers=1)
+            >>> found = frbias.audit("doubtful", "audited", apparent_ages=False, bootstrap=100, device="cpu")
+            >>> found.document["images"]
+            12
+            """,
+            first=("data",),
+            out="audit",
+        ),
+        Verb(
             "export",
             {"": ExportRequest},
             f"{_STAGES}.export:export",
@@ -269,7 +308,7 @@ VERBS: dict[str, Verb] = {
             """Write a recogniser in the forms that other tools load: ONNX, safetensors, an insightface pack.
 
             >>> frbias.export("sface", "exported", onnx=False, pack=False).files
-            ['backbone.safetensors']
+            ['README.md', 'backbone.safetensors']
             """,
             first=("run",),
         ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from frbias.cli import console
 from frbias.cli.takes import OUTPUT, Output, Part, takes
 from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.align import AlignRequest
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ def command(request: AlignRequest, output: Output, resources: Resources) -> None
     result = align(request, output.out, machine=machine, force=output.force)
 
     def human() -> None:
-        console.say(f"{result.images} faces of {result.subjects} subjects in [bold]{result.out}[/bold].")
+        console.say(
+            f"{counted(result.images, 'face')} of {counted(result.subjects, 'subject')} in [bold]{result.out}[/bold]."
+        )
         if result.rejected:
-            console.say(f"{result.rejected} images were rejected; see {result.out / 'rejected.csv'}.")
+            console.say(f"{counted(result.rejected, 'image')} rejected; see {result.out / 'rejected.csv'}.")
         if result.doubtful:
             _say_doubtful(result.doubtful)
         if request.against_points and result.point_errors is not None:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "embed": Entry("frbias.cli.embed", "Turn aligned faces into embeddings."),
     "evaluate": Entry("frbias.cli.evaluate", "Measure age bias: FMR, FNMR, DET, GARBE, with intervals."),
     "compare": Entry("frbias.cli.compare", "Compare two or more recognisers on the same data, paired."),
+    "plan": Entry("frbias.cli.plan", "Say how many people a group needs before its rates can be known."),
     "audit": Entry("frbias.cli.audit", "Find what is wrong with an image set, and how far it is from another."),
     "report": Entry("frbias.cli.report", "Write a self-contained HTML report of an evaluation."),
     "export": Entry("frbias.cli.export", "Export a fine-tuned recogniser to ONNX, safetensors or an insightface pack."),

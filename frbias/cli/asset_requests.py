@@ -16,6 +16,11 @@ def _layout() -> object:
     return option(None, help=_LAYOUT_HELP, metavar="NAME", completes="layout")
 
 
+def _time_limit() -> float:
+    limit: float = option(0.0, help="Minutes a download may take; 0: no limit.", low=0, metavar="MINUTES")
+    return limit
+
+
 def _layout_problem(name: str | None) -> Iterator[str]:
     if name is None:
         return
@@ -68,6 +73,7 @@ class ImportData(Request):
         layout: How its files are named; None to find out.
         out: Where to copy to; None for the data root.
         force: Replace an earlier import.
+        time_limit: Minutes that a download may take.
     """
 
     title = "data import"
@@ -84,6 +90,7 @@ class ImportData(Request):
     layout: str | None = _layout()  # type: ignore[assignment]
     out: Path | None = option(None, short="-o", help="Where to copy to; default: datasets/NAME in the data root.")
     force: bool = option(False, help="Replace an earlier import.")
+    time_limit: float = _time_limit()
 
     def conflicts(self) -> Iterator[str]:
         """An unknown layout, or a place where nothing can be written."""
@@ -152,10 +159,12 @@ class FetchModel(NamedModel):
 
     Attributes:
         force: Replace what is installed.
+        time_limit: Minutes it may take.
     """
 
     title = "models fetch"
     force: bool = option(False, help="Replace what is installed under this name.")
+    time_limit: float = _time_limit()
 
 
 @dataclass(frozen=True, kw_only=True)

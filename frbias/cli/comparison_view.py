@@ -30,6 +30,7 @@ def show_comparison(document: dict[str, Any], *, brief: bool = False) -> None:
     )
     _verdict(found.verdict)
     _separation(found)
+    _guarded(found)
     if brief:
         return
     for record, verdict in zip(found.targets, found.verdicts, strict=True):
@@ -60,6 +61,13 @@ def _separation(found: "Comparison") -> None:
             f"{label_of(name)} {show(change.baseline)} -> {show(change.other)} ({_change(change, rate)}"
             f"{f'; {interval_title(found.baseline.confidence)} {band}' if band else ''}): {_judged(change)}, {change.direction}"
         )
+
+
+def _guarded(found: "Comparison") -> None:
+    """Which photographs were looked at while a recogniser was learned, where it says so."""
+    for side in (found.baseline, found.other):
+        for sentence in (side.provenance.get("backbone") or {}).get("guarded") or ():
+            console.say(f"[dim]{escaped(side.name)}: {escaped(sentence)}[/dim]")
 
 
 def _differences(found: "Comparison", record: "PairedAtTarget", verdict: "Verdict") -> None:

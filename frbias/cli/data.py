@@ -85,7 +85,8 @@ def import_data(request: ImportData) -> None:
 
     progress = console.ConsoleProgress()
     name, source = request.name, request.source
-    place = source if source is not None else fetch_archive(name, progress=progress)
+    limit = 60 * request.time_limit
+    place = source if source is not None else fetch_archive(name, time_limit=limit, progress=progress)
     done = import_dataset(name, place, layout=request.layout, out=request.out, force=request.force, progress=progress)
     if source is None:
         place.unlink(missing_ok=True)

@@ -33,8 +33,7 @@ def command(request: EmbedRequest, output: Output, resources: Resources) -> None
         where = f"[bold]{result.out / 'embeddings.parquet'}[/bold]"
         console.say(f"{counted(result.images, 'face')}, {result.dimension} numbers each, in {where}.")
         if result.rejected:
-            were = "was" if result.rejected == 1 else "were"
-            console.say(f"{counted(result.rejected, 'image')} {were} rejected; see {result.out / 'rejected.csv'}.")
+            console.say(f"{counted(result.rejected, 'image')} rejected; see {result.out / 'rejected.csv'}.")
 
     console.result(
         {

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
 from frbias.cli.numerals import digits, escaped, interval_title, number, percent
+from frbias.core.foundation.words import counted
 
 if TYPE_CHECKING:
     from frbias.core.stages.outcomes import Measured
@@ -56,13 +57,12 @@ def flag(rate: "Rate") -> str:
 
 def _head(evaluation: "Evaluation") -> None:
     samples, groups, comparisons = evaluation.samples, evaluation.groups, evaluation.comparisons
-    counted = f"{samples.samples:,} images of {samples.subjects or 0:,} subjects, " if samples.samples else ""
+    people = counted(samples.subjects or 0, "subject")
+    images = f"{counted(samples.samples, 'image')} of {people}, " if samples.samples else ""
     by = f" by {groups.by}" if groups.by != "nothing" else ""
     many = len(groups.evaluated)
     protocol = f", protocol {groups.protocol}" if groups.protocol else ""
-    console.say(
-        f"[bold]{escaped(evaluation.name)}[/bold]: {counted}{many} group{'' if many == 1 else 's'}{by}{protocol}"
-    )
+    console.say(f"[bold]{escaped(evaluation.name)}[/bold]: {images}{counted(many, 'group')}{by}{protocol}")
     if groups.note:
         console.say(f"[bold yellow]{escaped(groups.note)}[/bold yellow]")
     console.say(
@@ -164,7 +164,7 @@ def _notes(evaluation: "Evaluation") -> list[str]:
     notes += [f"excluded: {g.name} ({g.reason.replace('_', ' ')})" for g in groups.excluded]
     if samples.without_group:
         gaps = f" (ages {', '.join(groups.gaps)})" if groups.gaps and groups.by == "age" else ""
-        notes.append(f"{samples.without_group:,} images are in no group{gaps}")
+        notes.append(f"{counted(samples.without_group, 'image')} in no group{gaps}")
     if samples.near_duplicates is not None and samples.near_duplicates.dropped:
         notes.append(f"{samples.near_duplicates.dropped:,} near-duplicate images left out")
     notes += _acquisition_notes(evaluation)

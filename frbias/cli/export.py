@@ -13,22 +13,28 @@ if TYPE_CHECKING:
 
 @takes(
     Part(ExportRequest),
-    Part(ResultFolder, only=("out", "force"), helps={"out": "Folder to write; default: exports/<name>."}),
+    Part(ResultFolder, helps={"out": "Folder to write; default: exports/<name>."}),
 )
 def command(request: ExportRequest, output: ResultFolder) -> None:
-    """Export a recogniser to ONNX, safetensors and an insightface pack.
+    """Export a recogniser to a folder that can be uploaded: safetensors, ONNX, insightface pack, model card.
 
-    What the ONNX file computes is compared with the recogniser before it is kept.
+    What the ONNX file computes is compared with the recogniser before it is kept. The card (README.md, as Hugging Face
+    shows it) is filled from what the run and the evaluation recorded.
 
     [bold]Examples[/bold]
 
         frbias export runs/finetune
 
+        frbias export runs/finetune --evaluation comparison --out upload
+
         frbias export runs/finetune --out packs/fair --detector insightface:buffalo_l
     """
-    from frbias.core.stages.export import export
+    from frbias.core.stages.export import export, plan_export
 
     machine = Machine(progress=console.ConsoleProgress(), tell=console.note)
+    if output.dry_run:
+        console.plan(plan_export(request, output.out, machine=machine))
+        return
     done = export(request, output.out, machine=machine, force=output.force)
     summary = {"out": str(done.out), "files": done.files, "largest_difference": done.largest_difference}
     console.result(summary, lambda: _tell(done))

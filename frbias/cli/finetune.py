@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from frbias.cli import console
 from frbias.cli.takes import OUTPUT, Output, Part, takes
 from frbias.core.foundation.machine import Machine, Resources
+from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.finetune import FinetuneRequest
 
 if TYPE_CHECKING:
@@ -64,14 +65,17 @@ def _announce(summary: dict[str, Any]) -> None:
     train, held, ages = summary["train"], summary["validation"], summary["ages"]
     span = "" if ages["lowest"] is None else f", ages {ages['lowest']:g} to {ages['highest']:g}"
     console.say(
-        f"{train['images']} images of {train['subjects']} subjects{span}; {held['images']} images of {held['subjects']} "
-        f"held-out subjects; {summary['rejected']} rejected, {summary['left_out']} left out."
+        f"{counted(train['images'], 'image')} of {counted(train['subjects'], 'subject')}{span}; "
+        f"{counted(held['images'], 'image')} of {counted(held['subjects'], 'held-out subject')}; "
+        f"{summary['rejected']} rejected, {summary['left_out']} left out."
     )
+    if summary["kept_photographs"]:
+        console.say(f"{summary['kept_photographs']} photographs on which embeddings are held near the start model's.")
     cache = summary["cache"]
     kept = f"kept on disk ({cache['bytes'] / 1e6:,.0f} MB)" if cache["used"] else f"not kept ({cache['reason']})"
     console.say(f"Output of the frozen stages: {kept}.")
     console.say(
-        f"{summary['steps']} steps in {summary['epochs']} epochs on {summary['device']}, "
+        f"{counted(summary['steps'], 'step')} in {counted(summary['epochs'], 'epoch')} on {summary['device']}, "
         f"about {_duration(summary['estimated_seconds'])}."
     )
 

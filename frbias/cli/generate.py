@@ -7,6 +7,7 @@ from frbias.cli.takes import OUTPUT, Output, Part, takes
 from frbias.cli.takes_one import OneOf
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.requests import Request, option
+from frbias.core.foundation.words import counted
 from frbias.synth.backends import BACKENDS
 from frbias.synth.requests import GenerateRequest
 
@@ -67,7 +68,9 @@ def command(request: GenerateRequest, output: Output, resources: Resources) -> N
 
     def human() -> None:
         again = f", {result.reused} of them from an earlier run" if result.reused else ""
-        console.say(f"{result.images} images of {result.subjects} subjects in [bold]{result.out}[/bold]{again}.")
+        console.say(
+            f"{counted(result.images, 'image')} of {counted(result.subjects, 'subject')} in [bold]{result.out}[/bold]{again}."
+        )
         if result.rejected:
             console.say(f"{result.rejected} could not be made; see {result.out / 'rejected.csv'}.")
 

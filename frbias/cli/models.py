@@ -73,7 +73,8 @@ def fetch(request: FetchModel) -> None:
     """Download a model that has a direct address, check it, and add it. Run again to go on after an interruption."""
     from frbias.core.installing.models import fetch_model
 
-    _show_installed(fetch_model(request.name, force=request.force, progress=console.ConsoleProgress()))
+    limit, progress = 60 * request.time_limit, console.ConsoleProgress()
+    _show_installed(fetch_model(request.name, force=request.force, time_limit=limit, progress=progress))
 
 
 @app.command(cls=Command)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def show_pairs(document: Document) -> None:
     )
     if pairs["missing_pictures"]:
         console.say(
-            f"[yellow]{pairs['missing_pictures']:,} pictures of the list have no embedding; their pairs are left out.[/yellow]"
+            f"[yellow]{counted(pairs['missing_pictures'], 'picture')} of the list without an embedding; such pairs are left out.[/yellow]"
         )
     if pairs["groups_left_out"]:
         console.say(f"[dim]Without mated or without non-mated pairs: {', '.join(pairs['groups_left_out'])}.[/dim]")
@@ -81,8 +82,8 @@ def show_identification(document: Document) -> None:
     """Print rank-1 and FNIR at FPIR for all searches, per group of the probe and per age gap."""
     gallery, searches = document["gallery"], document["searches"]
     console.say(
-        f"[bold]{document['name']}[/bold]: gallery {gallery['rule']}, {gallery['images']:,} images of "
-        f"{gallery['subjects']:,} subjects; {searches['mated']:,} mated and {searches['non_mated']:,} non-mated searches"
+        f"[bold]{document['name']}[/bold]: gallery {gallery['rule']}, {counted(gallery['images'], 'image')} of "
+        f"{counted(gallery['subjects'], 'subject')}; {searches['mated']:,} mated and {searches['non_mated']:,} non-mated searches"
     )
     ranks = [r for r in (1, 5, 10, 20) if r <= len(document["cmc"])]
     console.say(", ".join(f"rank-{r} {console_percent(document['cmc'][r - 1])}" for r in ranks))

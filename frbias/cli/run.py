@@ -111,11 +111,9 @@ def _say_what_is_known(result: "ExperimentResult", plan: "ExperimentPlan") -> No
     """What the run shows, what is known of photographs, and what decides."""
     from frbias.core.training.recipes import read_recipe
 
-    console.say("")
-    for sentence in result.training.final["guarded"]:
-        console.say(sentence)
     if plan.test.generated is None:
         return
+    console.say("")
     console.say("What was measured here holds for generated faces.")
     if plan.finetune.recipe:
         console.say(f"Photographs ({plan.finetune.recipe}): {read_recipe(plan.finetune.recipe).measured}")

@@ -31,6 +31,8 @@ from frbias.core.foundation.requests import (
     option_name,
     option_types,
     refuse,
+    shared_option,
+    shown_value,
 )
 
 Command = Callable[..., None]
@@ -45,23 +47,17 @@ def writable(out: Path | None) -> Iterator[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output(Request):
-    """Where a command writes.
+class ResultFolder(Request):
+    """Where a command writes whose folder has a name of its own unless it is given one.
 
     Attributes:
-        out: Folder to write.
+        out: Folder to write; None for the derived name.
         force: Replace an earlier result of the same command there.
         dry_run: Say what would be done, and do nothing.
     """
 
     title = "the output options"
-    out: Path = option(
-        Path("out"),
-        short="-o",
-        help="Folder to write; it may hold an unfinished run of the same work.",
-        panel=OUTPUT_PANEL,
-        decides=False,
-    )
+    out: Path | None = option(None, short="-o", help="Folder to write.", panel=OUTPUT_PANEL, decides=False)
     force: bool = option(
         False, help="Replace an earlier result of this command in --out.", panel=OUTPUT_PANEL, decides=False
     )
@@ -73,31 +69,19 @@ class Output(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResultFolder(Request):
-    """Where a command writes whose folder has a name of its own unless it is given one.
+class Output(ResultFolder):
+    """Where a command writes whose folder has a usual name.
 
     Attributes:
-        out: Folder to write; None for the derived name.
-        force: Replace an earlier result of the same command there.
-        dry_run: Say what would be done, and do nothing.
+        out: Folder to write.
     """
 
-    title = "the output options"
-    out: Path | None = option(
-        None,
-        short="-o",
-        help="Folder to write.",
-        panel=OUTPUT_PANEL,
-        decides=False,
+    out: Path = shared_option(
+        ResultFolder,
+        "out",
+        default=Path("out"),
+        help="Folder to write; it may hold an unfinished run of the same work.",
     )
-    force: bool = option(
-        False, help="Replace an earlier result of this command in --out.", panel=OUTPUT_PANEL, decides=False
-    )
-    dry_run: bool = option(False, help=DRY_RUN_HELP, panel=OUTPUT_PANEL, decides=False)
-
-    def conflicts(self) -> Iterator[str]:
-        """A place where nothing can be written."""
-        yield from writable(self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +186,7 @@ def _label(kind: type[Request]) -> Callable[[str], str]:
 
 def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
     facts, kind, default = facts_of(given), part.type_of(given), part.default_of(given)
-    shown = _shown(default, facts.show)
+    shown = part.kind.shown_defaults().get(given.name) or shown_value(default, facts)
     shared: dict[str, Any] = {
         "help": part.helps.get(given.name, facts.help) + (f" [dim]\\[default: {shown}][/dim]" if shown else ""),
         "show_default": False,
@@ -230,16 +214,6 @@ def _parameter(given: Field[Any], part: Part) -> inspect.Parameter:
     return inspect.Parameter(
         given.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[wanted, info]
     )
-
-
-def _shown(default: Any, show: Callable[[Any], str] | None) -> str:
-    if default is MISSING or default is None or default == () or default is False:
-        return ""
-    if show is not None:
-        return show(default)
-    if isinstance(default, tuple):
-        return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in default)
-    return "yes" if default is True else (f"{default:g}" if isinstance(default, float) else str(default))
 
 
 def _choices(kind: Any) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from frbias.core.stages.align import align, photographs_of
 from frbias.core.stages.compare import compare
 from frbias.core.stages.embed import embed
 from frbias.core.stages.finetune import FinetuneResult, finetune
+from frbias.core.stages.guards import guard_photographs
 from frbias.core.stages.report import report
 from frbias.core.stages.requests.align import AlignRequest
 from frbias.core.stages.requests.embed import EmbedRequest
@@ -153,6 +154,9 @@ def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
     if plan.finetune.eval_data is not None:
         needs.append(partial(resolve_data, plan.finetune.eval_data))
     needs += [partial(photographs_of, name) for name in plan.finetune.guard]
+    needs.append(partial(guard_photographs, plan.finetune))
+    if plan.finetune.keep_photos is not None:
+        needs.append(partial(photographs_of, plan.finetune.keep_photos))
     missing: list[str] = []
     wrong: list[str] = []
     for need in needs:

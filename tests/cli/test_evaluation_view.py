@@ -113,6 +113,20 @@ def test_a_comparison_fits_with_the_verdict_first(
     assert "false matches" not in short
 
 
+def test_a_comparison_repeats_what_was_guarded(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    comparison_view.show_comparison(comparison, brief=True)
+    assert "looked at" not in capsys.readouterr().out
+    changed = json.loads(json.dumps(comparison))
+    sentences = {"baseline": "Guard albums [a]: scores drifted.", "other": "No photographs were looked at."}
+    for side, sentence in sentences.items():
+        changed[side]["provenance"] = {**changed[side]["provenance"], "backbone": {"guarded": [sentence]}}
+    for brief in (False, True):
+        comparison_view.show_comparison(changed, brief=brief)
+        printed = capsys.readouterr().out
+        for side, sentence in sentences.items():
+            assert f"\n{changed[side]['name']}: {sentence}\n" in printed
+
+
 def test_long_names_are_whole_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     matrix, who, _ = people(1.2)
     groups = group_by_value([LONG if k % 2 else "b" for k in range(len(who))], "camera")

@@ -52,7 +52,7 @@ LINE = ["--weights", "small.safetensors", "--batch-size", "6", "--epochs", "1", 
 def test_fine_tune_then_export(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "finetune", "--frozen", "1,2,3", "--data", "people", "--out", "runs/a", *LINE)
     assert code == 0, err
-    for word in ("stem", "head", "held-out subjects", "6 images of 2 subjects, ages 5 to 60", "1 steps in 1 epochs"):
+    for word in ("stem", "head", "held-out subjects", "6 images of 2 subjects, ages 5 to 60", "1 step in 1 epoch on"):
         assert word in out
     head, start, first = err.splitlines()[-3:]
     assert head.split() == ["epoch", "lr", "loss", "images/s", "EER", "%", "d'", "FNMR", "%", "GARBE"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frbias.core.verification.evaluation import EvaluationOptions, evaluate
+from frbias.core.verification.assembling import EvaluationOptions, evaluate
 from frbias.core.verification.measures import fairness, intervals, rates
 from frbias.core.verification.measures.rates import error_budget
 from frbias.core.verification.measures.table import all_measures

@@ -76,6 +76,8 @@ def cases(inputs: Inputs) -> list[Case]:
     embed = ("embed", aligned, "--weights", small, "--device", "cpu", "--out", "out")
     add, data = ("models", "add", "mine", small), ("data", "import", "mine", photos)
     evaluate = ("evaluate", "--embeddings", one, *measure, "--no-figures", "--out", "out")
+    images = ("--data", photos, "--weights", small, "--workers", "1")
+    of_images = ("evaluate", *images, *measure, "--no-figures", "--out", "out")
     finetune = ("finetune", "--data", aligned, "--weights", small, *_FINETUNE, "--out", "out")
     return [
         Case("generate", generate),
@@ -85,22 +87,7 @@ def cases(inputs: Inputs) -> list[Case]:
         Case("embed --force", (*embed, "--flip", "add", "--force"), (embed,)),
         Case("evaluate", evaluate),
         Case("evaluate with figures", (*evaluate[:-3], "--out", "out")),
-        Case(
-            "evaluate of images, cached",
-            (
-                "evaluate",
-                "--data",
-                photos,
-                "--weights",
-                small,
-                *measure,
-                "--no-figures",
-                "--workers",
-                "1",
-                "--out",
-                "out",
-            ),
-        ),
+        Case("evaluate of images, cached", of_images),
         Case(
             "compare",
             ("compare", one, two, *measure, "--no-figures", "--out", "out"),
@@ -111,25 +98,7 @@ def cases(inputs: Inputs) -> list[Case]:
         Case("models add --force", (*add, "--force"), (("models", "add", "mine", inputs["other.safetensors"]),)),
         Case("data import of a folder", data),
         Case("data import of an archive", ("data", "import", "mine", inputs["photos.zip"])),
-        Case(
-            "cache clear",
-            ("cache", "clear"),
-            (
-                (
-                    "evaluate",
-                    "--data",
-                    photos,
-                    "--weights",
-                    small,
-                    *measure,
-                    "--no-figures",
-                    "--workers",
-                    "1",
-                    "--out",
-                    "out",
-                ),
-            ),
-        ),
+        Case("cache clear", ("cache", "clear"), (of_images,)),
     ]
 
 

@@ -19,6 +19,8 @@ MAX_MEMBERS = 2_000_000
 MAX_TOTAL = 256 * 1024**3
 MAX_RATIO = 200
 _RATIO_FLOOR = 64 * 1024**2
+MAX_TABLE = 32 * 1024**2
+_TAIL = 66_000  # the end of a zip archive: its last record with the longest comment
 _BLOCK = 1024 * 1024
 _CLUTTER = ("__MACOSX", ".DS_Store", "Thumbs.db")
 
@@ -77,6 +79,28 @@ def unpack(archive: Path, target: Path, *, progress: Progress = SILENT) -> list[
         raise BadInputError(f"{archive} cannot be unpacked: {str(error) or type(error).__name__}.") from error
     except RuntimeError as error:  # zipfile's way of saying that a password is needed
         raise BadInputError(f"{archive} is encrypted; unpack it with its password and import the folder.") from error
+
+
+def check_table(path: Path, most: int = MAX_TABLE) -> None:
+    """Refuse a zip archive whose table of contents is longer than ``most`` bytes, before it is read into memory.
+
+    Raises:
+        BadInputError: It is.
+        OSError: The file cannot be read.
+    """
+    with Path(path).open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _TAIL))
+        tail = stream.read(_TAIL)
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) < end + 22:
+        return  # no zip archive: whoever opens it says so
+    length = int.from_bytes(tail[end + 12 : end + 16], "little")
+    wide = end - 76  # where the wider form of the record and its locator stand, if there are such
+    if wide >= 0 and tail[wide : wide + 4] == b"PK\x06\x06":
+        length = max(length, int.from_bytes(tail[wide + 40 : wide + 48], "little"))
+    if length > most:
+        raise BadInputError(f"{path} is refused: its table of contents has {length} bytes; at most {most} are read.")
 
 
 def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:

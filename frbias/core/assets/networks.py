@@ -4,7 +4,6 @@
 :class:`NetworkRecord`, so that generators need to know one form only.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from frbias.core.assets.pickles import (
     load_persistence_pickle,
     state_dict,
 )
+from frbias.core.assets.tensor_files import load_tensors
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import atomic_path, read_json, sha256_file, write_json
 
@@ -137,11 +137,10 @@ def write_network(record: NetworkRecord, path: Path) -> None:
 
 def _read_converted(path: Path) -> NetworkRecord:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
         described = read_json(path.with_suffix(".json"))
-        loaded = load_file(path)
+        loaded = load_tensors(path)
         if described["schema"] != SCHEMA:
             raise BadInputError(
                 f"{path.with_suffix('.json')} has schema {described['schema']}; this frbias knows {SCHEMA}."
@@ -156,7 +155,7 @@ def _read_converted(path: Path) -> NetworkRecord:
             described["sources"],
             described["source_sha256"],
         )
-    except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, AttributeError, SafetensorError) as error:
         raise BadInputError(f"{path} and its .json are no converted network ({error}); add the model again.") from error
 
 

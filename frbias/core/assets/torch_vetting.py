@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from frbias.core.assets.archives import check_table
 from frbias.core.assets.pickle_machine import run_pickle
 from frbias.core.assets.pickle_policy import malformed, truncated
 from frbias.core.assets.pickle_records import (
@@ -118,6 +119,7 @@ class CheckpointPolicy:
 
 def _vet_zip(path: Path) -> Any:
     size = path.stat().st_size
+    check_table(path)
     try:
         with zipfile.ZipFile(path) as archive:
             records = torch_records(archive, size)

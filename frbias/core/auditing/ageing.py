@@ -12,6 +12,7 @@ import numpy as np
 
 from frbias.core.auditing.vectors import Codes, Faces, Float, means_of_people
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 
 MINIMUM = 5
 _NEAR_ONE = 1 - 1e-12
@@ -72,8 +73,8 @@ def shifts_of(faces: Faces, below: float, above: float) -> Shifts:
     rows = difference[np.isfinite(difference).all(axis=1)]
     if len(rows) < MINIMUM:
         raise BadInputError(
-            f"{len(rows)} people are seen both under {below:g} and at {above:g} or more; the ageing direction needs "
-            f"{MINIMUM}."
+            f"{counted(len(rows), 'person', 'people')} seen both under {below:g} and at {above:g} or more; the ageing direction "
+            f"needs {MINIMUM}."
         )
     return Shifts(rows)
 
@@ -115,7 +116,8 @@ def within_person_directions(faces: Faces, count: int) -> Float:
     centred = faces.unit - means_of_people(faces)[faces.person]
     if len(faces.unit) - faces.people < count or not 0 < count <= faces.unit.shape[1]:
         raise BadInputError(
-            f"{count} directions cannot be estimated from {len(faces.unit)} images of {faces.people} people."
+            f"{counted(count, 'direction')} cannot be estimated from {counted(len(faces.unit), 'image')} of "
+            f"{counted(faces.people, 'person', 'people')}."
         )
     _, vectors = np.linalg.eigh(centred.T @ centred)
     return np.ascontiguousarray(vectors[:, ::-1][:, :count].T)

@@ -27,6 +27,8 @@ class Appearance:
             eigenvalues of the covariance of the people's normalised means.
         variance: Trace of that covariance, 0..1.
         within_dimensions: Effective dimensions in which the images of one person vary; NaN when nobody has two.
+        within_variance: Trace of the covariance of unit embeddings around their person's mean, with images - people
+            degrees of freedom, 0..1; NaN when nobody has two.
     """
 
     images: int
@@ -39,6 +41,7 @@ class Appearance:
     dimensions: float
     variance: float
     within_dimensions: float
+    within_variance: float
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def appearance(faces: Faces, *, seed: int = 0) -> Appearance:
     values = _eigenvalues(people - people.mean(axis=0), len(people))
     several = np.bincount(faces.person)[faces.person] > 1
     within = (faces.unit - means_of_people(faces)[faces.person])[several]
+    freedom = int(several.sum()) - len(np.unique(faces.person[several]))
     spread = _eigenvalues(within, max(1, len(within))) if several.any() else np.zeros(0)
     return Appearance(
         images=len(faces.unit),
@@ -93,6 +97,7 @@ def appearance(faces: Faces, *, seed: int = 0) -> Appearance:
         dimensions=_participation(values),
         variance=float(values.sum()),
         within_dimensions=_participation(spread),
+        within_variance=float((within**2).sum() / freedom) if freedom else float("nan"),
     )
 
 

@@ -19,6 +19,7 @@ from frbias.core.assets.pickles import PersistencePolicy
 from frbias.core.data.images import MAX_FILE_BYTES, RgbImage, decode_image
 from frbias.core.data.pairs import MAX_PAIRS, NamedPair, PairList, make_pair_list
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _ALLOWED = frozenset(
@@ -128,7 +129,9 @@ def _checked(path: Path, pictures: Any, same: Any) -> BinSet:
     if len(same) > MAX_PAIRS:
         raise BadInputError(f"{path} holds more than {MAX_PAIRS} pairs.")
     if len(pictures) != 2 * len(same):
-        raise BadInputError(f"{path} holds {len(pictures)} pictures for {len(same)} pairs; every pair needs two.")
+        raise BadInputError(
+            f"{path} holds {counted(len(pictures), 'picture')} for {counted(len(same), 'pair')}; every pair needs two."
+        )
     encoded = tuple(_bytes_of(path, number, picture) for number, picture in enumerate(pictures))
     truth = [_truth(path, number, value) for number, value in enumerate(same)]
     return BinSet(path, encoded, np.array(truth, dtype=np.bool_))

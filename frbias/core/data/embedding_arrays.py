@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frbias.core.assets.archives import check_table
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
 from frbias.core.foundation.errors import BadInputError
 
+_MOST_ARRAYS = 1000
 _Table = tuple[pd.DataFrame, npt.NDArray[np.float32]]
 
 
@@ -23,7 +25,10 @@ def read_npz(path: Path) -> _Table:
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
+        check_table(path)
         with zipfile.ZipFile(path) as archive:
+            if len(archive.infolist()) > _MOST_ARRAYS:
+                raise BadInputError(f"{path} has more than {_MOST_ARRAYS} arrays, so it holds no embeddings.")
             for member in archive.infolist():
                 name = normal_name(member.filename.removesuffix(".npy"))
                 with archive.open(member) as stream:

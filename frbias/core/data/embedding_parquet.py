@@ -86,11 +86,26 @@ def _provenance(note: bytes | None, path: Path) -> dict[str, Any]:
 
 
 def _counts(failures: Any) -> bool:
-    """Whether failures to acquire are two counts, the first no larger than the second."""
+    """Whether failures to acquire are two counts, the first no larger than the second, and ``by`` divides the first."""
     if failures is None:
         return True
     pair = [failures.get(key) for key in ("failures", "attempts")]
-    return all(isinstance(n, int) and not isinstance(n, bool) for n in pair) and 0 <= pair[0] <= pair[1]
+    if not (_is_count(pair[0]) and _is_count(pair[1]) and pair[0] <= pair[1]):
+        return False
+    by = failures.get("by", [])
+    return isinstance(by, list) and all(map(_is_share, by)) and sum(one["failures"] for one in by) <= pair[0]
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62
+
+
+def _is_share(value: Any) -> bool:
+    """Whether it is the failures of an age and sex: years from 0 to 150 or null, text, a count."""
+    if not isinstance(value, dict) or not _is_count(value.get("failures")) or not isinstance(value.get("sex"), str):
+        return False
+    age = value.get("age")
+    return age is None or (isinstance(age, int | float) and not isinstance(age, bool) and 0 <= age <= 150)
 
 
 def _refuse(constant: str) -> float:

@@ -68,12 +68,8 @@ def _fill(paths: Sequence[Path], faces: Faces) -> list[str]:
 
 def _load(path: Path, place: Faces) -> str:
     try:
-        image = read_image(path)
+        place[:] = read_image(path, only=(place.shape[0], place.shape[1]))
     except BadImageError as error:
         place[:] = 0
         return error.reason
-    if image.shape != place.shape:
-        place[:] = 0
-        return f"is {image.shape[1]}x{image.shape[0]}, not {place.shape[1]}x{place.shape[0]}"
-    place[:] = image
     return ""

@@ -3,7 +3,7 @@
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,15 +21,19 @@ RgbImage = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 32_000  # pixels; OpenCV counts them in 16 bits
+# Decoders that hold several copies of the picture get fewer pixels, so that all need about as much memory.
+_FEWER_PIXELS = {"WEBP": 40_000_000}
+_STRIP = 4_000_000  # pixels that are turned into RGB at a time
 _ORIENTATION = 0x0112  # EXIF tag
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[RgbImage], RgbImage]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image[::-1].swapaxes(0, 1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: image[:, ::-1].swapaxes(0, 1),
 }
 # What Pillow warns of (broken tags, for one) either makes the picture unreadable, which is told, or does not matter.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -37,25 +41,30 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # pi
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 
-def read_image(path: Path) -> RgbImage:
-    """Decode an image file to RGB.
+def read_image(path: Path, only: tuple[int, int] | None = None) -> RgbImage:
+    """Decode an image file to RGB, in at most about a gigabyte of memory.
 
     The EXIF orientation is applied; grey, palette and CMYK images become RGB; transparency is
     composed over white; 16-bit grey is scaled to 8 bits. Size is checked before decoding.
+
+    Args:
+        path: The file.
+        only: (height, width): pictures of another size are refused without being decoded.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB.
 
     Raises:
         BadImageError: The file cannot be read, is not an image of a known format, is truncated,
-            is larger than ``MAX_FILE_BYTES`` or would decode to more than ``MAX_PIXELS`` pixels.
+            is larger than ``MAX_FILE_BYTES``, would decode to more than ``MAX_PIXELS`` pixels or has a side of
+            more than ``MAX_SIDE``.
     """
     path = Path(path)
     with _reasons(path):
         with path.open("rb", buffering=0) as stream:
             size = os.fstat(stream.fileno()).st_size
             data = stream.read(MAX_FILE_BYTES) if 0 < size <= MAX_FILE_BYTES else b""
-        return _decode(data, size, path)
+        return _decode(data, size, path, only)
 
 
 def decode_image(data: bytes, name: Path) -> RgbImage:
@@ -86,19 +95,27 @@ def _reasons(path: Path) -> Iterator[None]:
         raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error
 
 
-def _decode(data: bytes, size: int, path: Path) -> RgbImage:
+def _decode(data: bytes, size: int, path: Path, only: tuple[int, int] | None = None) -> RgbImage:
     if size == 0:
         raise BadImageError("is empty (0 bytes)", path=path)
     if size > MAX_FILE_BYTES:
         raise BadImageError(f"has {size} bytes; at most {MAX_FILE_BYTES} are read", path=path)
-    if (pixels := decode_plain_png(data, MAX_PIXELS)) is not None:
+    if (pixels := decode_plain_png(data, MAX_PIXELS, MAX_SIDE, only)) is not None:
         return pixels
     with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
         width, height = picture.size
-        if width * height > MAX_PIXELS:
-            raise BadImageError(f"is {width}x{height}; at most {MAX_PIXELS} pixels are decoded", path=path)
+        most = min(MAX_PIXELS, _FEWER_PIXELS.get(picture.format or "", MAX_PIXELS))
+        if width * height > most:
+            raise BadImageError(f"is {width}x{height}; at most {most} pixels are decoded", path=path)
+        if max(width, height) > MAX_SIDE:
+            raise BadImageError(f"is {width}x{height}; sides have at most {MAX_SIDE} pixels", path=path)
+        if only is not None and only not in ((height, width), (width, height)):  # it may yet be turned
+            raise BadImageError(f"is {width}x{height}, not {only[1]}x{only[0]}", path=path)
         picture.load()
-        return _to_rgb(_upright(picture))
+        image = _upright(_to_rgb(picture), picture)
+    if only is not None and image.shape[:2] != only:
+        raise BadImageError(f"is {image.shape[1]}x{image.shape[0]}, not {only[1]}x{only[0]}", path=path)
+    return image
 
 
 def write_png(path: Path, rgb: RgbImage) -> None:
@@ -125,23 +142,46 @@ def _encode(suffix: str, pixels: RgbImage, options: list[int]) -> bytes:
     return bytes(data)
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """The picture as it is shown. Only the orientation is read of EXIF: other tags may be broken."""
+def _upright(image: RgbImage, picture: Image.Image) -> RgbImage:
+    """The image as it is shown. Only the orientation is read of EXIF: other tags may be broken."""
     turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    return picture if turn is None else picture.transpose(turn)
+    return image if turn is None else np.ascontiguousarray(turn(image))
 
 
 def _to_rgb(picture: Image.Image) -> RgbImage:
+    """The decoded picture as RGB, strip by strip: only the result and the decoded picture are there as a whole."""
+    width, height = picture.size
+    top = _brightest(picture) if picture.mode.startswith("I") or picture.mode == "F" else 255.0
+    rgb = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, _STRIP // width)
+    for start in range(0, height, rows):
+        strip = picture if rows >= height else picture.crop((0, start, width, min(start + rows, height)))
+        rgb[start : start + rows] = _strip_to_rgb(strip, top)
+    return rgb
+
+
+def _brightest(picture: Image.Image) -> float:
+    """What is white in a picture of numbers."""
+    width, height = picture.size
+    rows = max(1, _STRIP // width)
+    strips = (picture.crop((0, s, width, min(s + rows, height))) for s in range(0, height, rows))
+    numbers = (np.asarray(strip) for strip in strips)
+    largest = max(float(np.max(part, initial=0, where=np.isfinite(part))) for part in numbers)
+    if picture.mode == "F":
+        return max(largest, 255.0)
+    return 65535.0 if largest > 255 else 255.0
+
+
+def _strip_to_rgb(picture: Image.Image, top: float) -> RgbImage:
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535.0 if picture.mode != "F" and values.max(initial=0) > 255 else max(values.max(initial=1.0), 1.0)
-        grey = np.clip(values / (top if top > 255 else 255.0) * 255.0, 0, 255).round().astype(np.uint8)
-        return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=top)
+        grey = np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         ground = Image.new("RGBA", layered.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(ground, layered)
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
+    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
 def _one_line(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from frbias.core.foundation.group import process_group
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, Work, claim_together
 from frbias.core.foundation.spawning import without_main
+from frbias.core.foundation.words import counted
 
 JPEG_QUALITY = 92
 _AHEAD = 4  # units waiting for every worker
@@ -246,7 +247,7 @@ def _complete(folder: StageFolder, keys: Sequence[str], refused: list[Rejected])
     found = read_journal(out)
     missing = [key for key in keys if key not in found]
     if missing:
-        raise BadInputError(f"{len(missing)} units are unfinished (first: {missing[0]}); run the command again.")
+        raise BadInputError(f"{counted(len(missing), 'unit')} unfinished (first: {missing[0]}); run the command again.")
     units = [found[key] for key in keys]
     rejected = refused + [_rejected(one) for unit in units for one in unit.rejected]
     frame = journal_frame(units)

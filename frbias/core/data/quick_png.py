@@ -17,12 +17,22 @@ _PLAIN = (8, 2, 0, 0, 0)  # bits, RGB, deflate, the five filters, not interlaced
 _HARMLESS = frozenset({b"IHDR", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"tIME"})
 
 
-def decode_plain_png(data: bytes, most_pixels: int) -> npt.NDArray[np.uint8] | None:
-    """Pixels (height, width, 3), RGB, of a whole PNG of 8 bits RGB without transparency or orientation, else None."""
+def decode_plain_png(
+    data: bytes, most_pixels: int, longest_side: int, only: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8] | None:
+    """Pixels (height, width, 3), RGB, of a whole PNG of 8 bits RGB without transparency or orientation, else None.
+
+    Args:
+        data: The file.
+        most_pixels, longest_side: Larger ones are left to the careful decoder.
+        only: (height, width), other ones are.
+    """
     if data[:8] != _SIGNATURE or not _is_whole(data):
         return None
     width, height, *kind = _HEADER.unpack_from(data, 16)
-    if tuple(kind) != _PLAIN or not 0 < width * height <= most_pixels:
+    if tuple(kind) != _PLAIN or not 0 < width * height <= most_pixels or max(width, height) > longest_side:
+        return None
+    if only is not None and only != (height, width):
         return None
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None or pixels.shape != (height, width, 3):

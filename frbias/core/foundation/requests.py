@@ -68,10 +68,14 @@ def option(default: Any = MISSING, **facts: Any) -> Any:
     return field(default=default, metadata={_KEY: Option(**facts)})
 
 
-def shared_option(kind: "type[Request]", name: str, **changes: Any) -> Any:
+_SAME = object()
+
+
+def shared_option(kind: "type[Request]", name: str, *, default: Any = _SAME, **changes: Any) -> Any:
     """A field that is the option of another request: same default and facts, but for ``changes``."""
     given = next(f for f in option_fields(kind) if f.name == name)
-    return field(default=given.default, metadata={_KEY: replace(facts_of(given), **changes)})
+    default = given.default if default is _SAME else default
+    return field(default=default, metadata={_KEY: replace(facts_of(given), **changes)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +134,11 @@ class Request:
         """
         return settings
 
+    @classmethod
+    def shown_defaults(cls) -> Mapping[str, str]:
+        """What ``--help`` says in place of defaults that another option decides, by field name."""
+        return {}
+
 
 def option_fields(kind: type[Request]) -> tuple[Field[Any], ...]:
     """The fields of a request, in order."""
@@ -145,6 +154,17 @@ def facts_of(given: Field[Any]) -> Option:
 def option_name(given: Field[Any]) -> str:
     """Name of the option: ``max-residual`` for the field ``max_residual``."""
     return (facts_of(given).name or given.name).replace("_", "-")
+
+
+def shown_value(value: Any, facts: Option) -> str:
+    """A default as people write it; empty where there is none to speak of."""
+    if value is MISSING or value is None or value is False:
+        return ""
+    if facts.show is not None:
+        return facts.show(value)
+    if isinstance(value, tuple):
+        return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+    return "yes" if value is True else (f"{value:g}" if isinstance(value, float) else str(value))
 
 
 @cache

@@ -121,8 +121,8 @@ def _left_clear(target: Path, prefix: str) -> Iterator[None]:
     yield
 
 
-def fetch_model(name: str, *, force: bool = False, progress: Progress = SILENT) -> Installed:
-    """Download a model that has a direct address and add it.
+def fetch_model(name: str, *, force: bool = False, time_limit: float = 0.0, progress: Progress = SILENT) -> Installed:
+    """Download a model that has a direct address and add it, in at most ``time_limit`` seconds (0: no limit).
 
     Raises:
         UsageError: It has no direct address (the message says where to get it), or is not known.
@@ -144,7 +144,7 @@ def fetch_model(name: str, *, force: bool = False, progress: Progress = SILENT) 
         raise UsageError(f"{asset.name} is installed already; fetch it again with --force.")
     progress.note(f"{asset.title}. Licence: {asset.licence}. Source: {asset.source}")
     target = data_home() / "downloads" / _file_name(asset)
-    arrived = download(asset.url, target, sha256=asset.sha256, progress=progress)
+    arrived = download(asset.url, target, sha256=asset.sha256, time_limit=time_limit, progress=progress)
     installed = add_model(asset.name, arrived.path, force=force, progress=progress)
     arrived.path.unlink(missing_ok=True)
     return installed
@@ -270,6 +270,8 @@ def _copy_pack(source: Path, folder: Path, progress: Progress) -> None:
         if source.is_file():
             unpack(source, Path(place), progress=progress)
         for path in sorted((Path(place) if source.is_file() else source).rglob("*.onnx")):
+            if (folder / path.name).exists():
+                raise BadInputError(f"{source} has two files called {path.name}; give the folder of one pack.")
             if not path.is_symlink():
                 shutil.copyfile(path, folder / path.name)
     recognise(pack_recogniser(folder))

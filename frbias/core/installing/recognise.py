@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frbias.core.assets.archives import check_table
 from frbias.core.assets.embedded import EMBEDDED_MODELS
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from frbias.core.recognisers.onnx_running import OnnxRecogniser
     from frbias.core.recognisers.trainable.recogniser import Trainable
 
+MAX_PACK = 100
 _DEX_KEYS = frozenset({"conv1_1.weight", "conv5_3.weight", "fc6.weight", "fc7.weight"})
 
 
@@ -138,8 +140,10 @@ def _torch(path: Path) -> Recognised:
 
 def _safetensors(path: Path) -> Recognised:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
+    from frbias.core.assets.tensor_files import check_head, load_tensors
+
+    check_head(path)
     if path.with_suffix(".json").is_file():
         from frbias.core.assets.networks import read_network
 
@@ -148,20 +152,23 @@ def _safetensors(path: Path) -> Recognised:
         except BadInputError:
             pass  # a .json of something else
     try:
-        return classify(load_file(path), path, "safetensors")
+        return classify(load_tensors(path), path, "safetensors")
     except SafetensorError as error:
         raise BadInputError(f"{path} is a damaged safetensors file: {error}.") from error
 
 
 def _zip(path: Path) -> Recognised:
+    check_table(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise BadInputError(f"{path} is a damaged archive ({error}); was the download complete?") from error
     if any(name.endswith("data.pkl") for name in names):
         return _torch(path)
     models = sorted(name for name in names if name.lower().endswith(".onnx"))
+    if models and len(names) > MAX_PACK:
+        raise BadInputError(f"{path} has {len(names)} members; an insightface pack has at most {MAX_PACK}.")
     if models:
         return Recognised("recogniser", "pack", "pack", {"models": models})
     raise BadInputError(f"{path} is an archive without weights (no data.pkl, no .onnx file).")

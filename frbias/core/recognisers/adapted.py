@@ -23,6 +23,7 @@ import numpy as np
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_json, sha256_json, write_json
 from frbias.core.recognisers.base import Description, Faces, Recogniser, Vectors
+from frbias.core.recognisers.guarded import guarded_of
 from frbias.core.recognisers.maps import EmbeddingMap, read_map, write_map
 
 RECORD_NAME, MAP_NAME = "adapted.json", "map.safetensors"
@@ -37,11 +38,15 @@ class AdaptedRecogniser:
         base: The recogniser.
         map: The map.
         name: Short name for tables and files.
+        guarded: Which photographs were looked at while the map was learned, a sentence each.
+        made_of: What the map is made of, in words.
     """
 
     base: Recogniser
     map: EmbeddingMap
     name: str
+    guarded: tuple[str, ...] = ()
+    made_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.map.matrix.shape[1] != self.base.embedding_length:
@@ -65,6 +70,7 @@ class AdaptedRecogniser:
             embedding_length=self.embedding_length,
             trainable=False,
             source=f"{about.source}, with a map",
+            guarded=(*about.guarded, *self.guarded),
         )
 
     @property
@@ -95,12 +101,14 @@ class AdaptedRecord:
         base: The recogniser behind, ready for ``load_recogniser``.
         base_sha256: Hash of what it computes with.
         map_sha256: Hash of the map.
+        made_of: What it is made of, in words.
     """
 
     folder: Path
     base: str
     base_sha256: str
     map_sha256: str
+    made_of: tuple[str, ...] = ()
 
     def over(self, base: Recogniser, name: str) -> AdaptedRecogniser:
         """The adapted recogniser, once its base is loaded.
@@ -116,7 +124,7 @@ class AdaptedRecord:
         found = read_map(self.folder / MAP_NAME)
         if found.sha256 != self.map_sha256:
             raise BadInputError(f"{self.folder / MAP_NAME} was changed after it was written; make it again.")
-        return AdaptedRecogniser(base, found, name)
+        return AdaptedRecogniser(base, found, name, guarded_of(self.folder), self.made_of)
 
 
 def is_adapted(folder: Path) -> bool:
@@ -162,9 +170,12 @@ def read_adapted(folder: Path) -> AdaptedRecord:
         record = read_json(path)
         schema, version = record["schema"], record["schema_version"]
         values = [record[key] for key in ("base", "base_sha256", "map_sha256")]
+        made_of = tuple(str(one) for one in record.get("made_of", ()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInputError(f"{path} cannot be read as an adapted recogniser.") from error
     if (schema, version) != (SCHEMA, SCHEMA_VERSION) or not all(isinstance(value, str) for value in values):
         raise BadInputError(f"{path} is of another version of frbias ({schema!r}, {version!r}).")
     base, base_sha256, map_sha256 = values
-    return AdaptedRecord(folder, str(folder / base) if base.startswith("./") else base, base_sha256, map_sha256)
+    return AdaptedRecord(
+        folder, str(folder / base) if base.startswith("./") else base, base_sha256, map_sha256, made_of
+    )

@@ -49,6 +49,7 @@ class Description:
         licence: As stated by its publisher; empty when unknown.
         batch_norm: ``folded`` when BatchNorm statistics were folded away by an exporter, else empty.
         assumed: Names of what neither the file nor the user said and was therefore taken as usual.
+        guarded: Which photographs were looked at while frbias learned it, a sentence each; empty when nobody noted it.
     """
 
     architecture: str
@@ -61,6 +62,7 @@ class Description:
     licence: str = ""
     batch_norm: Literal["", "folded"] = ""
     assumed: tuple[str, ...] = field(default=())
+    guarded: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what is unknown is left out."""
@@ -77,6 +79,7 @@ class Description:
             "licence": self.licence,
             "batch_norm": self.batch_norm,
             "assumed": list(self.assumed),
+            "guarded": list(self.guarded),
         }
         return {**known, **{key: value for key, value in optional.items() if value}}
 

@@ -12,6 +12,7 @@ from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.adapted import is_adapted, read_adapted
 from frbias.core.recognisers.base import Description, Pixels, Recogniser
 from frbias.core.recognisers.callables import is_callable_spec, load_callable
+from frbias.core.recognisers.guarded import guarded_of
 from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat, format_beside
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, has_cuda, run_onnx
@@ -68,7 +69,10 @@ def load_recogniser(
         if is_adapted(path):
             record = read_adapted(path)
             return record.over(load_recogniser(record.base, device=device, given=given, progress=progress), name)
-        return _from_file(weight_file(path), name, given, device, progress)
+        found = _from_file(weight_file(path), name, given, device, progress)
+        if isinstance(found, Trainable) and path.is_dir():
+            return replace(found, description=replace(found.description, guarded=guarded_of(path)))
+        return found
     if is_callable_spec(spec):
         if given != AS_THE_MODEL_SAYS:
             raise UsageError(f"{spec} takes faces as they are; what it does to pixels is its own affair.")

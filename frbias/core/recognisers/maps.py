@@ -99,7 +99,10 @@ def read_map(path: Path) -> EmbeddingMap:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    from frbias.core.assets.tensor_files import check_head
+
     try:
+        check_head(path)
         tensors = load_file(path)
         return EmbeddingMap.of(tensors["matrix"], tensors["shift"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:

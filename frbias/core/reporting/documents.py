@@ -34,13 +34,12 @@ def read_document(place: Path) -> tuple[dict[str, Any], Path]:
 
 
 def checked(document: Any, name: str) -> dict[str, Any]:
-    """The document itself when it is an evaluation or comparison.
+    """An evaluation or comparison as frbias writes it, from members that were all checked.
 
     Raises:
         BadInputError: It is something else, of another schema version, or a member is wrong.
     """
-    typed(document, name)
-    return dict(document)
+    return typed(document, name).to_json()
 
 
 def typed(document: Any, name: str = "the document") -> Evaluation | Comparison:
@@ -56,6 +55,17 @@ def typed(document: Any, name: str = "the document") -> Evaluation | Comparison:
         return (Evaluation if schema == EVALUATION_SCHEMA else Comparison).from_json(document)
     except BadInputError as error:
         raise BadInputError(f"{name}: {error.message}") from error
+
+
+def typed_evaluation(place: Path) -> Evaluation:
+    """The evaluation in a folder or file; of a comparison, that of its baseline.
+
+    Raises:
+        BadInputError: As :func:`read_document`.
+    """
+    document, found = read_document(Path(place))
+    read = typed(document, str(found))
+    return read if isinstance(read, Evaluation) else read.baseline
 
 
 def read_evaluation(place: Path | str) -> Evaluation | Comparison:

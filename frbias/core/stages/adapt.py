@@ -19,14 +19,15 @@ from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.maps import EmbeddingMap, Matrix, unit
 from frbias.core.stages.align import hash_of_images, photographs_of
 from frbias.core.stages.embed import embed_images
+from frbias.core.stages.guards import GuardPhotographs, guard_lists, guard_photographs
 from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.shared import faces_for
 from frbias.core.training.adaptation import LabelledUnits, fitted_map, pooled
 from frbias.core.training.damage import SeesDamaged
-from frbias.core.training.guarding import STEPS_BACK, Guard, GuardReading, GuardSet, guarded_rows, said
+from frbias.core.training.guarding import STEPS_BACK, Guard, GuardReading, said
 from frbias.core.training.nuisance import labelled_units, nuisance_directions
 
-STAGE, VERSION = "adapt", 3
+STAGE, VERSION = "adapt", 4
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,17 @@ class _Sources:
     recogniser: Recogniser
     tables: list[SampleTable]
     photos: SampleTable | None
-    guards: list[SampleTable]
+    guards: list[GuardPhotographs]
 
     def work(self, request: AdaptRequest) -> Work:
         """What the result depends on."""
         inputs: dict[str, Any] = {
             "weights": self.recogniser.sha256,
             "data": [hash_of_images(table) for table in self.tables],
-            "guard": [hash_of_images(table) for table in self.guards],
+            "guard": [hash_of_images(one.table) for one in self.guards],
             "photos": None if self.photos is None else hash_of_images(self.photos),
         }
+        inputs |= {"guard-pairs": guard_lists(request)} if request.guard_pairs else {}
         return Work(STAGE, VERSION, request.identity(), inputs)
 
 
@@ -114,8 +116,7 @@ def _sources(request: AdaptRequest, machine: Machine) -> _Sources:
     recogniser = load_recogniser(request.weights, progress=machine.progress)
     tables = [resolve_data(name) for name in request.data]
     photos = None if request.photos is None else photographs_of(request.photos, machine.progress)[0]
-    guards = [photographs_of(name, machine.progress)[0] for name in request.guard]
-    return _Sources(recogniser, tables, photos, guards)
+    return _Sources(recogniser, tables, photos, guard_photographs(request, machine.progress))
 
 
 def _learn(request: AdaptRequest, sources: _Sources, out: Path, machine: Machine) -> dict[str, Any]:
@@ -163,11 +164,11 @@ def _held_back(
     if not sources.guards:
         return 1.0, learned, ()
     sets, plain = [], []
-    for name, table in zip(request.guard, sources.guards, strict=True):
-        faces = faces_for(table, sources.recogniser.input_size, machine, World())
-        found = embed_images(faces.select(guarded_rows(len(faces)).tolist()), sources.recogniser, machine=machine)
+    for one in sources.guards:
+        faces = one.faces(sources.recogniser.input_size, machine, World()).table
+        found = embed_images(faces, sources.recogniser, machine=machine)
         plain.append(found.matrix)
-        sets.append(GuardSet(Path(name).name or name, found.subjects, found.matrix))
+        sets.append(one.seen(found.frame, found.matrix))
     guard = Guard(tuple(sets), request.guard_fall, request.guard_drift, request.guard_fmr)
     readings: tuple[GuardReading, ...] = ()
     for strength in STEPS_BACK[:-1]:

@@ -36,7 +36,7 @@ from frbias.core.stages.requests.audit import AuditRequest
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
 
-STAGE, VERSION = "audit", 1
+STAGE, VERSION = "audit", 2
 DOCUMENT_NAME, TABLE_NAME, PAGE_NAME = "audit.json", "audit.csv", "audit.html"
 _BLUR_Z = 6.0
 _PICTURED = 8

@@ -1,44 +1,36 @@
-"""A fine-tuned recogniser in the forms that other tools load: ONNX, safetensors, an insightface pack.
+"""A fine-tuned recogniser in the forms that other tools load: ONNX, safetensors, an insightface pack, with a card."""
 
-The ONNX file follows what insightface's model zoo expects of a recogniser: pixels are normalised outside of the
-graph, the batch axis is open, there is one output and no side file. insightface subtracts 127.5 and divides by 127.5
-whatever a recogniser was trained with, so another divisor (and another order of colours) is worked into the first
-convolution of the exported graph. Another mean cannot be, because of the padding: it is stated in the manifest.
-"""
-
-import copy
-import json
 import re
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
-from frbias.core.foundation.files import atomic_path, sha256_file, write_bytes, write_json, write_text
+from frbias.core.foundation.files import atomic_path, sha256_file, sha256_json, write_bytes, write_json, write_text
 from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
-from frbias.core.foundation.provenance import PROVENANCE_NAME, claim_folder
-from frbias.core.recognisers.adapted import AdaptedRecogniser
+from frbias.core.foundation.plans import Plan, step_of
+from frbias.core.foundation.provenance import PROVENANCE_NAME, Work, claim_work, read_provenance
+from frbias.core.recognisers.adapted import AdaptedRecogniser, is_adapted, read_adapted, write_adapted
 from frbias.core.recognisers.base import Pixels, Recogniser
 from frbias.core.recognisers.input_format import AS_THE_MODEL_SAYS, InputFormat
 from frbias.core.recognisers.loading import BACKBONE_FILE, insightface_pack, load_recogniser
-from frbias.core.recognisers.onnx_check import MEAN, check_onnx
+from frbias.core.recognisers.onnx_check import check_onnx
+from frbias.core.recognisers.onnx_export import ONNX_OUTPUT, exported_pixels, write_onnx
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.onnx_map import append_map, load_whole, note_reading
 from frbias.core.recognisers.onnx_running import OnnxRecogniser, run_onnx
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images, relative_difference
-from frbias.core.recognisers.trainable.base import Backbone
 from frbias.core.recognisers.trainable.recogniser import Trainable, require_trainable
 from frbias.core.recognisers.trainable.weights import write_state
+from frbias.core.reporting.cards import ModelFacts, model_card, write_card
+from frbias.core.reporting.documents import read_document
 from frbias.core.stages.requests.export import ExportRequest
 
-STAGE, VERSION = "export", 1
+STAGE, VERSION = "export", 2
 ONNX_FILE, MANIFEST_FILE, LICENCE_FILE = "recognition.onnx", "manifest.json", "MODEL.LICENSE"
-DETECTOR_FILE, ONNX_OUTPUT = "detection.onnx", "embedding"
-_OPSET = 17
+DETECTOR_FILE = "detection.onnx"
 
 
 @dataclass(frozen=True)
@@ -75,13 +67,15 @@ def export(
         BadInputError: There is no such recogniser or detector, or the recogniser can only be run.
         AssetMissingError: The recogniser or the detector is not installed.
     """
-    detector = None if request.detector is None else detector_file(request.detector)
-    recogniser = load_recogniser(request.weights, progress=machine.progress)
-    if not isinstance(recogniser, AdaptedRecogniser):
-        recogniser = require_trainable(recogniser, STAGE)
-    machine.tell(f"exporting {recogniser.name}")
-    place = out if out is not None else Path("exports") / recogniser.name
-    return export_recogniser(recogniser, place, request, detector=detector, force=force)
+    task = _task(request, machine)
+    machine.tell(f"exporting {task.recogniser.name}")
+    return _export(task, task.place(out), force=force)
+
+
+def plan_export(request: ExportRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Plan:
+    """What :func:`export` would do; raises as it does before it writes."""
+    task = _task(request, machine)
+    return Plan((step_of(f"Export {task.recogniser.name}", task.work, task.place(out)),))
 
 
 def export_recogniser(
@@ -101,19 +95,106 @@ def export_recogniser(
         detector: ONNX of the detector to put into the pack.
         force: Replace an earlier export in ``out``.
     """
-    inputs = {"weights": recogniser.sha256, "name": recogniser.name, "detector": detector and sha256_file(detector)}
-    folder = claim_folder(out, stage=STAGE, version=VERSION, arguments=request.identity(), inputs=inputs, force=force)
+    return _export(_Task(recogniser, request, detector, _measured(request, recogniser)), out, force=force)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    recogniser: Trainable | AdaptedRecogniser
+    request: ExportRequest
+    detector: Path | None
+    evaluation: Path | None
+
+    @property
+    def work(self) -> Work:
+        """What the export depends on."""
+        recogniser, made = self.recogniser, _made(self.request)
+        inputs = {
+            "weights": recogniser.sha256,
+            "name": recogniser.name,
+            "detector": self.detector and sha256_file(self.detector),
+            "made": made and sha256_json(made) if self.request.card else None,
+            "evaluation": self.evaluation and sha256_file(self.evaluation),
+        }
+        return Work(STAGE, VERSION, self.request.identity(), inputs)
+
+    def place(self, out: Path | None) -> Path:
+        """The folder to write."""
+        return out if out is not None else Path("exports") / self.recogniser.name
+
+
+def _task(request: ExportRequest, machine: Machine) -> _Task:
+    detector = None if request.detector is None else detector_file(request.detector)
+    recogniser = load_recogniser(request.weights, progress=machine.progress)
+    if not isinstance(recogniser, AdaptedRecogniser):
+        recogniser = require_trainable(recogniser, STAGE)
+    return _Task(recogniser, request, detector, _measured(request, recogniser))
+
+
+def _measured(request: ExportRequest, recogniser: Recogniser) -> Path | None:
+    """The document of an evaluation of this very recogniser.
+
+    Raises:
+        BadInputError: It is none, or of another recogniser.
+    """
+    if request.evaluation is None:
+        return None
+    document, path = read_document(request.evaluation)
+    measured = (document.get("other") or document).get("provenance", {}).get("weights_sha256")
+    if measured != recogniser.sha256:
+        raise BadInputError(
+            f"{path} is about another recogniser than {recogniser.name}; evaluate this one, e.g. frbias evaluate --data "
+            f"SET --weights {request.weights}."
+        )
+    return path
+
+
+def _made(request: ExportRequest) -> dict[str, Any] | None:
+    """What is recorded about the making of a recogniser that frbias trained or adapted."""
+    found = read_provenance(Path(request.weights).expanduser())
+    if found is None or found.get("stage") not in ("finetune", "adapt"):
+        return None
+    return {key: found.get(key, {}) for key in ("stage", "arguments", "results")}
+
+
+def _export(task: _Task, out: Path, *, force: bool) -> Exported:
+    folder = claim_work(out, task.work, force=force)
     if folder.finished:
         results = folder.results()
         return Exported(out, results["files"], results["largest_difference"])
     difference: float | None
-    if isinstance(recogniser, AdaptedRecogniser):
-        difference = _export_adapted(recogniser, out, request, detector)
+    if isinstance(task.recogniser, AdaptedRecogniser):
+        difference = _export_adapted(task.recogniser, out, task.request, task.detector)
     else:
-        difference = _export_trainable(recogniser, out, request, detector)
-    files = sorted(p.name for p in out.iterdir() if p.name != PROVENANCE_NAME and not p.name.startswith("."))
+        difference = _export_trainable(task.recogniser, out, task.request, task.detector)
+    if task.evaluation is not None:
+        write_bytes(out / "evaluation" / task.evaluation.name, task.evaluation.read_bytes())
+    if task.request.card:
+        write_card(out, model_card(_facts(task, out)))
+    files = sorted(_names(out))
     folder.finish({"files": files, "largest_difference": difference})
     return Exported(out, files, difference)
+
+
+def _names(out: Path) -> Iterator[str]:
+    for path in out.rglob("*"):
+        name = path.relative_to(out).as_posix()
+        if path.is_file() and name != PROVENANCE_NAME and not name.startswith("."):
+            yield name
+
+
+def _facts(task: _Task, out: Path) -> ModelFacts:
+    made, recogniser = _made(task.request) or {}, task.recogniser
+    return ModelFacts(
+        recogniser.name,
+        recogniser.sha256,
+        recogniser.description,
+        sorted(_names(out)),
+        made.get("arguments", {}),
+        made.get("results", {}),
+        read_adapted(out).made_of if is_adapted(out) else (),
+        None if task.evaluation is None else read_document(task.evaluation)[0],
+    )
 
 
 def _export_trainable(recogniser: Trainable, out: Path, request: ExportRequest, detector: Path | None) -> float | None:
@@ -129,13 +210,19 @@ def _export_trainable(recogniser: Trainable, out: Path, request: ExportRequest, 
     return difference
 
 
-def _export_adapted(recogniser: AdaptedRecogniser, out: Path, request: ExportRequest, detector: Path | None) -> float:
-    """The graph of the recogniser behind, with the map at its end; compared with the adapted recogniser on faces."""
+def _export_adapted(
+    recogniser: AdaptedRecogniser, out: Path, request: ExportRequest, detector: Path | None
+) -> float | None:
+    """Weights and map as frbias loads them, and the graph of both, compared with the adapted recogniser on faces."""
     base, given = recogniser.base, AS_THE_MODEL_SAYS
+    if isinstance(base, Trainable):
+        with atomic_path(out / BACKBONE_FILE) as temporary:
+            write_state(temporary, base.weights(), base.model.pixels)
+        write_adapted(out, str(out / BACKBONE_FILE), base, recogniser.map, list(recogniser.made_of))
+    elif not request.onnx:
+        raise UsageError(f"{recogniser.name} has a map behind a network that only ONNX can hold; leave out --no-onnx.")
     if not request.onnx:
-        raise UsageError(
-            f"{recogniser.name} has a map behind its network, which only ONNX can hold; leave out --no-onnx."
-        )
+        return None
     with atomic_path(out / ONNX_FILE) as temporary:
         if isinstance(base, Trainable):
             pixels = exported_pixels(base.model)
@@ -181,62 +268,6 @@ def detector_file(spec: str) -> Path:
     if not files:
         raise BadInputError(f"{folder} holds no detector (det_10g.onnx or the like).")
     return files[0]
-
-
-def write_onnx(model: Backbone, path: Path) -> None:
-    """Write a backbone as ONNX.
-
-    Input ``data``: RGB (N, 3, 112, 112), normalised as :func:`exported_pixels` says, which is (pixel - 127.5) / 127.5 unless
-    the weights were trained with another mean. Output ``embedding``: (N, D), not normalised. The metadata entry ``frbias``
-    says how pixels are normalised.
-    """
-    import onnx
-
-    size = model.input_size
-    example = torch.zeros(2, 3, size, size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter announces its successor on every call
-        torch.onnx.export(
-            _for_insightface(model),
-            (example,),
-            str(path),
-            input_names=["data"],
-            output_names=[ONNX_OUTPUT],
-            dynamic_axes={"data": {0: "N"}, ONNX_OUTPUT: {0: "N"}},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-
-    written = onnx.load(str(path))
-    pixels = exported_pixels(model).to_json()
-    onnx.helper.set_model_props(written, {"frbias": json.dumps({"layout": "NCHW", **pixels})})
-    onnx.save(written, str(path))
-
-
-def exported_pixels(model: Backbone) -> Pixels:
-    """What has to be done to pixels before the exported file: (pixel - 127.5) / 127.5 wherever that can be.
-
-    Raises:
-        FrbiasError: Every channel has a mean or scale of its own, which insightface has no place for.
-    """
-    pixels = model.pixels
-    if pixels.mean == (MEAN,) * 3:
-        return Pixels()
-    if len(set(pixels.mean)) == len(set(pixels.scale)) == 1:
-        return Pixels("RGB", pixels.mean, pixels.scale)
-    raise FrbiasError(f"{model.architecture} normalises pixels in a way that insightface has no place for.")
-
-
-def _for_insightface(model: Backbone) -> Backbone:
-    """A copy that takes RGB pixels normalised as :func:`exported_pixels` says."""
-    twin = copy.deepcopy(model).eval()
-    first = next(m for m in twin.modules() if isinstance(m, torch.nn.Conv2d))
-    ratio = torch.tensor(exported_pixels(model).scale) / torch.tensor(twin.pixels.scale)
-    with torch.no_grad():
-        first.weight.mul_(ratio.reshape(1, 3, 1, 1))
-        if twin.pixels.colour == "BGR":
-            first.weight.copy_(first.weight.flip(1).clone())
-    return twin
 
 
 def _write_pack(out: Path, backbone: Recogniser, pixels: Pixels, detector: Path | None) -> None:

@@ -26,10 +26,11 @@ from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
 from frbias.core.stages.align import photographs_of
+from frbias.core.stages.guards import GuardPhotographs, guard_lists, guard_photographs
 from frbias.core.stages.requests.finetune import DEFAULT_DATA, FinetuneRequest
 from frbias.core.stages.shared import faces_for
 from frbias.core.training.finishing import Finished, finish, guard_embeddings
-from frbias.core.training.guarding import Guard, GuardSet
+from frbias.core.training.guarding import Guard
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan, make_plan
 from frbias.core.training.runfiles import check_config, read_metrics, write_config, write_split
@@ -38,7 +39,7 @@ from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
 from frbias.core.verification.evaluation import evaluate_embeddings
 
-STAGE, VERSION = "finetune", 1
+STAGE, VERSION = "finetune", 2
 
 
 @dataclass(frozen=True)
@@ -93,24 +94,10 @@ def finetune(
         AssetMissingError: The weights or an image set are not installed.
         FrbiasError: The loss is no longer finite.
     """
-    if request.tensorboard:
-        check_tensorboard()
-    world, target = world_from_environment(), choose_device(machine.resources.device)
-    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
+    world = world_from_environment()
     with process_group(world) as barrier:
         seed_everything(request.seed)
-        start = load_trainable(request.weights, STAGE, device=target)
-        plan = make_plan(
-            request,
-            start,
-            table,
-            evaluation=evaluation or None,
-            names_unrelated=request.eval_names_unrelated,
-            guards=_guard_faces(request, start.input_size, machine, world),
-            world=world,
-            progress=machine.progress,
-        )
-        work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
+        plan, guards, work = _planned(request, machine, world)
         folder = claim_together(out, work, world, barrier, force=force)
         check_config(out, request)
         if folder.finished:
@@ -118,22 +105,14 @@ def finetune(
                 replay(out, read_metrics(out))
             return _result(out, folder.results(), reused=True)
         if world.leader:
-            write_config(out, request)
-            write_split(out, plan.faces, plan.split)
-            write_rejected(out, plan.faces.rejected)
+            _write_settings(out, request, plan)
             announce(plan.summary())
             observe = with_tensorboard(out, observe) if request.tensorboard else observe
-        guard = _guard(request, plan)
+        guard, evaluate = _guard(request, plan, guards), _evaluator(plan, out)
         trainer = Trainer(
-            plan,
-            out,
-            guard=guard,
-            evaluate=_evaluator(plan, out),
-            world=world,
-            barrier=barrier,
-            observe=observe,
+            plan, out, guard=guard, evaluate=evaluate, world=world, barrier=barrier, observe=observe,
             progress=machine.progress,
-        )
+        )  # fmt: skip
         trainer.train()
         if world.leader:
             folder.finish(_results(out, trainer, finish(plan, out, guard)))
@@ -143,37 +122,53 @@ def finetune(
 
 def plan_finetune(request: FinetuneRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:
     """What :func:`finetune` would do; raises as it does before it trains."""
-    target = choose_device(machine.resources.device)
-    table, evaluation = training_set(request.data), request.eval_data and resolve_data(request.eval_data)
-    start = load_trainable(request.weights, STAGE)
+    plan, _, work = _planned(request, machine, world_from_environment())
+    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
+    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
+    return Plan((step_of(what, work, out),), describe_device(choose_device(machine.resources.device)))
+
+
+def _planned(
+    request: FinetuneRequest, machine: Machine, world: World
+) -> tuple[TrainingPlan, list[GuardPhotographs], Work]:
+    """The checked training, its guards as faces, and the work that it is."""
+    if request.tensorboard:
+        check_tensorboard()
+    target, progress = choose_device(machine.resources.device), machine.progress
+    table = training_set(request.data)
+    evaluation = None if request.eval_data is None else resolve_data(request.eval_data)
+    start = load_trainable(request.weights, STAGE, device=target)
+    guards = [one.faces(start.input_size, machine, world) for one in guard_photographs(request, progress)]
+    photographs = None
+    if request.keep_photos is not None:
+        photographs = faces_for(photographs_of(request.keep_photos, progress)[0], start.input_size, machine, world)
     plan = make_plan(
         request,
         start,
         table,
-        evaluation=evaluation or None,
+        evaluation=evaluation,
         names_unrelated=request.eval_names_unrelated,
-        guards=_guard_faces(request, start.input_size, machine, world_from_environment()),
-        progress=machine.progress,
+        guards=[one.table for one in guards],
+        photographs=photographs,
+        world=world,
+        progress=progress,
     )
-    images = f"{counted(len(plan.split.train), 'image')} of {counted(len(plan.split.classes), 'subject')}"
-    what = f"Fine-tune {plan.backbone.name} on {images} for {counted(request.epochs, 'epoch')}"
-    work = Work(STAGE, VERSION, request.identity(), _inputs(plan))
-    return Plan((step_of(what, work, out),), describe_device(target))
+    return plan, guards, Work(STAGE, VERSION, request.identity(), _inputs(request, plan))
 
 
-def _guard_faces(request: FinetuneRequest, size: tuple[int, int], machine: Machine, world: World) -> list[SampleTable]:
-    tables = [photographs_of(name, machine.progress)[0] for name in request.guard]
-    return [faces_for(table, size, machine, world) for table in tables]
+def _write_settings(out: Path, request: FinetuneRequest, plan: TrainingPlan) -> None:
+    """What the run is of: its request, who is trained on, which images were not read."""
+    write_config(out, request)
+    write_split(out, plan.faces, plan.split)
+    write_rejected(out, plan.faces.rejected)
 
 
-def _guard(request: FinetuneRequest, plan: TrainingPlan) -> Guard | None:
+def _guard(request: FinetuneRequest, plan: TrainingPlan, guards: list[GuardPhotographs]) -> Guard | None:
     """The guards as the start model sees them; the model must have its start weights."""
-    if not plan.guards:
+    if not guards:
         return None
-    sets = tuple(
-        GuardSet(Path(name).name or name, faces.table.subjects, start)
-        for name, faces, start in zip(request.guard, plan.guards, guard_embeddings(plan), strict=True)
-    )
+    seen = zip(guards, plan.guards, guard_embeddings(plan), strict=True)
+    sets = tuple(one.seen(faces.table.frame, start) for one, faces, start in seen)
     return Guard(sets, request.guard_fall, request.guard_drift, request.watch_fmr)
 
 
@@ -198,10 +193,12 @@ def training_set(name: str) -> SampleTable:
         ) from None
 
 
-def _inputs(plan: TrainingPlan) -> dict[str, Any]:
+def _inputs(request: FinetuneRequest, plan: TrainingPlan) -> dict[str, Any]:
     found: dict[str, Any] = {"weights": plan.backbone.sha256, "data": _hashes(plan.faces)}
     found |= {} if plan.evaluation is None else {"eval-data": _hashes(plan.evaluation)}
-    return found | ({"guard": [_hashes(faces) for faces in plan.guards]} if plan.guards else {})
+    found |= {} if plan.photographs is None else {"keep-photos": _hashes(plan.photographs)}
+    found |= {"guard": [_hashes(faces) for faces in plan.guards]} if plan.guards else {}
+    return found | ({"guard-pairs": guard_lists(request)} if request.guard_pairs else {})
 
 
 def _hashes(faces: FaceSet) -> dict[str, str]:

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.measuring import MeasureOptions
 from frbias.core.verification.acquisition import AcquisitionCounts, FailureCount, count_acquisition
-from frbias.core.verification.evaluation import EvaluationOptions, evaluate, evaluate_embeddings
+from frbias.core.verification.assembling import EvaluationOptions, evaluate
+from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_all, group_by_protocol, grouping_named
 from frbias.core.verification.records import from_json
 from frbias.core.verification.results import Evaluation
@@ -112,7 +114,7 @@ def compare_embeddings(
 
     first, second, dropped = same_images(baseline, other)
     if dropped:
-        machine.progress.note(f"{dropped} images are in one of the two sets only and left out.")
+        machine.progress.note(f"{counted(dropped, 'image')} in one of the two sets only, left out.")
     pair = [
         measure_embeddings(found, options, name=name, machine=machine, world=world)
         for found, name in zip((first, second), names, strict=True)

@@ -133,12 +133,13 @@ def _one_list(listed: PairList, embeddings: Embeddings, request: PairsRequest) -
     frame = embeddings.frame
     sources = frame["source_file"].astype(str).tolist() if "source_file" in frame.columns else []
     rows = find_rows(listed.files, frame["file_name"].astype(str).tolist(), sources)
-    folds, rule = _folds(listed, request.folds)
+    folds, rule = folds_of(listed, request.folds)
     missing = int((rows < 0).sum())
     return _OneList(rows[listed.first], rows[listed.second], listed.mated, folds, rule, missing)
 
 
-def _folds(listed: PairList, count: int) -> tuple[Int64, str]:
+def folds_of(listed: PairList, count: int) -> tuple[Int64, str]:
+    """Fold of every pair, as the list says or cut into ``count``, and the rule."""
     if listed.fold is not None:
         return listed.fold, GIVEN
     folds = consecutive_folds(len(listed), count)

@@ -10,10 +10,11 @@ from frbias.core.data.embeddings import Embeddings
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.machine import Machine
+from frbias.core.foundation.words import counted
 from frbias.core.stages.measuring import grouping_of, same_images
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.sources import Source
-from frbias.core.verification.evaluation import EvaluationOptions
+from frbias.core.verification.assembling import EvaluationOptions
 from frbias.core.verification.paired import compare_evaluations
 from frbias.core.verification.remedies.judging import RemedyOptions, judge_remedies
 from frbias.core.verification.remedies.normalisation import Cohort, make_cohort
@@ -95,7 +96,7 @@ def _shared(loaded: list[Embeddings], machine: Machine) -> list[Embeddings]:
     for other in loaded[1:]:
         first = same_images(first, other)[0]
     if len(first) < int(known.sum()):
-        machine.progress.note(f"{int(known.sum()) - len(first)} images are not in every set and left out.")
+        machine.progress.note(f"{counted(int(known.sum()) - len(first), 'image')} not in every set, left out.")
     return [first, *(same_images(first, other)[1] for other in loaded[1:])]
 
 

@@ -76,7 +76,7 @@ def faces_for(
             work=work,
         )
         if made.rejected:
-            machine.tell(f"{made.rejected} images gave no face; listed in {folder / 'rejected.csv'}")
+            machine.tell(f"{counted(made.rejected, 'image')} without a face; listed in {folder / 'rejected.csv'}")
         aligned = read_samples(folder)
         barrier()
     return aligned

@@ -32,7 +32,7 @@ from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.protocols import ALL_PAIRS, CACDVS, PairsRequest, is_bin
 from frbias.core.stages.shared import shared_cache
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
-from frbias.core.verification.evaluation import EvaluationOptions, evaluate
+from frbias.core.verification.assembling import EvaluationOptions, evaluate
 from frbias.core.verification.pair_judging import judge_pairs
 from frbias.core.verification.pair_results import PairOptions
 from frbias.core.verification.results import Evaluation

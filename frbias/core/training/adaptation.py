@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.maps import EmbeddingMap, Matrix
 
 Codes = npt.NDArray[np.int64]
@@ -71,7 +72,7 @@ def growth_direction(found: LabelledUnits, child: float, adult: float) -> Matrix
     ]
     if len(shifts) < _LEAST_PEOPLE:
         raise BadInputError(
-            f"{found.name} shows {len(shifts)} people both up to {child:g} and from {adult:g} years on; the direction "
+            f"{found.name} shows {counted(len(shifts), 'person', 'people')} both up to {child:g} and from {adult:g} years on; the direction "
             f"of growth needs {_LEAST_PEOPLE}. Leave growth out of --remove, or choose --child and --adult."
         )
     return np.asarray(np.mean(shifts, axis=0))

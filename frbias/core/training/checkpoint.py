@@ -8,6 +8,7 @@ hold ``training.pt`` (position, optimiser, state of the loss, best epoch so far;
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,24 @@ def _write(folder: Path, weights: StateDict, pixels: Pixels, training: dict[str,
     write_state(work / BACKBONE_FILE, weights, pixels)
     (work / BACKBONE_FILE).chmod(0o644)
     if training is not None:
-        torch.save(training, work / TRAINING_FILE)
+        torch.save(_plain(training), work / TRAINING_FILE)
     for path in work.iterdir():
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
     return work
+
+
+def _plain(value: Any) -> Any:
+    """The value made anew, so that equal values give equal bytes: a pickle also shows which parts are the same object."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone().contiguous()
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(inner) for inner in value)
+    return value
 
 
 def _read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:

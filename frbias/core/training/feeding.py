@@ -24,12 +24,14 @@ class Part:
         features: Output of the prefix, (n, ...).
         labels: int64 (n,).
         reference: Embeddings of the start model (n, D) where they are kept, else None.
+        photographs: Features of photographs that are kept near, and what the start model says of them; None without.
         share: Its share of the batch, times the processes (their gradients are averaged).
     """
 
     features: torch.Tensor
     labels: torch.Tensor
     reference: torch.Tensor | None
+    photographs: tuple[torch.Tensor, torch.Tensor] | None
     share: float
 
 
@@ -41,6 +43,7 @@ def epoch_parts(
     *,
     world: World,
     reference: torch.Tensor | None,
+    photographs: Iterator[tuple[torch.Tensor, torch.Tensor]] | None = None,
 ) -> Iterator[Part]:
     """This process' parts of the batches of an epoch; the next are gathered and augmented while one is used.
 
@@ -51,6 +54,7 @@ def epoch_parts(
         first: Step to begin with.
         world: Processes that share the training.
         reference: Embeddings of the start model of every training row, one view after the other, or None.
+        photographs: One batch for every part, or None.
     """
     train, accumulate = plan.split.train, plan.options.accumulate
     mine: list[tuple[Rows, Rows, float]] = []
@@ -64,4 +68,5 @@ def epoch_parts(
         rows = np.searchsorted(plan.views, view) * len(train) + chosen
         both = torch.from_numpy(np.stack([plan.split.labels[chosen], rows]))  # one copy to the device for both
         labels, kept = both.to(batch.device, non_blocking=True)
-        yield Part(batch, labels, None if reference is None else reference[kept], part)
+        near = None if photographs is None else next(photographs)
+        yield Part(batch, labels, None if reference is None else reference[kept], near, part)

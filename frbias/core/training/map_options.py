@@ -63,6 +63,7 @@ class MapOptions(Request):
 
     def conflicts(self) -> Iterator[str]:
         """Directions that do not exist, and children that are grown up."""
+        yield from super().conflicts()
         if unknown := sorted(set(self.remove) - {*DIRECTIONS, AUTO}):
             yield f"--remove {unknown[0]!r} is no direction; directions are {', '.join(DIRECTIONS)} (or auto, or none)."
         if self.child >= self.adult:

@@ -84,12 +84,9 @@ def read_faces(table: SampleTable, *, world: World = ALONE, progress: Progress =
 
 def _read(path: Path) -> npt.NDArray[np.uint8] | str:
     try:
-        image = read_image(path)
+        return read_image(path, only=(_SIZE, _SIZE))
     except BadImageError as error:
         return error.reason
-    if image.shape != (_SIZE, _SIZE, 3):
-        return f"{image.shape[1]}x{image.shape[0]} pixels, not {_SIZE}x{_SIZE}"
-    return image
 
 
 def _room(count: int) -> npt.NDArray[np.uint8]:
@@ -139,12 +136,12 @@ def _check(kept: int, rejected: list[Rejected], root: Path) -> None:
         return
     if not rejected:
         raise BadInputError(f"{root} lists no images.")
-    if all("pixels, not" in one.reason for one in rejected):
+    if all(one.reason.endswith(f", not {_SIZE}x{_SIZE}") for one in rejected):
         raise BadInputError(
             f"{root} is not aligned ({rejected[0].reason}).", hint=f"frbias align {root} --out {root}-aligned"
         )
     raise BadInputError(
-        f"{root}: none of {len(rejected)} images can be used; the first: {rejected[0].file} {rejected[0].reason}."
+        f"{root}: no image of {len(rejected)} can be used; the first: {rejected[0].file} {rejected[0].reason}."
     )
 
 

@@ -12,18 +12,18 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.group import decided_by_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import counted
 from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.training.augment import view_numbers
 from frbias.core.training.batches import Sampler
 from frbias.core.training.cache import CacheDecision, Prefix, decide, prefix_dtype
 from frbias.core.training.freezing import Freezing, freeze, freezing, has_batch_norm, stage_table
-from frbias.core.training.guarding import guarded_rows
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet, read_faces
-from frbias.core.training.split import Split, check_no_leak, split_by_subject
+from frbias.core.training.split import Split, check_apart, check_no_leak, split_by_subject
 from frbias.core.training.validation import validation_rows
-from frbias.core.training.work import count_work, seconds_of
+from frbias.core.training.work import Work, count_work, seconds_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class TrainingPlan:
         sampler: Order of the epochs.
         evaluation: Images to evaluate on every few epochs, or None.
         guards: Images that must not be told apart worse.
+        photographs: Images on which the network is held near the start model too, or None.
         start: The weights that training starts from, on the CPU.
         prefix: The frozen prefix.
         cache: Whether its output is kept.
@@ -54,6 +55,7 @@ class TrainingPlan:
     sampler: Sampler
     evaluation: FaceSet | None
     guards: tuple[FaceSet, ...]
+    photographs: FaceSet | None
     start: StateDict
     prefix: Prefix
     cache: CacheDecision
@@ -94,6 +96,7 @@ class TrainingPlan:
                 "lowest": float(known.min()) if len(known) else None,
                 "highest": float(known.max()) if len(known) else None,
             },
+            "kept_photographs": 0 if self.photographs is None else len(self.photographs.table),
             "evaluation_images": 0 if self.evaluation is None else len(self.evaluation.table),
             "epochs": self.options.epochs,
             "steps": self.steps,
@@ -113,6 +116,7 @@ def make_plan(
     evaluation: SampleTable | None = None,
     names_unrelated: bool = False,
     guards: Sequence[SampleTable] = (),
+    photographs: SampleTable | None = None,
     world: World | None = None,
     progress: Progress = SILENT,
 ) -> TrainingPlan:
@@ -124,7 +128,8 @@ def make_plan(
         table: Aligned faces with subjects.
         evaluation: Aligned faces of other people, or None.
         names_unrelated: Equal subject names in the two sets mean different people.
-        guards: Aligned faces that must not be told apart worse; at most 2000 of each are looked at.
+        guards: Aligned faces that must not be told apart worse.
+        photographs: Aligned faces on which ``keep`` holds embeddings too, or None.
         world: Processes that share the training.
         progress: Sink of progress.
 
@@ -139,14 +144,10 @@ def make_plan(
     split = split_by_subject(
         faces.table.subjects, validation=options.validation, min_images=options.min_images, seed=options.seed
     )
-    other = None if evaluation is None else read_faces(evaluation, world=world, progress=progress)
+    other, kept, guarded = _watched(evaluation, photographs, guards, world, progress)
     check_no_leak(split, faces, other, names_unrelated=names_unrelated)
-    guarded = tuple(
-        read_faces(one.select(guarded_rows(len(one)).tolist()), world=world, progress=progress) for one in guards
-    )
-    for one in guarded:
-        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
-    start = {name: value.detach().cpu().clone() for name, value in backbone.model.state_dict().items()}
+    _check_guards(guarded, faces, split, kept)
+    start = _copied(backbone.model)
     ways = freezing(options.frozen)
     freeze(backbone.model, options.frozen)
     live = options.frozen_bn == "train" and has_batch_norm(_prefix_modules(backbone.model, ways))
@@ -156,20 +157,58 @@ def make_plan(
     sampler = Sampler(
         options.sampler, split.labels, ages, options.batch_size, options.per_subject, tuple(views), options.seed
     )
-    work = count_work(
+    work = _work(options, sampler, faces, split, other, kept, len(views))
+    cache = decided_by_the_leader(lambda: decide(options, prefix, kept=work.kept, uncached=work.uncached), world)
+    seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
+    return TrainingPlan(
+        options, backbone, ways, faces, split, sampler, other, guarded, kept, start, prefix, cache, views, seconds
+    )
+
+
+def _work(
+    options: FinetuneOptions,
+    sampler: Sampler,
+    faces: FaceSet,
+    split: Split,
+    other: FaceSet | None,
+    kept: FaceSet | None,
+    views: int,
+) -> Work:
+    return count_work(
         options,
         steps=sampler.steps,
         images=len(faces.table),
         train=len(split.train),
         validation=len(validation_rows(split.validation)),
         evaluation=0 if other is None else len(other.table),
-        views=len(views),
+        views=views,
+        photographs=0 if kept is None or not options.keep else len(kept.table),
     )
-    cache = decided_by_the_leader(lambda: decide(options, prefix, kept=work.kept, uncached=work.uncached), world)
-    seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
-    return TrainingPlan(
-        options, backbone, ways, faces, split, sampler, other, guarded, start, prefix, cache, views, seconds
-    )
+
+
+def _watched(
+    evaluation: SampleTable | None,
+    photographs: SampleTable | None,
+    guards: Sequence[SampleTable],
+    world: World,
+    progress: Progress,
+) -> tuple[FaceSet | None, FaceSet | None, tuple[FaceSet, ...]]:
+    """The images beside those that are trained on: to evaluate with, to stay near on, and the guards."""
+    how: dict[str, Any] = {"world": world, "progress": progress}
+    other = None if evaluation is None else read_faces(evaluation, **how)
+    kept = None if photographs is None else read_faces(photographs, **how)
+    return other, kept, tuple(read_faces(one, **how) for one in guards)
+
+
+def _check_guards(guards: Sequence[FaceSet], faces: FaceSet, split: Split, kept: FaceSet | None) -> None:
+    for one in guards:
+        check_no_leak(split, faces, one, names_unrelated=True, what="the guard")
+        if kept is not None:
+            check_apart(kept, one)
+
+
+def _copied(model: Backbone) -> StateDict:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.device, world: World) -> None:
@@ -185,7 +224,7 @@ def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.de
     if options.batch_size // options.accumulate < world.size and options.epochs:
         raise UsageError(
             f"--batch-size {options.batch_size} with --accumulate {options.accumulate} has less than one image for each of "
-            f"{world.size} processes; start fewer."
+            f"{counted(world.size, 'process', 'processes')}; start fewer."
         )
     if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn) and device.type == "cpu":
         raise UsageError("BatchNorm in train mode is not shared between CPU processes; use eval, or one process.")

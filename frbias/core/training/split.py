@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.words import counted
 from frbias.core.training.pixels import FaceSet
 
 Rows = npt.NDArray[np.int64]
@@ -50,12 +51,12 @@ def split_by_subject(subjects: list[str], *, validation: float, min_images: int,
     classes = [name for name in names if name not in held_out]
     if len(classes) < 2:
         raise BadInputError(
-            f"There are {len(classes)} subjects to train on ({len(held_out)} held out of {len(counts)}); at least 2 are needed."
+            f"{counted(len(classes), 'subject')} to train on ({len(held_out)} held out of {len(counts)}); at least 2 are needed."
         )
     single = [name for name in classes if counts[name] == 1]
     if single and min_images < 2:
         raise BadInputError(
-            f"{len(single)} of {len(classes)} subjects have a single image (e.g. {single[0]}), which teaches nothing about "
+            f"Of {counted(len(classes), 'subject')} {len(single)} with a single image (e.g. {single[0]}), which teaches nothing about "
             "what stays the same; leave them out with --min-images 2."
         )
     numbers = {name: number for number, name in enumerate(classes)}
@@ -93,9 +94,24 @@ def check_no_leak(
     shared = sorted(set(split.classes) & set(other.table.subjects))
     if shared and not names_unrelated:
         raise UsageError(
-            f"{len(shared)} subjects of the evaluation set (e.g. {shared[0]}) are trained on; evaluate on other people, or "
+            f"{counted(len(shared), 'subject')} of the evaluation set (e.g. {shared[0]}) would be trained on; evaluate on other people, or "
             "add --eval-names-unrelated if the names mean different people there."
         )
+
+
+def check_apart(photographs: FaceSet, guard: FaceSet) -> None:
+    """Refuse a photograph that is both held near the start model and watched by a guard, which would then see nothing.
+
+    Raises:
+        UsageError: A pixel-identical image is in both sets.
+    """
+    held = {_digest(image) for image in photographs.pixels}
+    for row, image in enumerate(guard.pixels):
+        if _digest(image) in held:
+            raise UsageError(
+                f"{guard.table.frame['file_name'].iloc[row]} of the guard is one of --keep-photos too, so it could not fall; "
+                "guard other photographs."
+            )
 
 
 def _held_out(names: list[str], counts: Counter[str], validation: float, seed: int) -> set[str]:

@@ -26,7 +26,11 @@ class TrainStep(nn.Module):
         self.keep, self.amp = keep, amp
 
     def forward(
-        self, features: torch.Tensor, labels: torch.Tensor, reference: torch.Tensor | None
+        self,
+        features: torch.Tensor,
+        labels: torch.Tensor,
+        reference: torch.Tensor | None,
+        photographs: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Total loss, its classification part and the distance to the start model, each a mean over the batch.
 
@@ -34,12 +38,17 @@ class TrainStep(nn.Module):
             features: Output of the prefix, (n, ...).
             labels: int64 (n,).
             reference: Embeddings of the start model (n, D), or None without ``keep``.
+            photographs: Features (m, ...) of photographs that ``keep`` is for as well, and embeddings (m, D) of the
+                start model; the distance then is the mean of that of the batch and theirs.
         """
         embeddings = tail_embeddings(self.model, features, self.tail, self.amp)
         identity = self.loss(embeddings, labels)
         if reference is None:
             return identity, identity.detach(), torch.zeros((), device=identity.device)
         moved = distance_to(embeddings, reference)
+        if photographs is not None:
+            seen = tail_embeddings(self.model, photographs[0], self.tail, self.amp)
+            moved = (moved + distance_to(seen, photographs[1])) / 2
         return identity + self.keep * self.loss.scale * moved, identity.detach(), moved.detach()
 
 

@@ -31,6 +31,7 @@ from frbias.core.training.feeding import Part, epoch_parts
 from frbias.core.training.finishing import guard_embeddings
 from frbias.core.training.freezing import set_modes
 from frbias.core.training.guarding import Guard
+from frbias.core.training.keeping import KeptPhotographs
 from frbias.core.training.losses import IdentityLoss, class_means, make_loss
 from frbias.core.training.pixels import FaceSet
 from frbias.core.training.plan import TrainingPlan
@@ -55,7 +56,7 @@ class Trainer:
         barrier: Waits for the others.
         guard: What must not get worse, or None.
         evaluate: Takes an epoch and the embeddings of the evaluation set and gives its metrics.
-        observe: Called with every record that goes to ``metrics.jsonl``.
+        observe: Called with every record that goes to ``metrics.jsonl``, and with the times, which do not.
         progress: Sink of progress.
     """
 
@@ -83,6 +84,7 @@ class Trainer:
         self.labels = torch.from_numpy(plan.split.labels).to(self.device)
         self.loss = self._loss()
         self.reference = self._reference()
+        self.photographs = self._photographs()
         self._prepare_training()
         self.best: tuple[float, float] | None = None
         self.best_epoch = 0
@@ -94,7 +96,7 @@ class Trainer:
         epoch, step = self._resume()
         log = MetricsLog(self.run, after=epoch - 1 if epoch else -1) if self.world.leader else None
         if epoch == 0:
-            self._report(log, self._measured({"epoch": 0, "step": 0}, 0))
+            self._report(log, self._measured({"epoch": 0, "step": 0}, 0), {})
             self._save(1, 0)
             epoch = 1
         with self.progress.task("training", self.plan.steps or 1) as advance:
@@ -134,6 +136,14 @@ class Trainer:
         every = [self.embed(self.features, rows, view) for view in self.plan.views]
         return torch.from_numpy(np.concatenate(every)).to(self.device)
 
+    def _photographs(self) -> KeptPhotographs | None:
+        faces = self.plan.photographs
+        if faces is None or not (self.options.keep and self.options.epochs):
+            return None
+        features = self._features(faces, [ORIGINAL])
+        reference = torch.from_numpy(self.embed(features, np.arange(len(faces.table)))).to(self.device)
+        return KeptPhotographs(features, reference, self.options.seed)
+
     def _prepare_training(self) -> None:
         options = self.options
         share_statistics(self.model, options, self.world)
@@ -152,7 +162,10 @@ class Trainer:
         started = time.perf_counter()
         kept = self.reference if isinstance(self.reference, torch.Tensor) else None
         order = self.plan.sampler.order(epoch)
-        feed = epoch_parts(self.plan, self.features, order, first, world=self.world, reference=kept)
+        near = None
+        if self.photographs is not None:
+            near = self.photographs.batches(epoch, range(first, self.plan.sampler.steps), self.options, self.world)
+        feed = epoch_parts(self.plan, self.features, order, first, world=self.world, reference=kept, photographs=near)
         set_modes(self.model, self.options.frozen, frozen_bn=self.options.frozen_bn, trained_bn=self.options.trained_bn)
         for step in range(first, self.plan.sampler.steps):
             self._step(epoch, step, feed)
@@ -172,10 +185,10 @@ class Trainer:
             "loss": total,
             "identity_loss": identity,
             "moved": moved if self.options.keep else None,
-            "images_per_second": (self.plan.sampler.steps - first) * self.options.batch_size / seconds,
-            "seconds": seconds,
         }
-        self._finish_epoch(log, self._measured(record, epoch), epoch)
+        speed = (self.plan.sampler.steps - first) * self.options.batch_size / seconds
+        times = {"images_per_second": speed, "seconds": seconds}
+        self._finish_epoch(log, self._measured(record, epoch), epoch, times)
 
     def _step(self, epoch: int, step: int, feed: Iterator[Part]) -> None:
         options = self.options
@@ -185,7 +198,7 @@ class Trainer:
         for number, part in enumerate(islice(feed, options.accumulate), start=1):
             reference = self.reference(part.features) if callable(self.reference) else part.reference
             with without_sync(self.shared, self.world, last=number == options.accumulate):
-                total, identity, moved = self.shared(part.features, part.labels, reference)
+                total, identity, moved = self.shared(part.features, part.labels, reference, part.photographs)
                 self.scaler.scale(total * part.share).backward()
             self.sums += torch.stack([total.detach(), identity, moved]).double() * part.share
         self._update(epoch, step)
@@ -248,24 +261,27 @@ class Trainer:
             record["evaluation"] = self.evaluate(epoch, embeddings) if self.world.leader else None
         if self.guard is not None and epoch:
             readings = self.guard.readings(guard_embeddings(self.plan))
-            record["guard"] = {r.name: r.drift if r.tar is None else r.tar[1] for r in readings}
+            record["guard"] = {r.name: r.value for r in readings}
             self.guard_broken = of_the_leader(any(r.broken for r in readings), self.world)
         if self.average is not None and epoch:
             self.average.swap(self.model)
         return record
 
-    def _finish_epoch(self, log: MetricsLog | None, record: dict[str, Any], epoch: int) -> None:
+    def _finish_epoch(
+        self, log: MetricsLog | None, record: dict[str, Any], epoch: int, times: dict[str, float]
+    ) -> None:
         value = of_the_leader(watched(record, self.options.watch), self.world)
         record["best"] = self.best is None or value < self.best
         if record["best"]:
             self.best, self.best_epoch = value, epoch
-        self._report(log, record)
+        self._report(log, record, times)
         self._save(epoch + 1, 0, best=record["best"])
 
-    def _report(self, log: MetricsLog | None, record: dict[str, Any]) -> None:
+    def _report(self, log: MetricsLog | None, record: dict[str, Any], times: dict[str, float]) -> None:
+        """Log what was measured; how long it took is told, but is no result: another run takes another time."""
         if log is not None:
             log.append(record)
-            self.observe(record)
+            self.observe({**record, **times})
 
     def _stopped(self, epoch: int) -> bool:
         patience = self.options.patience

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from frbias.core.verification.groups import DEFAULT_GROUPS, NO_GROUP, group_by_age
 from frbias.core.verification.measures.fairness import garbe
-from frbias.core.verification.measures.rates import d_prime, equal_error_rate, fnmr_at_fmr, threshold_at_fmr
+from frbias.core.verification.measures.rates import d_prime, deviation, equal_error_rate, fnmr_at_fmr, threshold_at_fmr
 from frbias.core.verification.scores.planning import unit_vectors
 
 MOST_IMAGES = 4000
@@ -44,7 +44,7 @@ def verification_metrics(
         return {"eer": None, "d_prime": None, "fnmr": None, "garbe": None}
     return {
         "eer": equal_error_rate(mated, non_mated).value,
-        "d_prime": d_prime(float(mated.mean()), float(mated.std()), float(non_mated.mean()), float(non_mated.std())),
+        "d_prime": d_prime(float(mated.mean()), deviation(mated), float(non_mated.mean()), deviation(non_mated)),
         "fnmr": fnmr_at_fmr(mated, non_mated, fmr),
         "garbe": _garbe(scores, same, group_by_age(ages, DEFAULT_GROUPS).codes, first, second, fmr),
     }

@@ -36,7 +36,15 @@ class Work:
 
 
 def count_work(
-    options: FinetuneOptions, *, steps: int, images: int, train: int, validation: int, evaluation: int, views: int
+    options: FinetuneOptions,
+    *,
+    steps: int,
+    images: int,
+    train: int,
+    validation: int,
+    evaluation: int,
+    views: int,
+    photographs: int = 0,
 ) -> Work:
     """Count the images.
 
@@ -48,14 +56,16 @@ def count_work(
         validation: Those that validation looks at.
         evaluation: Images of the evaluation set.
         views: Fixed views of an image; 0 when there is a new one each time.
+        photographs: Photographs that are held near the start model; as many as a batch has pass in each step.
     """
     epochs = options.epochs
     evaluations = 1 + epochs // options.eval_every + (epochs % options.eval_every > 0)
-    looked_at = validation * (epochs + 1) + evaluation * evaluations
+    looked_at = validation * (epochs + 1) + evaluation * evaluations + photographs
     looked_at += train if options.centres == "means" else 0
     if options.keep:
         looked_at += train * views if views else steps * options.batch_size * epochs
-    return Work(steps * options.batch_size * epochs, looked_at, images * views + evaluation)
+    trained = steps * options.batch_size * epochs * (2 if photographs else 1)
+    return Work(trained, looked_at, images * views + evaluation + photographs)
 
 
 @torch.no_grad()

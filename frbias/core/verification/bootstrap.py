@@ -10,7 +10,7 @@ Two models are compared with the same draws (same seed, same subjects), replicat
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -148,15 +148,44 @@ def bootstrap(
     ordered = tuple(sorted(float(t) for t in targets))
     subjects = len(comparisons.subject_names)
     drawn = draw_weights(subjects, replicates, seed) if weights is None else np.asarray(weights, dtype=np.int64)
-    tail = _pooled_tail(comparisons)
+    tail, mated = _pooled_tail(comparisons), _within_groups(comparisons)
     totals = _class_totals(comparisons, drawn)
     pooled = totals[:, comparisons.classes.pool].sum(axis=1)
     allowed = np.array([error_budgets(t, pooled) for t in ordered], dtype=np.int64).T.copy()
-    at = np.full((len(drawn), len(ordered)), len(tail.score), dtype=np.int64)
-    matches = np.zeros((len(drawn), len(ordered), comparisons.classes.count), dtype=np.int64)
-    rejected = np.zeros((len(drawn), len(ordered), len(comparisons.groups)), dtype=np.int64)
-    mated = _within_groups(comparisons)
-    tau = np.empty(at.shape)
+    threads = threads or usable_cores()
+    counted = _count(comparisons, drawn, tail, mated, allowed, threads)
+    member = comparisons.classes.member
+    return Replicates(
+        ordered,
+        counted.tau,
+        counted.matches @ member,
+        counted.rejected,
+        totals @ member,
+        _mated_totals(comparisons, drawn, mated),
+        comparisons.evaluated,
+        seed,
+        subjects,
+        separation_of(comparisons, drawn, tail, totals, threads) if separation else None,
+    )
+
+
+class _Counted(NamedTuple):
+    """Thresholds (replicates, k), weighted comparisons at or above them by class, and mated ones below by group."""
+
+    tau: Float
+    matches: Int64
+    rejected: Int64
+
+
+def _count(
+    comparisons: Comparisons, drawn: Int64, tail: NonMatedTail, mated: MatedScores, allowed: Int64, threads: int
+) -> _Counted:
+    """Walk down the scores once a replicate, replicates shared by threads."""
+    shape = allowed.shape
+    at = np.full(shape, len(tail.score), dtype=np.int64)
+    matches = np.zeros((*shape, comparisons.classes.count), dtype=np.int64)
+    rejected = np.zeros((*shape, len(comparisons.groups)), dtype=np.int64)
+    tau = np.empty(shape)
 
     def work(part: slice) -> None:
         from frbias.core.verification.scores.kernels import replicate_mated, replicate_non_mated  # compiles
@@ -165,23 +194,15 @@ def bootstrap(
         tau[part] = _thresholds(at[part], tail.score)
         replicate_mated(drawn[part], mated, tau[part], rejected[part])
 
-    threads = threads or usable_cores()
     in_threads(work, len(drawn), threads)
+    return _Counted(tau, matches, rejected)
+
+
+def _mated_totals(comparisons: Comparisons, drawn: Int64, mated: MatedScores) -> Int64:
+    """Weighted mated comparisons per replicate and group."""
     counts = np.zeros((len(drawn), len(comparisons.groups)), dtype=np.int64)
     np.add.at(counts.T, mated.group, drawn[:, mated.subject].T)
-    member = comparisons.classes.member
-    return Replicates(
-        ordered,
-        tau,
-        matches @ member,
-        rejected,
-        totals @ member,
-        counts,
-        comparisons.evaluated,
-        seed,
-        subjects,
-        separation_of(comparisons, drawn, tail, totals, threads) if separation else None,
-    )
+    return counts
 
 
 def percentile_interval(values: Float, *, confidence: float = 0.95) -> Interval:

@@ -17,6 +17,7 @@ from frbias.core.verification.scores.comparisons import Comparisons
 
 Float = npt.NDArray[np.float64]
 DENSITY_BINS = 100
+FEWEST_BINS = 8
 CURVE_DRAWS = 1000
 MANTISSAS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 HIGHEST_TARGET = 0.1
@@ -130,6 +131,8 @@ def distributions(comparisons: Comparisons, gaps: Float | None) -> Distributions
     used = np.flatnonzero(tally.histogram.any(axis=0))
     extremes = tally.bins.of(np.array([mated.score.min(), mated.score.max()]))
     first, last = min(used[0], extremes[0]), max(used[-1], extremes[1])
+    if last - first < FEWEST_BINS:  # all scores are about the same: show what is around them
+        first, last = max(0, first - FEWEST_BINS), min(tally.bins.count - 1, last + FEWEST_BINS)
     width = max(1, -(-int(last - first + 1) // DENSITY_BINS))
     starts = np.arange(first, last + 1, width)
     step = 1 / float(tally.bins.scale)

@@ -1,4 +1,4 @@
-"""Puts comparisons, rates, fairness and uncertainty together into one :class:`Evaluation`."""
+"""From embeddings, subjects and ages to an :class:`Evaluation`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,73 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import counted
 from frbias.core.verification.acquisition import AcquisitionCounts
-from frbias.core.verification.bootstrap import Replicates, bootstrap, separation_interval
-from frbias.core.verification.curves import (
-    HIGHEST_TARGET,
-    Curves,
-    curve_targets,
-    det_curves,
-    distributions,
-    fairness_curve,
-)
-from frbias.core.verification.differentials import score_differentials
-from frbias.core.verification.facts import (
-    NearDuplicates,
-    RefusedTarget,
-    bootstrap_facts,
-    comparison_facts,
-    group_facts,
-    record_of_test,
-    sample_facts,
-)
+from frbias.core.verification.assembling import DEFAULT_TARGETS, EvaluationOptions, evaluate
+from frbias.core.verification.curves import HIGHEST_TARGET
+from frbias.core.verification.facts import NearDuplicates
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, grouping_named
-from frbias.core.verification.measures.rates import EqualErrorRate, check_target, d_prime
-from frbias.core.verification.operating import MatedAges, at_target, mated_ages
 from frbias.core.verification.protocols import protocol_distributions
-from frbias.core.verification.results import Evaluation, Moments, Overall
-from frbias.core.verification.scores.comparisons import Comparisons
+from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.engine import Budget, compare_all
-from frbias.core.verification.scores.holding import held_at
 from frbias.core.verification.scores.planning import near_duplicates
 
 Float = npt.NDArray[np.float64]
-DEFAULT_TARGETS = (0.1, 0.01, 0.001)
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What to compute.
-
-    Attributes:
-        targets: Target FMRs, fractions in 0..1.
-        alpha: Weight of FMR in GARBE, FDR and IR, 0..1.
-        replicates: Subject bootstrap replicates; 0: none.
-        seed: Seed of bootstrap and noise floor.
-        confidence: Coverage of intervals.
-        curves: Whether to compute the points of the figures.
-        failure_to_acquire: Share of images without a usable face, None unknown.
-        threads: Threads; 0: one per core.
-        acquisition: Images tried and failed by group, as far as known.
-    """
-
-    targets: tuple[float, ...] = DEFAULT_TARGETS
-    alpha: float = 0.5
-    replicates: int = 1000
-    seed: int = 0
-    confidence: float = 0.95
-    curves: bool = True
-    failure_to_acquire: float | None = None
-    threads: int = 0
-    acquisition: tuple[AcquisitionCounts, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.targets or any(not 0 < t < 1 for t in self.targets):
-            raise UsageError("Target FMRs are fractions between 0 and 1, e.g. --at-fmr 0.1,0.01,0.001.")
-        if not 0 <= self.alpha <= 1:
-            raise UsageError(f"--alpha is a weight from 0 to 1, not {self.alpha}.")
 
 
 def evaluate_embeddings(
@@ -141,31 +88,20 @@ def evaluate_embeddings(
         >>> [group.name for group in result.at(0.1).groups]
         ['0-12', '13-19', '20-59']
     """
-    years = np.full(len(matrix), np.nan) if ages is None else np.asarray(ages, dtype=np.float64)
-    _check_lengths(len(matrix), subjects=len(subjects), ages=len(years))
-    grouping = groups if isinstance(groups, Grouping) else grouping_named(groups, {"age": years})
-    _check_lengths(len(matrix), groups=len(grouping.codes))
-    chosen = tuple(float(t) for t in targets)
-    dropped = (
-        np.empty(0, dtype=np.int64) if drop_duplicates is None else near_duplicates(matrix, subjects, drop_duplicates)
-    )
-    if dropped.size:
-        kept = np.setdiff1d(np.arange(len(matrix)), dropped)
-        matrix, subjects, years = matrix[kept], np.asarray(subjects)[kept], years[kept]
-        grouping = replace(grouping, codes=grouping.codes[kept])
+    given = _Samples.checked(matrix, subjects, ages, groups).without_duplicates(drop_duplicates)
     options = EvaluationOptions(
-        chosen, alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads, tuple(acquisition)
-    )
-    tails = [min(2 * t, 1.0) for t in (*chosen, *([HIGHEST_TARGET] if curves else []))] if bootstrap else []
+        tuple(float(t) for t in targets), alpha, bootstrap, seed, confidence, curves, failure_to_acquire, threads,
+        tuple(acquisition),
+    )  # fmt: skip
     comparisons = compare_all(
-        matrix,
-        subjects,
-        grouping,
-        targets=chosen,
+        given.matrix,
+        given.subjects,
+        given.grouping,
+        targets=options.targets,
         rule=non_mated,
-        ages=years,
+        ages=given.ages,
         matched_age=matched_age,
-        tails=tails,
+        tails=_tails(options),
         budget=budget,
         threads=threads,
         block=block,
@@ -173,173 +109,81 @@ def evaluate_embeddings(
         product=product,
         progress=progress,
     )
-    done = evaluate(comparisons, grouping, options, ages=years, name=name)
-    done = _with_classes(done, grouping, matrix, np.asarray(subjects), years)
-    if drop_duplicates is None:
-        return done
-    left_out = NearDuplicates(drop_duplicates, len(dropped), tuple(dropped.tolist()))
-    return replace(done, samples=replace(done.samples, near_duplicates=left_out))
+    done = evaluate(comparisons, given.grouping, options, ages=given.ages, name=name)
+    return given.described(done)
 
 
-def _with_classes(
-    done: Evaluation,
-    grouping: Grouping,
-    matrix: npt.NDArray[np.float32],
-    subjects: npt.NDArray[Any],
-    ages: Float,
-) -> Evaluation:
-    """The evaluation with the score distributions that its protocol asks for."""
-    if done.curves is None or grouping.protocol is None or done.source is None:
-        return done
-    edges = np.array(done.curves.distributions.edges)
-    classes = protocol_distributions(grouping.protocol, done.source, matrix, subjects, ages, edges)
-    shapes = replace(done.curves.distributions, classes=classes)
-    return replace(done, curves=replace(done.curves, distributions=shapes))
+@dataclass(frozen=True)
+class _Samples:
+    """What is compared, row by row.
 
-
-def evaluate(
-    comparisons: Comparisons,
-    grouping: Grouping,
-    options: EvaluationOptions,
-    *,
-    ages: Float | None = None,
-    name: str = "scores",
-    provenance: dict[str, Any] | None = None,
-) -> Evaluation:
-    """Evaluate comparisons, however they were made.
-
-    Args:
-        comparisons: Mated and non-mated comparisons.
-        grouping: The grouping they were made with.
-        options: What to compute.
-        ages: Years per sample, for age gaps; None when unknown.
-        name: Title.
-        provenance: Where the scores come from.
-
-    Raises:
-        BadInputError: No group has both mated and non-mated comparisons.
-        UsageError: No target FMR is usable.
+    Attributes:
+        matrix: Embeddings, shape (n, d).
+        subjects: Identity per row.
+        ages: Years per row, NaN unknown.
+        grouping: Group per row.
+        left_out: Rows that were left out as near duplicates; None when none were looked for.
     """
-    if not comparisons.evaluated.any():
-        raise BadInputError(
-            f"No group of {grouping.by} has both mated and non-mated comparisons ({_shortage(comparisons)}); "
-            "choose other groups or give more images per subject."
+
+    matrix: npt.NDArray[np.float32]
+    subjects: npt.NDArray[Any]
+    ages: Float
+    grouping: Grouping
+    left_out: NearDuplicates | None = None
+
+    @classmethod
+    def checked(
+        cls,
+        matrix: npt.NDArray[np.float32],
+        subjects: Sequence[Any] | npt.NDArray[Any],
+        ages: npt.ArrayLike | None,
+        groups: str | Grouping,
+    ) -> "_Samples":
+        """The samples as they were given, as many of each.
+
+        Raises:
+            BadInputError: There are more of one than of the other.
+        """
+        years = np.full(len(matrix), np.nan) if ages is None else np.asarray(ages, dtype=np.float64)
+        _check_lengths(len(matrix), subjects=len(subjects), ages=len(years))
+        grouping = groups if isinstance(groups, Grouping) else grouping_named(groups, {"age": years})
+        _check_lengths(len(matrix), groups=len(grouping.codes))
+        return cls(matrix, np.asarray(subjects), years, grouping)
+
+    def without_duplicates(self, cosine: float | None) -> "_Samples":
+        """Without later images of a subject whose cosine to an earlier one reaches this; None: all of them."""
+        if cosine is None:
+            return self
+        dropped = near_duplicates(self.matrix, self.subjects, cosine)
+        left_out = NearDuplicates(cosine, len(dropped), tuple(dropped.tolist()))
+        kept = np.setdiff1d(np.arange(len(self.matrix)), dropped)
+        grouping = replace(self.grouping, codes=self.grouping.codes[kept])
+        return _Samples(self.matrix[kept], self.subjects[kept], self.ages[kept], grouping, left_out)
+
+    def described(self, done: Evaluation) -> Evaluation:
+        """Their evaluation with what it cannot know: the score distributions of its protocol, and who was left out."""
+        if done.curves is not None and self.grouping.protocol is not None and done.source is not None:
+            edges = np.array(done.curves.distributions.edges)
+            classes = protocol_distributions(
+                self.grouping.protocol, done.source, self.matrix, self.subjects, self.ages, edges
+            )
+            shapes = replace(done.curves.distributions, classes=classes)
+            done = replace(done, curves=replace(done.curves, distributions=shapes))
+        return (
+            done
+            if self.left_out is None
+            else replace(done, samples=replace(done.samples, near_duplicates=self.left_out))
         )
-    usable, refused = _usable_targets(options.targets, comparisons.pooled_non_mated)
-    comparisons, eer, thresholds = held_at(comparisons, usable)
-    curve_at = curve_targets(comparisons.pooled_non_mated) if options.curves else ()
-    replicates = _replicates(comparisons, (*usable, *curve_at), options)
-    gaps = mated_ages(comparisons, ages)
-    results = tuple(
-        at_target(
-            comparisons,
-            target,
-            tau,
-            replicates,
-            gaps,
-            alpha=options.alpha,
-            seed=options.seed,
-            confidence=options.confidence,
-            failure_to_acquire=options.failure_to_acquire,
-            acquisition=options.acquisition,
-        )
-        for target, tau in zip(usable, thresholds, strict=True)
-    )
-    samples = sample_facts(comparisons, grouping, options.failure_to_acquire)
-    groups, counts = group_facts(comparisons, grouping), comparison_facts(comparisons)
-    drawn = bootstrap_facts(replicates, options.confidence)
-    return Evaluation(
-        name=name,
-        alpha=options.alpha,
-        confidence=options.confidence,
-        samples=samples,
-        groups=groups,
-        comparisons=counts,
-        overall=_overall(comparisons, eer, replicates, options.confidence),
-        targets=results,
-        refused=refused,
-        bootstrap=drawn,
-        test_record=record_of_test(samples, groups, counts, drawn),
-        provenance=provenance or {},
-        curves=_curves(comparisons, curve_at, replicates, gaps, options),
-        replicates=replicates,
-        source=comparisons,
-    )
 
 
-def _curves(
-    comparisons: Comparisons,
-    targets: tuple[float, ...],
-    replicates: Replicates | None,
-    ages: MatedAges | None,
-    options: EvaluationOptions,
-) -> Curves | None:
-    if not options.curves:
-        return None
-    shown = fairness_curve(
-        comparisons, targets, replicates, alpha=options.alpha, seed=options.seed, confidence=options.confidence
-    )
-    return Curves(det_curves(comparisons), distributions(comparisons, None if ages is None else ages.gap), shown)
-
-
-def _overall(
-    comparisons: Comparisons, eer: EqualErrorRate, replicates: Replicates | None, confidence: float
-) -> Overall:
-    """EER, d' and moments of the evaluated comparisons."""
-    scores = comparisons.mated.score[comparisons.in_evaluated_group].astype(np.float64)
-    mated = Moments(float(scores.mean()), float(scores.std()))
-    non_mated = Moments(*comparisons.tally.moments(comparisons.classes.pool))
-    prime = d_prime(mated.mean, mated.std, non_mated.mean, non_mated.std)
-    band = None
-    if replicates is not None and replicates.separation is not None:
-        eer = replace(eer, bootstrap=separation_interval(replicates.separation.eer, confidence=confidence))
-        band = separation_interval(replicates.separation.d_prime, confidence=confidence)
-    return Overall(
-        eer,
-        prime,
-        mated,
-        non_mated,
-        d_prime_reason="no_spread" if prime is None else None,
-        d_prime_bootstrap=band,
-        score_differentials=score_differentials(comparisons, replicates, confidence=confidence),
-    )
-
-
-def _usable_targets(targets: Sequence[float], non_mated: int) -> tuple[tuple[float, ...], tuple[RefusedTarget, ...]]:
-    usable, refused, sentences = [], [], []
-    for target in targets:
-        try:
-            check_target(target, non_mated)
-            usable.append(target)
-        except UsageError as error:
-            refused.append(RefusedTarget(target, "budget_below_one", 1 / non_mated))
-            sentences.append(error.message)
-    if not usable:
-        raise UsageError(sentences[-1])
-    return tuple(usable), tuple(refused)
-
-
-def _replicates(comparisons: Comparisons, targets: Sequence[float], options: EvaluationOptions) -> Replicates | None:
-    if not options.replicates or not comparisons.subject_names:
-        return None
-    return bootstrap(
-        comparisons,
-        sorted(set(targets)),
-        replicates=options.replicates,
-        seed=options.seed,
-        threads=options.threads,
-        separation=True,
-    )
-
-
-def _shortage(comparisons: Comparisons) -> str:
-    return ", ".join(f"{name}: {m} mated" for name, m in zip(comparisons.groups, comparisons.mated_counts, strict=True))
+def _tails(options: EvaluationOptions) -> list[float]:
+    """FMRs down to whose thresholds the bootstrap's replicates reach."""
+    if not options.replicates:
+        return []
+    return [min(2 * t, 1.0) for t in (*options.targets, *([HIGHEST_TARGET] if options.curves else []))]
 
 
 def _check_lengths(expected: int, **lengths: int) -> None:
     for what, length in lengths.items():
         if length != expected:
-            raise BadInputError(f"There are {expected} embeddings but {length} {what}.")
-
-
-__all__ = ["DEFAULT_TARGETS", "Evaluation", "EvaluationOptions", "evaluate", "evaluate_embeddings"]
+            raise BadInputError(f"{counted(expected, 'embedding')}, but {length} {what}; give one for each.")

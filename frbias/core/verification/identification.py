@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import counted
 from frbias.core.verification.scores.planning import unit_vectors
 
 Int64 = npt.NDArray[np.int64]
@@ -96,7 +97,9 @@ def search(
     vectors = unit_vectors(np.asarray(matrix, dtype=np.float32))
     codes = np.unique(np.asarray(subjects).astype(str), return_inverse=True)[1].astype(np.int64)
     if len(codes) != len(vectors):
-        raise BadInputError(f"There are {len(vectors)} embeddings but {len(codes)} subjects.")
+        raise BadInputError(
+            f"{counted(len(vectors), 'embedding')} cannot have {counted(len(codes), 'subject')}; give one for each."
+        )
     enrolled = _enrolled(codes, gallery, ages)
     name = gallery if isinstance(gallery, str) else "chosen rows"
     with progress.task("searching", len(vectors)) as advance:

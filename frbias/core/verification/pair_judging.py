@@ -11,6 +11,7 @@ from frbias.core.verification.bootstrap import percentile_interval
 from frbias.core.verification.measures.rates import (
     check_target,
     d_prime,
+    deviation,
     equal_error_rate,
     error_counts,
     threshold_at_fmr,
@@ -91,7 +92,7 @@ def _judge(
         interval,
         pooled,
         equal_error_rate(genuine, impostor),
-        d_prime(float(genuine.mean()), float(genuine.std()), float(impostor.mean()), float(impostor.std())),
+        d_prime(float(genuine.mean()), deviation(genuine), float(impostor.mean()), deviation(impostor)),
         _tars(cosines, mated, drawn, usable, options.confidence),
         refused,
     )

@@ -59,13 +59,17 @@ def separation_of(
 
     in_threads(work, len(drawn), threads)
     score = mated.score.astype(np.float64)
-    moments = _ratio(times @ score, own), _ratio(times @ (score * score), own)
+    # spreads are taken around a score of each kind, so that those of one value are exactly 0
+    start, other_start = float(score[0]), _first_score(comparisons, comparisons.classes.pool)
+    moments = _ratio(times @ (score - start), own), _ratio(times @ (score - start) ** 2, own)
     member = comparisons.classes.member
     chosen = [comparisons.classes.pool, *(np.flatnonzero(member[:, g]) for g in range(member.shape[1]))]
-    sums = [_pair_sums(comparisons, drawn, classes) for classes in chosen]
+    starts = [other_start] + [0.0] * member.shape[1]
+    sums = [_pair_sums(comparisons, drawn, classes, at) for classes, at in zip(chosen, starts, strict=True)]
     others = _ratio(sums[0][0], pairs), _ratio(sums[0][1], pairs)
     means = [_ratio(total, totals[:, c].sum(axis=1)) for (total, _), c in zip(sums[1:], chosen[1:], strict=True)]
-    return Separation(eer, _d_prime(*moments, *others), _group_means(mated, times, member.shape[1]), np.stack(means, 1))
+    prime = _d_prime(*moments, *others, start - other_start)
+    return Separation(eer, prime, _group_means(mated, times, member.shape[1]), np.stack(means, 1))
 
 
 def _evaluated(comparisons: Comparisons) -> MatedScores:
@@ -84,15 +88,20 @@ def _group_means(mated: MatedScores, times: Int64, groups: int) -> Float:
     return np.stack(columns, axis=1)
 
 
-def _pair_sums(comparisons: Comparisons, drawn: Int64, classes: Int64) -> tuple[Float, Float]:
-    """Weighted sums of the scores and of their squares over some classes, NaN when not every score is held."""
+def _first_score(comparisons: Comparisons, classes: Int64) -> float:
+    held = comparisons.tally.score[np.isin(comparisons.tally.kind, classes)]
+    return float(held[0]) if len(held) else 0.0
+
+
+def _pair_sums(comparisons: Comparisons, drawn: Int64, classes: Int64, start: float) -> tuple[Float, Float]:
+    """Weighted sums of score - ``start`` and of its square over some classes, NaN when not every score is held."""
     tally = comparisons.tally
     unknown = np.full(len(drawn), np.nan)
     if not len(classes) or not tally.complete(classes):
         return unknown, unknown
     inside = np.isin(tally.kind, classes)
     first, second = (comparisons.subject_of[one[inside]] for one in (tally.first, tally.second))
-    score = tally.score[inside].astype(np.float64)
+    score = tally.score[inside].astype(np.float64) - start
     weights = drawn.astype(np.float64)
     return tuple(_weighted(weights, _matrix(first, second, v, drawn.shape[1])) for v in (score, score * score))  # type: ignore[return-value]
 
@@ -108,10 +117,11 @@ def _weighted(weights: Float, matrix: Any) -> Float:
     return np.asarray((np.asarray((matrix @ weights.T).T) * weights).sum(axis=1))
 
 
-def _d_prime(mated: Float, mated_squares: Float, other: Float, other_squares: Float) -> Float:
+def _d_prime(mated: Float, mated_squares: Float, other: Float, other_squares: Float, between: float) -> Float:
+    """d' from means and squares around one score of each kind, which are ``between`` apart; NaN without any spread."""
     variances = np.maximum(mated_squares - mated**2, 0) + np.maximum(other_squares - other**2, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.abs(mated - other) / np.sqrt(variances / 2))
+    spread = np.sqrt(np.where(variances > 0, variances, np.nan) / 2)
+    return np.asarray(np.abs(mated - other + between) / spread)
 
 
 def _ratio(total: Any, count: Any) -> Float:

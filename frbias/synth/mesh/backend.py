@@ -8,6 +8,7 @@ from frbias.synth.mesh.faces import RenderedFace, Sitter
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.makehuman import LICENCE, WHEEL
 from frbias.synth.mesh.request import MeshRequest
+from frbias.synth.mesh.truth import truth_files
 from frbias.synth.mesh.view import Ranges
 
 # Raised whenever the same options would give other pictures.
@@ -63,10 +64,15 @@ class MeshBackend:
         ranges = Ranges(options.yaw, options.pitch, options.roll)
         for unit in units:
             number, views = unit.payload
-            sitter = Sitter(options.seed, number)
+            sitter = Sitter(options.seed, number, options.kin)
             sex = "f" if sitter.person.female else "m"
             yield [
-                _made(sitter.portray(age, variant, size=options.size, ranges=ranges), sex, task)
+                _made(
+                    sitter.portray(age, variant, size=options.size, ranges=ranges, with_parts="mask" in options.truth),
+                    sex,
+                    task,
+                    options.truth,
+                )
                 for (age, variant), task in zip(views, unit.tasks, strict=True)
             ]
 
@@ -85,20 +91,24 @@ def render_face(subject: int, age: float, variant: int, options: MeshRequest) ->
         subject: Number of the person.
         age: Years, 0..80.
         variant: Chooses pose, light, expression, clothes and camera.
-        options: Seed, size and pose ranges are used.
+        options: Seed, size and pose ranges are used, and whether a mask is asked for.
 
     Raises:
         UsageError: ``age`` is not covered.
         AssetMissingError: The head is not installed and cannot be fetched.
     """
     ranges = Ranges(options.yaw, options.pitch, options.roll)
-    return Sitter(options.seed, subject).portray(age, variant, size=options.size, ranges=ranges)
+    with_parts = "mask" in options.truth
+    return Sitter(options.seed, subject, options.kin).portray(
+        age, variant, size=options.size, ranges=ranges, with_parts=with_parts
+    )
 
 
-def _made(face: RenderedFace, sex: str, task: Task) -> Made:
+def _made(face: RenderedFace, sex: str, task: Task, truth: tuple[str, ...]) -> Made:
     columns: dict[str, Column] = {"sex": sex, "yaw": round(face.yaw, 3), "pitch": round(face.pitch, 3)}
     columns["roll"] = round(face.roll, 3)
     for number, (x, y) in enumerate(face.points5, start=1):
         columns[f"x{number}"] = round(float(x), 3)
         columns[f"y{number}"] = round(float(y), 3)
-    return Made(face.image, columns, file_name=task.file_name)
+    beside = truth_files(face, task.file_name, truth)
+    return Made(face.image, columns, extra_files=beside, file_name=task.file_name)

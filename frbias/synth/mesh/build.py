@@ -28,13 +28,13 @@ def control_mesh(head: HeadData, person: Identity, age: float, expression: Mappi
         expression: Facial action -> strength 0..1.
     """
     plain = head.control(shape_weights(person, age, expression))
-    own = _own_field(person.seed, person.subject) * np.float32(kept_share(age))
+    own = _own_field(person.seed, person.draws) * np.float32(kept_share(age))
     return _settle_eyes(head, plain, plain + growth_field(float(age)) + own)
 
 
 @lru_cache(maxsize=4)
-def _own_field(seed: int, subject: int) -> FloatArray:
-    return variation_field(seed, subject)
+def _own_field(seed: int, draws: tuple[tuple[int, float], ...]) -> FloatArray:
+    return np.sum([np.float32(factor) * variation_field(seed, number) for number, factor in draws], axis=0)
 
 
 def _settle_eyes(head: HeadData, before: FloatArray, after: FloatArray) -> FloatArray:

@@ -39,7 +39,13 @@ _REGIONS = np.array(
 
 def complexion(person: Identity) -> tuple[FloatArray, FloatArray]:
     """Optical densities of melanin and blood to add to a person's skin, float32 (s, s) each, mean about 0."""
-    rng = stream(person.seed, person.subject, "complexion")
+    drawn = [(factor, _draw(person.seed, number)) for number, factor in person.draws]
+    melanin, blood = (np.sum([np.float32(factor) * one[i] for factor, one in drawn], axis=0) for i in range(2))
+    return melanin, blood
+
+
+def _draw(seed: int, number: int) -> tuple[FloatArray, FloatArray]:
+    rng = stream(seed, number, "complexion")
     place, regions = _places()
     shared = _field(rng, place)
     found = []

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from frbias.synth.mesh.head_data import HAIR, MOUTH, SKIN, TEETH, TONGUE
 from frbias.synth.mesh.lighting import Light
+from frbias.synth.mesh.parts import parts_of
 from frbias.synth.mesh.photo import background, develop
 from frbias.synth.mesh.raster import rasterise, rasterise_strands
 from frbias.synth.mesh.scene import Scene, camera_of, projected, transformed
@@ -36,8 +37,9 @@ def draw(
     iris: tuple[float, float, float],
     phases: Array,
     noise: np.random.Generator,
-) -> npt.NDArray[np.uint8]:
-    """Picture of a scene, uint8 RGB (size, size, 3)."""
+    scalp: npt.NDArray[np.bool_] | None = None,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """Picture of a scene, uint8 RGB (size, size, 3), and with ``scalp`` the part that every pixel shows (``parts_of``)."""
     wide = size * SUPERSAMPLING
     camera = camera_of(view, scene.scale, wide)
     screen, strands_screen = projected(scene.world, camera), projected(scene.hair_world, camera)
@@ -64,12 +66,13 @@ def draw(
     look = (viewer, scene.eyes, phases, np.array(iris), float(age), view.garment, _BUMP, np.zeros(3))
     shade(ids, (screen, strands_screen), solid, strands, look, lamp, texture, target)
     irradiance, albedo, glossy, skin = target
+    parts = None if scalp is None else parts_of(scene, ids, skin, scalp, size)
     level = _brightness(irradiance, skin)
     pixels = camera[1] / camera[0] * scene.scale
     irradiance *= _creases(depth, pixels, scene.scale, age)[..., None]
     _scatter(irradiance, skin, pixels * _softness(age))
     linear = _resolve(albedo * irradiance + glossy, ids >= 0, background(noise, size, view.light))
-    return develop(linear, level, view, noise)
+    return develop(linear, level, view, noise), parts
 
 
 def _visible(

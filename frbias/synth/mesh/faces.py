@@ -1,6 +1,8 @@
 """Portraits of numbered people: the generator's programming interface."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +14,13 @@ from frbias.synth.mesh.facial_hair import FacialHair
 from frbias.synth.mesh.geometry import normals
 from frbias.synth.mesh.glasses import frame_of, glasses
 from frbias.synth.mesh.hair import HairGrower, HeadFrame, head_frame
-from frbias.synth.mesh.head_data import HeadData, load_head
-from frbias.synth.mesh.identity import Identity, sample_identity
+from frbias.synth.mesh.head_data import SKIN, HeadData, load_head
+from frbias.synth.mesh.identity import Identity
+from frbias.synth.mesh.kin import Kin, sample_person
 from frbias.synth.mesh.landmarks import five_points
+from frbias.synth.mesh.scalp import Scalp
 from frbias.synth.mesh.scene import build_scene, camera_of, projected
-from frbias.synth.mesh.shape import OLDEST
+from frbias.synth.mesh.shape import OLDEST, shape_weights
 from frbias.synth.mesh.skin import SkinPainter
 from frbias.synth.mesh.strands import Strands, join
 from frbias.synth.mesh.streams import stream
@@ -35,6 +39,9 @@ class RenderedFace:
         points68: FG-NET's 68 points in FG-NET's order (:func:`frbias.synth.mesh.landmarks.template_points`),
             pixels, float64 (68, 2).
         yaw, pitch, roll: Head pose, degrees (:class:`frbias.synth.mesh.view.View`).
+        parts: What every pixel shows, uint8 (size, size), a number in :data:`frbias.synth.mesh.parts.PARTS`; None
+            unless asked for.
+        made_from: Age, variant, the person, the view and the weights of all blend shapes.
     """
 
     image: npt.NDArray[np.uint8]
@@ -43,6 +50,8 @@ class RenderedFace:
     yaw: float
     pitch: float
     roll: float
+    parts: npt.NDArray[np.uint8] | None
+    made_from: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,17 +65,21 @@ class _Aged:
 class Sitter:
     """One person, ready to be portrayed at any age; keeps what pictures share."""
 
-    def __init__(self, seed: int, subject: int) -> None:
+    def __init__(self, seed: int, subject: int, kin: Kin = "none") -> None:
         self._head: HeadData = load_head()
-        self.person: Identity = sample_identity(seed, subject)
+        self.person: Identity = sample_person(seed, subject, kin)
         self._painter = SkinPainter(self._head, self.person)
         self._hair = HairGrower(self._head, self.person)
         self._facial = FacialHair(self._head, self.person)
         self._phases = stream(seed, subject, "iris pattern").uniform(0, 2 * np.pi, 8)
         self._aged: _Aged | None = None
 
-    def portray(self, age: float, variant: int, *, size: int = 256, ranges: Ranges | None = None) -> RenderedFace:
+    def portray(
+        self, age: float, variant: int, *, size: int = 256, ranges: Ranges | None = None, with_parts: bool = False
+    ) -> RenderedFace:
         """Picture of the person at ``age`` years; ``variant`` chooses pose, light, expression and camera.
+
+        ``with_parts`` asks for the mask as well, which costs some time.
 
         Raises:
             UsageError: ``age`` is not within 0..80.
@@ -74,7 +87,8 @@ class Sitter:
         check_age(age)
         aged = self._at(float(age))
         person, head = self.person, self._head
-        view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges())
+        family = person.draws[0][0]
+        view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges(), family)
         control = control_mesh(head, person, age, view.expression)
         drawn = head.refine(control)
         normal = normals(drawn, head.triangles)
@@ -83,7 +97,7 @@ class Sitter:
             parts.append(glasses(frame, head, control, drawn, aged.frame.scale))
         hair = join([*([aged.hair] if aged.hair else []), *parts])
         scene = build_scene(head, control, drawn, normal, hair, aged.frame, view)
-        image = draw(
+        image, shown = draw(
             scene,
             aged.texture,
             view,
@@ -92,10 +106,23 @@ class Sitter:
             iris=person.iris,
             phases=self._phases,
             noise=stream(person.seed, person.subject, "noise", float(age), variant),
+            scalp=self._scalp(age) if with_parts else None,
         )
         points = projected(scene.landmarks, camera_of(view, scene.scale, size * SUPERSAMPLING))
         points68 = points[:, :2].astype(np.float64) / SUPERSAMPLING - 0.5
-        return RenderedFace(image, five_points(points68).astype(np.float64), points68, view.yaw, view.pitch, view.roll)
+        made_from = {"age": float(age), "variant": variant, "person": person, "view": view}
+        made_from["blend_shapes"] = shape_weights(person, age, view.expression)
+        made_from["camera"] = dict(
+            zip(("distance", "focal", "x", "y", "size"), camera_of(view, scene.scale, size), strict=True)
+        )
+        five = five_points(points68).astype(np.float64)
+        return RenderedFace(image, five, points68, view.yaw, view.pitch, view.roll, shown, made_from)
+
+    def _scalp(self, age: float) -> npt.NDArray[np.bool_]:
+        """Triangles of the skin that show hair rather than skin, bool (t,)."""
+        head = self._head
+        middle = head.template[head.triangles].mean(axis=1)
+        return (Scalp(self.person).cover(middle, age) > 0.5) & (head.material == SKIN)
 
     def _at(self, age: float) -> _Aged:
         if self._aged is None or self._aged.age != age:

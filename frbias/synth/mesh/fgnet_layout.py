@@ -19,6 +19,7 @@ from frbias.core.data.units import Column, Made, Task, WorkUnit
 from frbias.synth.mesh.backend import MeshBackend
 from frbias.synth.mesh.faces import RenderedFace, Sitter
 from frbias.synth.mesh.request import SUBJECTS_OF_FGNET, MeshRequest
+from frbias.synth.mesh.truth import truth_files
 from frbias.synth.mesh.view import Ranges
 
 SUBJECTS = SUBJECTS_OF_FGNET
@@ -159,10 +160,18 @@ class FgnetLayoutBackend:
         ranges = Ranges(options.yaw, options.pitch, options.roll)
         for unit in units:
             portraits: tuple[Portrait, ...] = unit.payload
-            sitter = Sitter(options.seed, options.first_subject + portraits[0].subject - 1)
+            sitter = Sitter(options.seed, options.first_subject + portraits[0].subject - 1, options.kin)
             sex = "f" if sitter.person.female else "m"
             yield [
-                _made(sitter.portray(task.age, number, size=options.size, ranges=ranges), portrait, sex, task)
+                _made(
+                    sitter.portray(
+                        task.age, number, size=options.size, ranges=ranges, with_parts="mask" in options.truth
+                    ),
+                    portrait,
+                    sex,
+                    task,
+                    options.truth,
+                )
                 for number, (portrait, task) in enumerate(zip(portraits, unit.tasks, strict=True))
             ]
 
@@ -171,7 +180,7 @@ class FgnetLayoutBackend:
         return Task(f"images/{portrait.stem}.JPG", f"{portrait.subject:03d}", float(portrait.age), columns)
 
 
-def _made(face: RenderedFace, portrait: Portrait, sex: str, task: Task) -> Made:
+def _made(face: RenderedFace, portrait: Portrait, sex: str, task: Task, truth: tuple[str, ...]) -> Made:
     image = cv2.cvtColor(face.image, cv2.COLOR_RGB2GRAY) if portrait.grey else face.image
     columns: dict[str, Column] = {"sex": sex, "yaw": round(face.yaw, 3), "pitch": round(face.pitch, 3)}
     columns |= {
@@ -180,4 +189,9 @@ def _made(face: RenderedFace, portrait: Portrait, sex: str, task: Task) -> Made:
         for axis, v in zip("xy", point, strict=True)
     }
     points = {f"points/{portrait.stem.lower()}.pts": format_points(face.points68)}
-    return Made(np.asarray(image, dtype=np.uint8), columns, extra_files=points, file_name=task.file_name)
+    return Made(
+        np.asarray(image, dtype=np.uint8),
+        columns,
+        extra_files=points | truth_files(face, task.file_name, truth),
+        file_name=task.file_name,
+    )

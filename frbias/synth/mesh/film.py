@@ -47,9 +47,12 @@ class Film:
     quality: int
 
 
-def sample_film(seed: int, subject: int, age: float, variant: int) -> Film:
-    """Draw the material of one picture; a pure function of its arguments."""
-    born = float(stream(seed, subject, "birth").uniform(*_BIRTHS))
+def sample_film(seed: int, subject: int, age: float, variant: int, family: int | None = None) -> Film:
+    """Draw the material of one picture; a pure function of its arguments.
+
+    ``family`` is the number of the person whose year of birth the subject shares; None for their own.
+    """
+    born = float(stream(seed, subject if family is None else family, "birth").uniform(*_BIRTHS))
     rng = stream(seed, subject, "film", float(age), variant)
     year = min(born + age, 2025.0)
     pick = float(rng.random())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from frbias.synth.mesh.head_data import BROW, HeadData
+from frbias.synth.mesh.head_data import FRAME, HeadData
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.strands import Strands, strands
 from frbias.synth.mesh.streams import stream
@@ -76,6 +76,6 @@ def glasses(frame: Frame, head: HeadData, control: FloatArray, drawn: FloatArray
 
 def _tubes(paths: list[Array], frame: Frame, scale: float) -> Strands:
     segments = np.concatenate([np.stack([path[:-1], path[1:]], axis=1) for path in paths])
-    drawn = strands(segments, frame.thick * scale, np.tile(np.array([frame.colour]), (len(segments), 1)), BROW)
+    drawn = strands(segments, frame.thick * scale, np.tile(np.array([frame.colour]), (len(segments), 1)), FRAME)
     half = np.full(len(drawn.first), 0.5 * frame.thick * scale, np.float32)
     return replace(drawn, near=half, far=half)

@@ -28,7 +28,7 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
 FILE_NAME = "head-mesh-2.npz"
-SKIN, MOUTH, EYE, TEETH, TONGUE, HAIR, BROW = range(7)
+SKIN, MOUTH, EYE, TEETH, TONGUE, HAIR, BROW, FRAME = range(8)
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,8 @@ class Identity:
         muscle, weight: 0..1.
         shape: Blend shape weights of the adult.
         iris: Linear RGB albedo.
+        draws: Numbers whose draws the random form and complexion are made of, with the factor of each; the squares
+            of the factors have the sum 1.
     """
 
     seed: int
@@ -139,29 +141,32 @@ class Identity:
     skin: Skin
     hair: Hair
     ageing: Ageing
+    draws: tuple[tuple[int, float], ...]
 
 
-def sample_identity(seed: int, subject: int) -> Identity:
-    """Draw a person; a pure function of its arguments."""
+def sample_identity(seed: int, subject: int, ancestry: tuple[float, float, float] | None = None) -> Identity:
+    """Draw a person, of a given ancestry or of their own; a pure function of its arguments."""
     rng = stream(seed, subject, "person")
     female = bool(rng.random() < 0.5)
     weights = np.full(3, 0.3)
     weights[int(rng.integers(3))] = 5.0
-    ancestry = rng.dirichlet(weights)
-    dark = float(ancestry[0] + ancestry[1])
+    drawn = rng.dirichlet(weights)
+    mixed = drawn if ancestry is None else np.array(ancestry)
+    dark = float(mixed[0] + mixed[1])
     return Identity(
         seed=seed,
         subject=subject,
         female=female,
         gender=float(rng.uniform(0.8, 1.0) if female else rng.uniform(0.0, 0.2)),
-        ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
+        ancestry=(float(mixed[0]), float(mixed[1]), float(mixed[2])),
         muscle=float(np.clip(rng.normal(0.45 if female else 0.58, 0.15), 0.1, 0.95)),
         weight=float(np.clip(rng.normal(0.5, 0.2), 0.05, 0.97)),
         shape=_shape(stream(seed, subject, "shape")),
         iris=_iris(stream(seed, subject, "iris"), dark),
-        skin=_skin(stream(seed, subject, "skin"), ancestry, female),
-        hair=_hair(stream(seed, subject, "hair"), ancestry, female),
+        skin=_skin(stream(seed, subject, "skin"), mixed, female),
+        hair=_hair(stream(seed, subject, "hair"), mixed, female),
         ageing=_ageing(stream(seed, subject, "ageing")),
+        draws=((subject, 1.0),),
     )
 
 
@@ -189,6 +194,7 @@ def average_identity() -> Identity:
         skin=Skin(0.5, 0.2, 0.15, 0.0, 0.5, 0.0, 0.5, 0, 0.0, 0.0),
         hair=_hair(stream(0, -1, "hair"), np.full(3, 1 / 3), female=False),
         ageing=Ageing(0.0, 1.15, 0.5, 1.0, (1.0,) * 10, (0.0,) * 10),
+        draws=((-1, 1.0),),
     )
 
 

@@ -5,10 +5,27 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from frbias.core.foundation.requests import option
+from frbias.core.foundation.values import Unusable
 from frbias.synth.requests import MESH, PEOPLE, GenerateRequest, Population
 
 AGES = (5.0, 15.0, 25.0, 40.0, 55.0, 70.0)
+TRUTH = ("landmarks", "mask", "params")
 SUBJECTS, SUBJECTS_OF_FGNET, VARIANTS = 20, 82, 2
+
+
+def truths_named(value: object) -> tuple[str, ...]:
+    """``landmarks,mask`` or a list of names, in the order of :data:`TRUTH`.
+
+    Raises:
+        Unusable: A name is unknown, or there is none.
+    """
+    given = value if isinstance(value, list | tuple) else str(value).split(",")
+    names = {str(name).strip() for name in given} - {""}
+    if unknown := sorted(names - set(TRUTH)):
+        raise Unusable(f"{unknown[0]!r} is unknown; use {', '.join(TRUTH)}.")
+    if not names:
+        raise Unusable(f"is empty; use {', '.join(TRUTH)}.")
+    return tuple(kind for kind in TRUTH if kind in names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +40,8 @@ class MeshRequest(GenerateRequest):
             None for 2.
         size: Width and height in pixels, 64..1024.
         yaw, pitch, roll: Half widths of the uniform distributions of the head's pose, degrees.
+        kin: Odd numbers are ``siblings`` or identical ``twins`` of the people before them; ``none``: nobody is related.
+        truth: What is written beside the pictures, in ``truth/``: ``landmarks``, ``mask``, ``params``.
         layout: ``fgnet`` for the stand-in for FG-NET, which has its own ages and pictures.
     """
 
@@ -49,6 +68,18 @@ class MeshRequest(GenerateRequest):
     yaw: float = option(30.0, help="Heads turn by up to this many degrees.", panel=MESH, low=0, high=60)
     pitch: float = option(9.0, help="Heads nod by up to this many degrees.", panel=MESH, low=0, high=30)
     roll: float = option(6.0, help="Heads lean by up to this many degrees.", panel=MESH, low=0, high=45)
+    kin: Literal["none", "siblings", "twins"] = option(
+        "none", help="People come in pairs, an even number and the next: siblings, identical twins; none.", panel=MESH
+    )
+    truth: tuple[str, ...] = option(
+        (),
+        help="Write what is known of every picture into truth/: landmarks (68 points), mask (skin, hair, eyes, mouth, "
+        "cloth, glasses), params (person, pose, camera, light, shapes).",
+        panel=MESH,
+        metavar="KINDS",
+        parse=truths_named,
+        show=lambda names: ",".join(names) or "nothing",
+    )
     layout: Literal["fgnet"] | None = option(
         None,
         help="fgnet: a stand-in for FG-NET (82 subjects, 1002 images, its ages, file names and 68 points).",
@@ -85,9 +116,11 @@ class MeshRequest(GenerateRequest):
     def identity(self) -> dict[str, Any]:
         """The options with defaults resolved; what a layout has of its own is left out."""
         plain = {**super().identity(), "subjects": self.people, "ages": list(self.years), "variants": self.pictures}
-        unused = ("layout",) if self.layout is None else ("ages", "variants")
+        unused = {"layout"} if self.layout is None else {"ages", "variants"}
+        unused |= {name for name, absent in (("truth", ()), ("kin", "none")) if getattr(self, name) == absent}
         return {name: value for name, value in plain.items() if name not in unused}
 
     def population(self) -> Population:
-        """The people numbered from ``first_subject``."""
-        return Population(f"mesh, seed {self.seed}", range(self.first_subject, self.first_subject + self.people))
+        """The people numbered from ``first_subject``, and whoever a relative is made of."""
+        first = self.first_subject - (self.first_subject % 2 if self.kin != "none" else 0)
+        return Population(f"mesh, seed {self.seed}", range(first, self.first_subject + self.people))

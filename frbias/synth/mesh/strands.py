@@ -19,7 +19,7 @@ class Strands:
         near, far: Half widths at the two ends, decimetres, float32 (m,).
         start, end: Place of the ends along the strand, 0 root to 1 tip, float32 (m,).
         tint: Albedo, float32 (m, 3).
-        kind: HAIR or BROW, uint8 (m,).
+        kind: HAIR, BROW (also lashes and beard) or FRAME (of glasses), uint8 (m,).
     """
 
     points: FloatArray

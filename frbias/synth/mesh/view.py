@@ -58,10 +58,11 @@ class View:
     film: Film
 
 
-def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Ranges) -> View:
+def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Ranges, family: int | None = None) -> View:
     """Draw a picture's circumstances; a pure function of its arguments.
 
-    Even variants are near frontal (within a third of the range of yaw), odd ones take the whole range.
+    Even variants are near frontal (within a third of the range of yaw), odd ones take the whole range. ``family`` as in
+    :func:`~frbias.synth.mesh.film.sample_film`.
     """
     key = (float(age), variant)
     rng = stream(seed, subject, "pose", *key)
@@ -84,7 +85,7 @@ def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Range
         grain=float(camera.uniform(0.002, 0.016)),
         blotch=float(camera.uniform(0.0, 0.012)),
         quality=int(camera.integers(68, 96)),
-        film=sample_film(seed, subject, age, variant),
+        film=sample_film(seed, subject, age, variant, family),
     )
 
 

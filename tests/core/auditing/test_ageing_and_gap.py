@@ -60,7 +60,7 @@ def test_shifts_are_the_difference_of_means_by_hand() -> None:
 
 
 def test_too_few_people_are_refused() -> None:
-    with pytest.raises(BadInputError, match="4 people are seen both under 14 and at 18"):
+    with pytest.raises(BadInputError, match="4 people seen both under 14 and at 18"):
         shifts_of(crowd(4), 14, 18)
 
 
@@ -89,6 +89,9 @@ def test_appearance_by_brute_force() -> None:
     assert seen.variance == pytest.approx(values.sum())
     assert seen.dimensions == pytest.approx(values.sum() ** 2 / (values**2).sum())
     assert seen.variance == pytest.approx(1 - np.linalg.norm(means.mean(axis=0)) ** 2)
+    groups = [faces.unit[faces.person == p] for p in range(12)]
+    squares = sum(float((g - g.mean(axis=0)).ravel() @ (g - g.mean(axis=0)).ravel()) for g in groups)
+    assert seen.within_variance == pytest.approx(squares / (n - 12))
 
 
 def test_effective_dimensions_of_a_known_spread() -> None:
@@ -97,6 +100,7 @@ def test_effective_dimensions_of_a_known_spread() -> None:
     assert seen.dimensions == pytest.approx(8)
     assert seen.mean_length == pytest.approx(0)
     assert np.isnan(seen.mated)
+    assert np.isnan(seen.within_variance)
 
 
 def test_distance_grows_with_a_common_direction() -> None:

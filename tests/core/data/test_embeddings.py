@@ -235,6 +235,11 @@ def with_metadata(path: Path, note: bytes) -> Path:
         b'{"schema_version": 99}', b'{"schema_version": null}', b'{"schema_version": true}', b'{"name": 7}', b'{"inputs": []}',
         b'{"failure_to_acquire": {"failures": -1, "attempts": 2}}', b'{"failure_to_acquire": {"failures": 1}}',
         b'{"failure_to_acquire": {"failures": 3, "attempts": 2}}', b'{"synthetic": {}}', b'{"backbone": "x"}',
+        b'{"failure_to_acquire": {"failures": 1, "attempts": 2, "by": "x"}}',
+        *(b'{"failure_to_acquire": {"failures": 1, "attempts": 2, "by": [' + one + b"]}}" for one in (
+            b'{"age": 1e30, "sex": "", "failures": 1}', b'{"age": "x", "sex": "", "failures": 1}',
+            b'{"age": 3, "sex": "", "failures": -1}', b'{"age": 3, "sex": "", "failures": 2}', b'{"failures": 1}', b"1",
+        )),
     ],
 )  # fmt: skip
 def test_metadata_that_frbias_did_not_write(note: bytes, tmp_path: Path) -> None:

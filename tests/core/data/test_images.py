@@ -2,6 +2,8 @@
 
 import copy
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -132,3 +134,66 @@ def _jpeg_bytes(folder: Path) -> bytes:
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(folder / "whole.jpg")
     return (folder / "whole.jpg").read_bytes()
+
+
+def test_long_sides_are_refused_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (60_000, 1)).save(tmp_path / "line.png")
+    monkeypatch.setattr(images, "_to_rgb", None)
+    with pytest.raises(BadImageError, match="60000x1; sides have at most 32000 pixels"):
+        images.read_image(tmp_path / "line.png")
+
+
+def test_a_picture_of_another_size_is_refused_without_being_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Image.new("RGB", (20, 10))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.png", exif=exif)
+    assert images.read_image(tmp_path / "turned.png", only=(20, 10)).shape == (20, 10, 3)
+    with pytest.raises(BadImageError, match="is 10x20, not 20x10"):
+        images.read_image(tmp_path / "turned.png", only=(10, 20))
+    monkeypatch.setattr(images, "_to_rgb", None)
+    with pytest.raises(BadImageError, match="is 20x10, not 112x112"):
+        images.read_image(tmp_path / "turned.png", only=(112, 112))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "CMYK", "I;16", "I", "F", "1"])
+def test_strips_give_the_picture(tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    if mode in ("I;16", "I", "F"):
+        picture = Image.fromarray(rng.integers(0, 60_000, (31, 17)).astype({"I;16": "u2", "I": "i4", "F": "f4"}[mode]))
+    else:
+        picture = Image.fromarray(rng.integers(0, 256, (31, 17, 4), dtype=np.uint8)).convert(mode)
+    picture.save(tmp_path / "a.tif")
+    whole = images.read_image(tmp_path / "a.tif")
+    monkeypatch.setattr(images, "_STRIP", 40)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.tif"), whole)
+
+
+def test_numbers_that_are_none_in_a_picture_of_numbers(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    values = np.array([[np.nan, np.inf, -np.inf, 510.0, 255.0]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert images.read_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 255, 0, 255, 128]
+    assert not recwarn.list
+
+
+_PEAK = """
+import resource, sys
+import subprocess
+import sys
+from pathlib import Path
+from frbias.core.data.images import read_image
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert read_image(Path(sys.argv[1])).shape == (6000, 6000, 3)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_the_memory_of_a_large_picture_is_bounded(tmp_path: Path, mode: str) -> None:
+    """11.5 bytes a pixel: the decoded picture, the result, and a strip; 64 million pixels then stay below 0.8 GB."""
+    Image.new(mode, (6000, 6000)).save(tmp_path / "a.png", compress_level=1)
+    command = [sys.executable, "-c", _PEAK, str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 36 * 11.5

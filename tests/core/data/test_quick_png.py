@@ -23,7 +23,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 def test_plain_files_of_two_writers(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "pillow.png")
     for data in (images.encode_png(PIXELS), (tmp_path / "pillow.png").read_bytes()):
-        found = decode_plain_png(data, MANY)
+        found = decode_plain_png(data, MANY, 1000)
         assert found is not None
         np.testing.assert_array_equal(found, PIXELS)
         assert found.flags.c_contiguous
@@ -39,21 +39,24 @@ def test_what_is_special_is_left_to_the_careful_way(tmp_path: Path) -> None:
     for name, way in ways.items():
         mode = way.pop("mode", "RGB")
         Image.fromarray(PIXELS).convert(mode).save(tmp_path / f"{name}.png", **way)
-        assert decode_plain_png((tmp_path / f"{name}.png").read_bytes(), MANY) is None, name
+        assert decode_plain_png((tmp_path / f"{name}.png").read_bytes(), MANY, 1000) is None, name
     Image.fromarray(PIXELS).save(tmp_path / "x.jpg")
-    assert decode_plain_png((tmp_path / "x.jpg").read_bytes(), MANY) is None
-    assert decode_plain_png(plain, 24 * 40 - 1) is None
+    assert decode_plain_png((tmp_path / "x.jpg").read_bytes(), MANY, 1000) is None
+    assert decode_plain_png(plain, 24 * 40 - 1, 1000) is None
+    assert decode_plain_png(plain, MANY, 39) is None
+    assert decode_plain_png(plain, MANY, 1000, only=(40, 24)) is None
+    assert decode_plain_png(plain, MANY, 1000, only=(24, 40)) is not None
     keyed = plain[:33] + chunk(b"tRNS", bytes(6)) + plain[33:]
-    assert decode_plain_png(keyed, MANY) is None
+    assert decode_plain_png(keyed, MANY, 1000) is None
 
 
 @pytest.mark.parametrize("cut", [9, 40, 500, -1])
 def test_a_damaged_file_is_refused_with_its_reason(tmp_path: Path, cut: int) -> None:
     plain = images.encode_png(PIXELS)
-    assert decode_plain_png(plain[:cut], MANY) is None
+    assert decode_plain_png(plain[:cut], MANY, 1000) is None
     flipped = bytearray(plain)
     flipped[200] ^= 1
-    assert decode_plain_png(bytes(flipped), MANY) is None
+    assert decode_plain_png(bytes(flipped), MANY, 1000) is None
     (tmp_path / "flipped.png").write_bytes(flipped)
     with pytest.raises(BadImageError):
         images.read_image(tmp_path / "flipped.png")
@@ -63,4 +66,4 @@ def test_a_whole_file_with_too_few_rows_is_left_to_the_careful_way() -> None:
     header, rest = images.encode_png(PIXELS)[:8], zlib.compress(bytes(3 * (40 * 3 + 1)))
     size = struct.pack(">IIBBBBB", 40, 24, 8, 2, 0, 0, 0)
     data = header + chunk(b"IHDR", size) + chunk(b"IDAT", rest) + chunk(b"IEND", b"")
-    assert decode_plain_png(data, MANY) is None
+    assert decode_plain_png(data, MANY, 1000) is None

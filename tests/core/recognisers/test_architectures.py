@@ -15,11 +15,12 @@ from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.input_format import InputFormat
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
 from frbias.core.recognisers.onnx_check import check_onnx
+from frbias.core.recognisers.onnx_export import write_onnx
 from frbias.core.recognisers.trainable.adaface import AdaFace
 from frbias.core.recognisers.trainable.iresnet import IResNet
 from frbias.core.recognisers.trainable.mobilefacenet import Group, MobileFaceNet, Shape, classic, double_width, shape_of
 from frbias.core.recognisers.trainable.weights import from_state, write_state
-from frbias.core.stages.export import export_recogniser, write_onnx
+from frbias.core.stages.export import export_recogniser
 from frbias.core.stages.requests.export import ExportRequest
 from frbias.core.training.checkpoint import save_best
 
@@ -266,3 +267,10 @@ def test_damaged_notes_about_pixels(note: str, tmp_path: Path) -> None:
     save_file(MobileFaceNet(ODD).state_dict(), tmp_path / "m.safetensors", metadata={"frbias_input": note})
     with pytest.raises(BadInputError, match=r"m\.safetensors"):
         load_recogniser(str(tmp_path / "m.safetensors"))
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    state = {name: torch.arange(6.0) for name in ("one", "two", "three")}
+    for number in range(20):
+        write_state(tmp_path / f"{number}.safetensors", state, Pixels())
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1

@@ -208,18 +208,21 @@ def test_what_was_measured_is_named(document: dict[str, Any], tmp_path: Path) ->
     changed = json.loads(json.dumps(document))
     changed["baseline"]["provenance"] = {"weights_sha256": "ab" * 32, "inputs": {"table": "cd" * 32}}
     changed["other"]["provenance"] = {"weights_sha256": "ef" * 32, "backbone": {"licence": "MIT"}}
+    changed["other"]["provenance"]["backbone"]["guarded"] = ["Guard albums: TAR 97.31 -> 97.25 % (kept)."]
     claim_folder(tmp_path, stage="compare", arguments={"at_fmr": [0.1], "seed": 7321}).finish({})
     text = write_report(tmp_path / "r.html", changed, source="comparison.json").read_text(encoding="utf-8")
     paths = {path for path, _ in Page(text).shown}
     assert {
         "baseline.provenance.weights_sha256", "other.provenance.weights_sha256", "baseline.provenance.inputs.table",
-        "other.provenance.backbone.licence", "baseline.groups.rule", "baseline.test_record.uncontrolled.0",
+        "other.provenance.backbone.licence", "other.provenance.backbone.guarded.0", "baseline.groups.rule", "baseline.test_record.uncontrolled.0",
         "baseline.overall.score_differentials.mated.range", "other.overall.score_differentials.non_mated.range",
     } <= paths  # fmt: skip
     assert any(path.endswith("cross_groups.worst_cell.fmr") for path in paths)
     assert any(path.endswith("fpir_projected.0.fpir_worst_group") for path in paths)
     assert "Compared both recognisers, paired" in text, "the document's own folder tells how it was made"
     assert "<dd>7321</dd>" in text
+    assert text.count("photographs looked at while it was learned") == 1
+    assert "Guard albums: TAR 97.31 -&gt; 97.25 % (kept)." in text
 
 
 def test_same_input_same_bytes(document: dict[str, Any], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from frbias.core.data.images import read_image, write_png
-from frbias.core.data.samples import make_table, write_samples
+from frbias.core.data.samples import make_table, read_samples, write_samples
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.recognisers.adapted import AdaptedRecogniser
@@ -18,8 +18,10 @@ from frbias.core.recognisers.maps import unit
 from frbias.core.recognisers.probing import fixed_images
 from frbias.core.recognisers.trainable.weights import build
 from frbias.core.stages.adapt import adapt
+from frbias.core.stages.compare import compare
 from frbias.core.stages.export import export
 from frbias.core.stages.requests.adapt import AdaptRequest
+from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.export import ExportRequest
 from frbias.core.training.damage import SeesDamaged, damaged
 from frbias.core.training.nuisance import closing_offset
@@ -103,14 +105,23 @@ def test_the_onnx_file_computes_the_same(place: Path, adapted: Path, tmp_path: P
         json.loads((tmp_path / "out" / "manifest.json").read_text())["tasks"]["recognition"]["embedding_dimension"]
         == 16
     )
-    assert not (tmp_path / "out" / "backbone.safetensors").exists()
-    with pytest.raises(UsageError, match="--no-onnx"):
-        export(ExportRequest(weights=str(adapted), onnx=False), tmp_path / "none", machine=CPU)
+    assert again.sha256 == load_recogniser(str(adapted)).sha256
+    export(ExportRequest(weights=str(adapted), onnx=False), tmp_path / "tensors", machine=CPU)
+    assert load_recogniser(str(tmp_path / "tensors")).sha256 == again.sha256
+    card = (tmp_path / "out" / "README.md").read_text()
+    for made in done_of(adapted):
+        assert made in card
+
+
+def done_of(adapted: Path) -> list[str]:
+    return list(json.loads((adapted / "adapted.json").read_text())["made_of"])
 
 
 def test_a_recogniser_that_can_only_be_run_is_adapted_and_exported(place: Path, adapted: Path, tmp_path: Path) -> None:
     export(ExportRequest(weights=str(adapted), pack=False), tmp_path / "first", machine=CPU)
-    opaque = tmp_path / "first" / "recognition.onnx"
+    opaque = tmp_path / "opaque" / "recognition.onnx"
+    opaque.parent.mkdir()
+    (tmp_path / "first" / "recognition.onnx").rename(opaque)
     opaque.with_suffix(".toml").write_text("[input]\nmean = 127.5\nscale = 127.5\n")
     done = adapt(
         request(place, weights=str(opaque), normalise="lda", dimensions=4, damage="none"), tmp_path / "two", machine=CPU
@@ -121,8 +132,10 @@ def test_a_recogniser_that_can_only_be_run_is_adapted_and_exported(place: Path, 
     with pytest.raises(BadInputError, match="BatchNorm"):
         adapt(request(place, weights=str(opaque), remove=("offset",)), tmp_path / "three", machine=CPU)
     assert not (tmp_path / "three" / "provenance.json").exists()
+    with pytest.raises(UsageError, match="--no-onnx"):
+        export(ExportRequest(weights=str(done.out), onnx=False), tmp_path / "none", machine=CPU)
     written = export(ExportRequest(weights=str(done.out)), tmp_path / "out", machine=CPU)
-    assert written.files == ["recognition.onnx"]
+    assert written.files == ["README.md", "recognition.onnx"]
     faces = fixed_images(2, 112)
     again = load_recogniser(str(tmp_path / "out" / "recognition.onnx"))
     np.testing.assert_allclose(again.embed(faces), load_recogniser(str(done.out)).embed(faces), atol=1e-3)
@@ -184,6 +197,31 @@ def test_a_guard_holds_the_map_back(place: Path, tmp_path: Path) -> None:
         adapt(request(place, **guard, guard_drift=0.0), tmp_path / "none", machine=CPU)
     assert not (tmp_path / "none" / "provenance.json").exists()
     assert "No photographs were looked at" in adapt(request(place, within=3), tmp_path / "open", machine=CPU).guarded[0]
+
+
+def test_a_guard_with_pairs_is_judged_by_their_accuracy_and_compare_repeats_it(place: Path, tmp_path: Path) -> None:
+    frame = read_samples(place / "people").frame
+    people = list(zip(frame["file_name"], frame["subject"], strict=True))
+    lines = [f"{a},{b},{int(s == t)}" for k, (a, s) in enumerate(people) for b, t in people[:k]]
+    (tmp_path / "pairs.csv").write_text("\n".join(["file1,file2,same", *lines]))
+    guard = {"guard": (str(place / "people"),), "guard_pairs": (str(tmp_path / "pairs.csv"),)}
+    done = adapt(request(place, **guard, guard_fall=1.0), tmp_path / "a", machine=CPU)
+    (reading,) = json.loads((tmp_path / "a" / "provenance.json").read_text())["results"]["guard"]
+    assert reading["tar"] is None
+    before, after = reading["accuracy"]
+    assert 0.5 < min(before, after) <= 1
+    said = f"Guard people: accuracy of its pairs {100 * before:.2f} -> {100 * after:.2f} % (kept)."
+    assert done.guarded == (said,)
+    assert load_recogniser(str(done.out)).description.guarded == (said,)
+    open_ended = adapt(request(place), tmp_path / "b", machine=CPU)
+    wanted = CompareRequest(
+        models=(str(place / "net.safetensors"), str(done.out), str(open_ended.out)),
+        data=str(place / "people"), groups="0-12,13-40", at_fmr=(0.5,), bootstrap=0, figures=False,
+    )  # fmt: skip
+    found = compare(wanted, tmp_path / "compared", machine=CPU).documents
+    guarded = [d["other"]["provenance"]["backbone"]["guarded"] for d in found]
+    assert guarded == [[said], ["No photographs were looked at along the way (--guard SET)."]]
+    assert all("guarded" not in d["baseline"]["provenance"]["backbone"] for d in found)
 
 
 def test_nothing_to_do_and_too_little_to_learn_from(place: Path, tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.recognisers.base import Description
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.onnx_check import check_onnx
+from frbias.core.recognisers.onnx_export import write_onnx
 from frbias.core.recognisers.onnx_graph import read_onnx
 from frbias.core.recognisers.probing import fixed_images
 from frbias.core.recognisers.trainable.onnx_import import import_onnx
 from frbias.core.recognisers.trainable.recogniser import Trainable
 from frbias.core.recognisers.trainable.weights import build, from_state
-from frbias.core.stages.export import ONNX_FILE, export_recogniser, write_onnx
+from frbias.core.stages.export import ONNX_FILE, export_recogniser
 from frbias.core.stages.requests.export import ExportRequest
 
 

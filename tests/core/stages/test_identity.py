@@ -22,6 +22,7 @@ from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.requests.export import ExportRequest
+from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 from frbias.synth.mesh.request import MeshRequest
 
@@ -451,7 +452,8 @@ def adapt_case(root: Path) -> Case:
     from frbias.core.stages.adapt import adapt, plan_adapt
 
     data, model = grown_up_faces(root / "set"), weights(root / "one" / "model.safetensors")
-    photos = faces(root / "photos")
+    photos, pairs = faces(root / "photos"), root / "pairs.csv"
+    pairs.write_text("file1,file2,same\n" + "".join(f"{k}.png,{k + 4}.png,{k % 2}\n" for k in range(4)))
     return finished(
         Case(
             AdaptRequest(data=(str(data),), weights=str(model)),
@@ -472,6 +474,7 @@ def adapt_case(root: Path) -> Case:
                 "dimensions": {"normalise": "lda", "dimensions": 3},
                 "seed": {"seed": 1},
                 "guard": {"guard": (str(photos),)},
+                "guard_pairs": {"guard": (str(photos),), "guard_pairs": (str(pairs),)},
                 "guard_fall": {"guard_fall": 0.5},
                 "guard_drift": {"guard_drift": 0.5},
                 "guard_fmr": {"guard_fmr": 0.1},
@@ -484,13 +487,61 @@ def adapt_case(root: Path) -> Case:
     )
 
 
+def finetune_case(root: Path) -> Case:
+    """The map alone, which takes no training; that every option decides is seen in test_request_identity.py."""
+    from frbias.core.stages.finetune import finetune, plan_finetune
+
+    data, model = grown_up_faces(root / "set"), weights(root / "one" / "model.safetensors")
+    request = FinetuneRequest(
+        data=str(data),
+        weights=str(model),
+        epochs=0,
+        batch_size=4,
+        remove=("common",),
+        damage="none",
+        validation=0.34,
+    )
+    return finished(
+        Case(
+            request,
+            root / "out",
+            lambda request, out: finetune(request, out, machine=MACHINE).reused,
+            plan=plan_finetune,
+            other={
+                "data": {"data": str(grown_up_faces(root / "others" / "set", 1))},
+                "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
+                "eval_data": {"eval_data": str(faces(root / "photos", 2)), "eval_names_unrelated": True},
+                "seed": {"seed": 1},
+            },
+            same={"data": {"data": copied(data, root / "elsewhere" / "set")}, "cache": {"cache": "off"}},
+        )
+    )
+
+
+def scored(folder: Path, weights_sha256: str) -> Path:
+    """An evaluation of embeddings that a recogniser with this hash is said to have made."""
+    from frbias.core.foundation.files import write_json
+    from frbias.core.verification.evaluation import evaluate_embeddings
+
+    rng, who = np.random.default_rng(0), np.repeat(np.arange(30), 4)
+    vectors = (rng.normal(size=(30, 8))[who] + rng.normal(size=(120, 8))).astype(np.float32)
+    ages = np.tile([5.0, 10.0, 30.0, 50.0], 30)
+    done = evaluate_embeddings(vectors, who, ages, groups="0-19,20+", targets=(0.1,), bootstrap=0, curves=False)
+    write_json(folder / "evaluation.json", done.described({"weights_sha256": weights_sha256}).to_json())
+    return folder
+
+
 def export_case(root: Path) -> Case:
-    from frbias.core.stages.export import export
+    from frbias.core.stages.export import export, plan_export
 
     model = weights(root / "one" / "model.safetensors")
     detectors = [root / "one.onnx", root / "two.onnx"]
     for number, detector in enumerate(detectors):
         detector.write_bytes(b"detector %d" % number)
+
+    from frbias.core.recognisers.loading import load_recogniser
+
+    measured = scored(root / "measured", load_recogniser(str(model)).sha256)
 
     def run(request: Any, out: Path) -> bool:
         before = (out / "provenance.json").stat().st_mtime_ns if out.exists() else None
@@ -502,7 +553,10 @@ def export_case(root: Path) -> Case:
             ExportRequest(weights=str(model), detector=str(detectors[0])),
             root / "out",
             run,
+            plan=plan_export,
             other={
+                "card": {"card": False},
+                "evaluation": {"evaluation": measured},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
                 "onnx": {"onnx": False, "detector": None},
                 "pack": {"pack": False, "detector": None},
@@ -535,6 +589,8 @@ def generate_case(root: Path) -> Case:
                 "yaw": {"yaw": 20.0},
                 "pitch": {"pitch": 5.0},
                 "roll": {"roll": 5.0},
+                "truth": {"truth": ("landmarks",)},
+                "kin": {"kin": "twins"},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )
@@ -555,6 +611,7 @@ CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
     "embed onnx": embed_onnx_case,
+    "finetune": finetune_case,
     "evaluate embeddings": evaluate_embeddings_case,
     "evaluate scores": evaluate_scores_case,
     "compare embeddings": compare_embeddings_case,

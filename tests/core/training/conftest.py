@@ -63,3 +63,9 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def others(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
     """4 other subjects with 4 images each."""
     return make_people(tmp_path_factory.mktemp("others"), subjects=4, seed=9, prefix="q")
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
+    """10 people with 4 images each: enough for batches of 25."""
+    return make_people(tmp_path_factory.mktemp("crowd"), subjects=10, seed=3, prefix="m")

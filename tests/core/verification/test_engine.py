@@ -229,7 +229,7 @@ def test_bad_embeddings_are_refused_with_their_row() -> None:
     broken[7] = 0
     with pytest.raises(BadInputError, match="row 7 is zero"):
         evaluate_embeddings(broken, who, ages)
-    with pytest.raises(BadInputError, match="30 embeddings but 29 subjects"):
+    with pytest.raises(BadInputError, match="30 embeddings, but 29 subjects"):
         evaluate_embeddings(matrix, who[:-1], ages)
     with pytest.raises(UsageError, match="within, any-probe, all"):
         evaluate_embeddings(matrix, who, ages, groups="0-80", targets=[0.1], non_mated="some")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from populations import population
 
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.verification.evaluation import EvaluationOptions, evaluate_embeddings
+from frbias.core.verification.assembling import EvaluationOptions
+from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import Grouping, group_by_age
 from frbias.core.verification.paired import compare_evaluations
 from frbias.core.verification.remedies.crossfit import deal_subjects, parts, within_groups

@@ -13,8 +13,8 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.reporting.verdict import TONES
 from frbias.core.reporting.verdict import judge as judge_document
 from frbias.core.verification import verdict as rules
+from frbias.core.verification.assembling import EvaluationOptions, evaluate
 from frbias.core.verification.differences import Difference, GroupDifferences, PairedAtTarget
-from frbias.core.verification.evaluation import EvaluationOptions, evaluate
 from frbias.core.verification.gates import check_gate, failures, parse_gate
 from frbias.core.verification.measures.table import AT_THRESHOLD, MEASURES, WITHOUT_THRESHOLD, lower_is_better
 from frbias.core.verification.paired import Comparison, compare_evaluations

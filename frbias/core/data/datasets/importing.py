@@ -114,8 +114,13 @@ def _registered(name: str, folder: StageFolder) -> Imported:
     return Imported(name=name, path=folder.path, rejected=results["rejected"], finished_before=folder.finished, **facts)
 
 
-def fetch_archive(name: str, *, progress: Progress = SILENT) -> Path:
+def fetch_archive(name: str, *, time_limit: float = 0.0, progress: Progress = SILENT) -> Path:
     """Download the archive of a data set that has a direct address, checked against its published hash.
+
+    Args:
+        name: Name of the data set.
+        time_limit: Seconds it may take; 0 for no limit.
+        progress: Where to report.
 
     Raises:
         UsageError: It has none, or is not known; the message says where to get it.
@@ -132,7 +137,7 @@ def fetch_archive(name: str, *, progress: Progress = SILENT) -> Path:
         )
     progress.note(f"{asset.title}. Licence: {asset.licence}. Source: {asset.source}")
     target = data_home() / "downloads" / asset.url.rsplit("/", 1)[-1]
-    return download(asset.url, target, sha256=asset.sha256, progress=progress).path
+    return download(asset.url, target, sha256=asset.sha256, time_limit=time_limit, progress=progress).path
 
 
 def register_dataset(name: str, path: Path, *, layout: str | None = None) -> SampleTable:

@@ -14,6 +14,7 @@ from frbias.core.data.images import IMAGE_SUFFIXES
 from frbias.core.data.pictures import looks_like_picture
 from frbias.core.data.samples import POINT_COLUMNS, SampleTable, make_table
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 
 MAX_FILES = 2_000_000
 _SAMPLE = 2000
@@ -72,9 +73,7 @@ def scan_folder(root: Path, layout: Layout | None = None) -> Scan:
             continue
         rows.append(_row(root, path, name, chosen, files))
     if not rows:
-        found = (
-            f"none of its {len(files.images)} images is named like {chosen.example}" if files.images else "no images"
-        )
+        found = f"no image of {len(files.images)} is named like {chosen.example}" if files.images else "no images"
         raise BadInputError(f"{root} is no {chosen.title} folder: {found}.")
     return Scan(make_table(root, rows), sorted(files.rejected), chosen)
 
@@ -112,7 +111,7 @@ def _guess(root: Path, images: list[PurePosixPath]) -> Layout:
     if sample and sum(folder.parse(p) is not None for p in sample) * 2 > len(sample):
         return folder.LAYOUT
     raise BadInputError(
-        f"{root} is in no known layout: {len(images)} images, and they are neither in a folder per subject nor named like "
+        f"{root} is in no known layout: {counted(len(images), 'image')}, neither in a folder per subject nor named like "
         + ", ".join(layout.example for name, layout in LAYOUTS.items() if name not in _FOLDERS)
         + ". A CSV file with the columns file_name, subject, age can say who is who."
     )

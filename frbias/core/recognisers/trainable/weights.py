@@ -131,9 +131,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     path = Path(path)
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            from frbias.core.assets.tensor_files import load_tensors
 
-            return load_file(path)
+            return load_tensors(path)
         if path.suffix in TORCH_SUFFIXES:
             from frbias.core.assets.checkpoints import load_checkpoint
 
@@ -158,9 +158,12 @@ def read_pixels(path: Path) -> Pixels | None:
     """
     from safetensors import SafetensorError, safe_open
 
+    from frbias.core.assets.tensor_files import check_head
+
     if Path(path).suffix != ".safetensors":
         return None
     try:
+        check_head(path)
         with safe_open(path, framework="pt") as file:
             note = (file.metadata() or {}).get(_NOTE)
         return None if note is None else InputFormat.of_values(json.loads(note), str(path)).pixels()
@@ -174,7 +177,7 @@ def write_state(path: Path, state: StateDict, pixels: Pixels) -> None:
 
     note = json.dumps({"colour": pixels.colour, "mean": list(pixels.mean), "scale": list(pixels.scale)})
     plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    save_file(plain, path, metadata={"format": "pt", _NOTE: note})
+    save_file(plain, path, metadata={_NOTE: note})  # one entry: safetensors writes several in an order of chance
 
 
 def state_sha256(state: StateDict) -> str:

@@ -236,6 +236,7 @@ def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sket
             if record[name] is not None:
                 ax.plot(record["target"], record[name], "o", color=ACCENT, markeredgecolor="white", markersize=6)
         ax.set_xscale("log")
+        ax.set_xlim(x.min() / 1.2, x.max() * 1.2)  # also where no measure is defined, so that nothing has a place
         ax.set_ylim(0, 1)
         ax.set_title(title)
         ax.set_xlabel("target FMR")
@@ -299,7 +300,7 @@ def _density(counts: list[int], edges: Float) -> Float:
 
 def _smooth(density: Float) -> Float:
     kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
-    return np.convolve(density, kernel / kernel.sum(), mode="same")
+    return np.convolve(density, kernel / kernel.sum())[4:-4]  # as many as there were, however few
 
 
 def _histogram_rows(name: str, kind: str, edges: Float, counts: list[int], density: Float) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from frbias.core.foundation.requests import Request, option
 
@@ -16,6 +17,8 @@ class ExportRequest(Request):
         pack: Write the manifest that makes the folder an insightface pack; without ``onnx`` there is none.
         detector: Detector to put into the pack, which ``FaceAnalysis`` cannot do without: an ``.onnx`` file or
             ``insightface:<pack>``; None for none.
+        card: Write ``README.md``, a model card.
+        evaluation: Folder of an evaluation or comparison of this recogniser, for the card and beside it; None for none.
     """
 
     title = "export"
@@ -32,6 +35,13 @@ class ExportRequest(Request):
         None,
         help="Detector for the pack: an .onnx file or insightface:<pack>; FaceAnalysis needs one.",
         metavar="FILE",
+        decides=False,
+    )
+    card: bool = option(True, help="Model card (README.md), filled from what is recorded.")
+    evaluation: Path | None = option(
+        None,
+        help="Folder of an evaluation or comparison of this recogniser, to go with it.",
+        metavar="FOLDER",
         decides=False,
     )
 

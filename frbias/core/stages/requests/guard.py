@@ -1,5 +1,6 @@
 """Options of guards: photographs that must not be told apart worse."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from frbias.core.foundation.requests import Request, option
@@ -14,7 +15,9 @@ class GuardOptions(Request):
 
     Attributes:
         guard: Image sets of other people, photographs as a rule.
-        guard_fall: How far the TAR of a labelled guard may fall, a fraction.
+        guard_pairs: Lists of pairs (any form that ``frbias evaluate --pairs`` reads) of the pictures of a guard, which is
+            then judged by the accuracy of its pairs.
+        guard_fall: How far the TAR of a labelled guard, or the accuracy of pairs, may fall, a fraction.
         guard_drift: How far the scores of an unlabelled guard may drift: 1 - their correlation with those of the
             start model.
     """
@@ -28,9 +31,17 @@ class GuardOptions(Request):
         completes="data",
         decides=False,
     )
+    guard_pairs: tuple[str, ...] = option(
+        (),
+        help="List of pairs of a guard's pictures (LFW's pairs.txt, CSV, ...): it is judged by their accuracy.",
+        panel=_GUARD,
+        metavar="LIST",
+        many=True,
+        decides=False,
+    )
     guard_fall: float = option(
         0.01,
-        help="How far TAR on a labelled guard may fall, e.g. 1%.",
+        help="How far TAR on a labelled guard, or the accuracy of its pairs, may fall, e.g. 1%.",
         panel=_GUARD,
         metavar="RATE",
         low=0,
@@ -40,3 +51,9 @@ class GuardOptions(Request):
     guard_drift: float = option(
         0.1, help="How far scores of an unlabelled guard may drift (1 - correlation).", panel=_GUARD, low=0, high=2
     )
+
+    def conflicts(self) -> Iterator[str]:
+        """A list of pairs without pictures."""
+        yield from super().conflicts()
+        if self.guard_pairs and not self.guard:
+            yield "--guard-pairs says which pictures of a guard are compared; give the pictures with --guard."

@@ -63,7 +63,7 @@ def shown_interval(errors: int, trials: int, found: Interval | None, *, confiden
     return ShownInterval(*wilson(errors, trials, confidence=confidence), WILSON)
 
 
-def wilson(errors: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(errors: float, trials: float, *, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion (two-sided).
 
     Example:
@@ -124,7 +124,7 @@ def flags(errors: int, trials: int) -> list[str]:
     return [*found, "below_rule_of_30"] if errors < RULE_OF_THIRTY else found
 
 
-def _check(errors: int, trials: int, confidence: float) -> None:
+def _check(errors: float, trials: float, confidence: float) -> None:
     if trials < 1 or not 0 <= errors <= trials:
         raise ValueError(f"{errors} errors in {trials} trials is impossible")
     if not 0 < confidence < 1:

@@ -32,6 +32,7 @@ Scores = npt.NDArray[np.floating[Any]]
 Counts = npt.NDArray[np.int64]
 
 DEFAULT_CONVENTION = "at_most"
+LARGEST_SCORE = 1e100  # squares of larger ones are infinite
 CONVENTIONS = ("at_most", "infimum", "nearest", "quantile")
 EER_CONVENTIONS = ("fvc2000", "mean_at_smallest_difference", "linear_interpolation")
 
@@ -80,7 +81,8 @@ def check_scores(scores: npt.ArrayLike, what: str = "scores") -> Scores:
     """Scores as a one-dimensional float array (float32 stays, everything else becomes float64).
 
     Raises:
-        BadInputError: There are none, or one is NaN or infinite (its row, counted from 0, is named).
+        BadInputError: There are none, one is NaN or infinite (its row, counted from 0, is named), or beyond
+            ``LARGEST_SCORE``.
     """
     array = np.asarray(scores)
     if array.dtype != np.float32:
@@ -92,6 +94,8 @@ def check_scores(scores: npt.ArrayLike, what: str = "scores") -> Scores:
         raise BadInputError(
             f"{what}: row {bad[0]} is {array[bad[0]]}; {bad.size} of {array.size} scores are not finite."
         )
+    if (largest := float(np.abs(array).max())) > LARGEST_SCORE:
+        raise BadInputError(f"{what}: {largest:g} is too large for a score (at most {LARGEST_SCORE:g}); rescale them.")
     return array
 
 
@@ -289,6 +293,11 @@ def det_points(curve: Curve, limit: int = 200) -> npt.NDArray[np.int64]:
         position = np.searchsorted(ascending, levels, side="left").clip(0, len(counts) - 1)
         chosen.append(position if counts[0] <= counts[-1] else len(counts) - 1 - position)
     return np.unique(np.concatenate(chosen))
+
+
+def deviation(scores: npt.NDArray[Any]) -> float:
+    """Standard deviation (ddof 0) of some scores; exactly 0 when all are the same, which rounding would hide."""
+    return 0.0 if scores.min() == scores.max() else float(scores.std())
 
 
 def d_prime(mean_mated: float, std_mated: float, mean_non_mated: float, std_non_mated: float) -> float | None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.words import counted
 from frbias.core.verification.groups import Grouping
 from frbias.core.verification.scores.planning import unit_vectors
 
@@ -116,7 +117,7 @@ def deal_subjects(subject: Int64, folds: int, seed: int) -> Int64:
     people = np.unique(subject)
     if not MINIMUM_FOLDS <= folds <= len(people):
         raise UsageError(
-            f"{len(people)} subjects cannot be cross-fitted in {folds} folds; use {MINIMUM_FOLDS} to {len(people)}, "
+            f"{counted(len(people), 'subject')} cannot be cross-fitted in {folds} folds; use {MINIMUM_FOLDS} to {len(people)}, "
             "since a comparison touches up to two folds and something has to be left to learn from."
         )
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(people))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import UsageError
-from frbias.core.verification.evaluation import EvaluationOptions, evaluate
+from frbias.core.verification.assembling import EvaluationOptions, evaluate
 from frbias.core.verification.groups import Grouping
 from frbias.core.verification.remedies.crossfit import Within, deal_subjects, within_groups
 from frbias.core.verification.remedies.group_threshold import group_thresholds

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 from frbias.core.verification.remedies.crossfit import Within, parts
 from frbias.core.verification.scores.planning import unit_vectors
 
@@ -132,4 +133,6 @@ def _positive(deviation: Float) -> Float:
 
 def _check_size(count: int) -> None:
     if count < MINIMUM_COHORT:
-        raise BadInputError(f"A cohort of {count} images is too small to normalise by; give at least {MINIMUM_COHORT}.")
+        raise BadInputError(
+            f"A cohort of {counted(count, 'image')} is too small to normalise by; give at least {MINIMUM_COHORT}."
+        )

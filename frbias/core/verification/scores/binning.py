@@ -17,6 +17,8 @@ Scores = npt.NDArray[np.floating[Any]]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 COSINE_BINS = 1 << 15
+# Below this share of the squared mean, rounding is all that a difference of large numbers has left of a variance.
+_CANCELLED = 1e-9
 
 
 class NotHeldError(LookupError):
@@ -43,7 +45,8 @@ class Bins:
     def of(self, scores: npt.ArrayLike) -> Int64:
         """Bin of every score, same shape."""
         values = np.asarray(scores, dtype=self.low.dtype)
-        return ((values - self.low) * self.scale).astype(np.int64).clip(0, self.count - 1)
+        with np.errstate(over="ignore"):  # infinite becomes the last bin
+            return np.asarray(((values - self.low) * self.scale).clip(0, self.count - 1).astype(np.int64))
 
     def lower_edges(self) -> Scores:
         """Smallest score of every bin, shape (count,), in the scores' dtype; the first is -inf."""
@@ -85,6 +88,9 @@ def bins_of_range(scores: Scores, count: int = 1 << 13) -> Bins:
     """Bins over the range of some scores, in their dtype."""
     kind = scores.dtype.type
     low, high = float(scores.min()), float(scores.max())
+    if low == high:  # one value alone has no range of its own
+        half = max(abs(low), 1.0) / 100
+        low, high = low - half, high + half
     width = max(high - low, float(np.finfo(scores.dtype).tiny) * count)
     return Bins(kind(low), kind(min(count / width, float(np.finfo(scores.dtype).max) / 4)), count)
 
@@ -199,7 +205,11 @@ class Tally:
         count = int(self.histogram[classes].sum())
         total, squares = self.sums[classes].sum(axis=0)
         mean = float(total) / count
-        return mean, float(np.sqrt(max(float(squares) / count - mean * mean, 0.0)))
+        variance = max(float(squares) / count - mean * mean, 0.0)
+        if variance <= _CANCELLED * mean * mean and self.complete(classes):
+            scores = self.score[np.isin(self.kind, classes)].astype(np.float64)
+            variance = float(np.square(scores - scores[0]).mean() - np.square((scores - scores[0]).mean()))
+        return mean, float(np.sqrt(max(variance, 0.0)))
 
     def _end_of_bin(self, position: int) -> int:
         """Number of held scores in this bin or below it."""

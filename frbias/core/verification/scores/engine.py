@@ -202,40 +202,36 @@ def compare_all(
     names, codes = np.unique(np.asarray([str(s) for s in subjects], dtype=object).astype(str), return_inverse=True)
     order = np.lexsort((codes, grouping.codes))
     plan = make_plan(unit_vectors(matrix), order, codes[order], grouping.codes[order], product)
-    weights = np.zeros((len(names), len(grouping.names) + 1), dtype=np.int64)
-    np.add.at(weights, (codes, grouping.codes), 1)
     if matched_age is not None:
         if ages is None:
             raise UsageError("Matching the ages of non-mated pairs needs ages.")
         plan = replace(plan, allow=matched_ages(codes[order], ages[order], matched_age))
-    evaluated = _evaluated(codes, grouping)
+    weights = _samples_by_group(codes, grouping)
+    evaluated = _evaluated(weights)
     few = len(matrix) * (len(matrix) - 1) // 2 <= CROSS_LIMIT
     classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
     plan = replace(plan, class_of=classes.table, classes=classes.count)
     settings = ScanSettings(threads or usable_cores(), block, world)
     wanted = _bins_to_hold(plan, classes, targets, tails, budget or Budget(), settings)
+    known = tuple(names.tolist())
     pairs = PairScan(
-        plan,
-        order,
-        codes[order],
-        grouping,
-        evaluated,
-        classes,
-        rule,
-        tuple(names.tolist()),
-        weights,
-        matched_age,
-        settings,
-    )
+        plan, order, codes[order], grouping, evaluated, classes, rule, known, weights, matched_age, settings
+    )  # fmt: skip
     with progress.task("comparing", len(plan.tiles())) as advance:
         return pairs.comparisons(wanted, advance)
 
 
-def _evaluated(codes: Int64, grouping: Grouping) -> Bool:
+def _samples_by_group(codes: Int64, grouping: Grouping) -> Int64:
+    """Samples per subject and group, the last column without a group, shape (subjects, groups + 1)."""
     table = np.zeros((int(codes.max()) + 1, len(grouping.names) + 1), dtype=np.int64)
     np.add.at(table, (codes, grouping.codes), 1)
-    mated = (table * (table - 1) // 2).sum(axis=0)[: len(grouping.names)]
-    totals = table.sum(axis=0)[: len(grouping.names)]
+    return table
+
+
+def _evaluated(samples: Int64) -> Bool:
+    """Groups with both kinds of comparison."""
+    mated = (samples * (samples - 1) // 2).sum(axis=0)[:-1]
+    totals = samples.sum(axis=0)[:-1]
     non_mated = totals * (totals - 1) // 2 - mated
     return (mated > 0) & (non_mated > 0)
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.verification.scores.replicating import MatedScores, NonMatedTail
+from frbias.core.verification.scores.tiles import CountingRules, Held, TilePlace
 
 SKIP = np.float32(-2.0)
 """Value of a tile cell that must not be counted (mated pairs, pairs left out by an option)."""
@@ -21,45 +22,26 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.floating[Any]]
-UInt8 = npt.NDArray[np.uint8]
 
 
 @numba.njit(nogil=True, cache=True)
 def count_tile(
-    tile: Float32,
-    first_row: int,
-    first_column: int,
-    rows: int,
-    columns: int,
-    diagonal: bool,
-    label: Int32,
-    run_end: Int32,
-    class_of: Int32,
-    low: np.float32,
-    scale: np.float32,
-    histogram: Int64,
-    sums: Int64,
-    wanted: UInt8,
-    out_score: Float32,
-    out_class: Int32,
-    out_row: Int32,
-    out_column: Int32,
-    filled: int,
+    tile: Float32, place: TilePlace, rules: CountingRules, held: Held, histogram: Int64, sums: Int64, filled: int
 ) -> int:
-    """Bin every comparison of one tile and copy those in wanted bins; returns the new fill of the outputs.
+    """Bin every comparison of one tile and copy those in wanted bins; returns how many are held then.
 
     Args:
         tile: Scores, at least (rows, columns); cells below -1.5 are skipped.
-        first_row, first_column: Position of the tile's corner among the sorted samples.
-        diagonal: Only cells above the diagonal.
-        label: Label (group code + 1, 0 for none) of every sorted sample, ascending.
-        run_end: For every sample the position after the last sample of its label.
-        class_of: Class of a pair of labels, shape (labels, labels); negative: not counted.
-        low, scale: Bin = int((score - low) * scale), clipped.
+        place: Which pairs the tile holds.
+        rules: How they are counted.
+        held: Copies of comparisons in wanted bins, with room for all of the tile's.
         histogram: Counts, shape (classes, bins); added to.
         sums: Scaled integer sums of scores and of squares, shape (classes, 2); added to.
-        wanted: Nonzero where a bin's comparisons are copied, shape (classes, bins).
+        filled: How many are held so far.
     """
+    first_row, first_column, rows, columns, diagonal = place
+    label, run_end, class_of, low, scale, wanted = rules
+    out_score, out_class, out_row, out_column = held
     last_bin = histogram.shape[1] - 1
     for r in range(rows):
         c = r + 1 if diagonal else 0

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.ranks import gather_over_ranks, sum_over_ranks
 from frbias.core.verification.scores.binning import Bins
+from frbias.core.verification.scores.tiles import CountingRules, Held, TilePlace
 
 TILE = 512
 Float32 = npt.NDArray[np.float32]
@@ -103,10 +104,11 @@ class _Worker:
         self.sums = np.zeros((self.plan.classes, 2), dtype=np.int64)
         self._tile = np.empty((TILE, TILE), dtype=np.float32)
         self._collects = bool(self.wanted.any())
-        size = self.room * TILE * TILE if self._collects else 0
-        self._out: list[npt.NDArray[Any]] = [
-            np.empty(size, dtype=t) for t in (np.float32, np.int32, np.int32, np.int32)
-        ]
+        self._held = Held.room(self.room * TILE * TILE if self._collects else 0)
+        plan = self.plan
+        self._rules = CountingRules(
+            plan.label, plan.run_end, plan.class_of, plan.bins.low, plan.bins.scale, self.wanted
+        )
 
     def run(self, row: int, column: int) -> None:
         """Count one tile."""
@@ -123,30 +125,14 @@ class _Worker:
         scores[r, c] = SKIP
         if plan.allow is not None:
             scores[:rows, :columns][~plan.allow(slice(first, first + rows), slice(second, second + columns))] = SKIP
-        if self._collects and self.filled + TILE * TILE > len(self._out[0]):
+        if self._collects and self.filled + TILE * TILE > len(self._held.score):
             self._grow()
-        self.filled = count_tile(
-            scores,
-            first,
-            second,
-            rows,
-            columns,
-            row == column,
-            plan.label,
-            plan.run_end,
-            plan.class_of,
-            plan.bins.low,
-            plan.bins.scale,
-            self.histogram,
-            self.sums,
-            self.wanted,
-            *self._out,
-            self.filled,
-        )
+        place = TilePlace(first, second, rows, columns, row == column)
+        self.filled = count_tile(scores, place, self._rules, self._held, self.histogram, self.sums, self.filled)
 
     def entries(self) -> list[npt.NDArray[Any]]:
         """Collected scores, classes, rows and columns."""
-        return [part[: self.filled] for part in self._out]
+        return self._held.first(self.filled)
 
     def _scores(self, row: int, column: int) -> Float32:
         if self.plan.product is not None:
@@ -156,11 +142,8 @@ class _Worker:
         return np.matmul(left, right.T, out=self._tile)
 
     def _grow(self) -> None:
-        size = max(self.filled + TILE * TILE, int(len(self._out[0]) * 1.5))
-        for position, part in enumerate(self._out):
-            bigger = np.empty(size, dtype=part.dtype)
-            bigger[: self.filled] = part[: self.filled]
-            self._out[position] = bigger
+        size = max(self.filled + TILE * TILE, int(len(self._held.score) * 1.5))
+        self._held = self._held.grown(self.filled, size)
 
 
 def scan(

@@ -25,6 +25,7 @@ from frbias.core.foundation.delimited import read_delimited
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import sha256_file
 from frbias.core.verification.groups import AgeGroup, Grouping, parse_age_groups
+from frbias.core.verification.measures.rates import LARGEST_SCORE
 from frbias.core.verification.scores.comparisons import Comparisons
 from frbias.core.verification.scores.scoresets import comparisons_from_scores
 
@@ -119,12 +120,11 @@ def read_scores(path: Path) -> ScoreFile:
     lines = frame.index.to_numpy()
     frame = frame.reset_index(drop=True)
     scores = pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(scores))
+    bad = np.flatnonzero(~(np.abs(scores) <= LARGEST_SCORE))
     if bad.size:
         value = frame["score"].iloc[int(bad[0])]
-        raise BadInputError(
-            f"{path}, line {lines[bad[0]]}: score {value!r} is not a finite number ({bad.size} such lines)."
-        )
+        fault = f"too large (at most {LARGEST_SCORE:g})" if np.isfinite(scores[bad[0]]) else "not a finite number"
+        raise BadInputError(f"{path}, line {lines[bad[0]]}: score {value!r} is {fault} ({bad.size} such lines).")
     subjects = next((pair for pair in _PAIRS if all(c in frame.columns for c in pair)), None)
     frame = frame.assign(score=scores, mated=_mated(frame, subjects, path, lines))
     return ScoreFile(path, sha256_file(path), form, frame, subjects)

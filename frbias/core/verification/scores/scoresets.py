@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.words import counted
 from frbias.core.verification.groups import Grouping, group_all, group_by_value
 from frbias.core.verification.measures.rates import check_scores
 from frbias.core.verification.scores.binning import Tally, bins_of_range
@@ -44,18 +45,7 @@ def comparisons_from_scores(
     """
     values = check_scores(scores, "scores")
     is_mated = np.asarray(mated).astype(bool)
-    for what, column in (
-        ("mated", mated),
-        ("group", groups),
-        ("subject_ref", subject_ref),
-        ("subject_probe", subject_probe),
-    ):
-        column = column.codes if isinstance(column, Grouping) else column
-        if column is not None and np.shape(column) != values.shape:
-            raise BadInputError(f"There are {len(values)} scores but {len(np.asarray(column))} values of {what!r}.")
-    for kind, present in (("mated", is_mated.any()), ("non-mated", not is_mated.all())):
-        if not present:
-            raise BadInputError(f"There is no {kind} comparison among the {len(values)} scores.")
+    _check(values, is_mated, mated=mated, group=groups, subject_ref=subject_ref, subject_probe=subject_probe)
     grouping = _grouping(groups, len(values))
     names, first, second = _subjects(subject_ref, subject_probe, is_mated)
     genuine, impostor = np.flatnonzero(is_mated), np.flatnonzero(~is_mated)
@@ -79,6 +69,19 @@ def comparisons_from_scores(
         subject_of=np.arange(len(names)),
     )
     return comparisons, grouping
+
+
+def _check(values: npt.NDArray[Any], is_mated: npt.NDArray[np.bool_], **columns: Any) -> None:
+    """Refuse columns of other lengths than the scores', and scores of one kind."""
+    for what, column in columns.items():
+        column = column.codes if isinstance(column, Grouping) else column
+        if column is not None and np.shape(column) != values.shape:
+            raise BadInputError(
+                f"{counted(len(values), 'score')}, but {counted(len(np.asarray(column)), 'value')} of {what!r}; give one for each."
+            )
+    for kind, present in (("mated", is_mated.any()), ("non-mated", not is_mated.all())):
+        if not present:
+            raise BadInputError(f"There is no {kind} comparison among {counted(len(values), 'score')}.")
 
 
 def _tally(

@@ -151,7 +151,7 @@ def test_folders_that_say_nothing(plant: Plant, names: tuple[str, ...], tmp_path
 
 
 def test_another_layout_than_asked_for(plant: Plant) -> None:
-    with pytest.raises(BadInputError, match="no FG-NET folder: none of its 1 images is named like 001A43a"):
+    with pytest.raises(BadInputError, match="no FG-NET folder: no image of 1 is named like 001A43a"):
         scan_folder(plant("ada/1.jpg"), find_layout("fgnet"))
 
 
