@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError
 from frbias.core.foundation.files import is_disk_full, os_error_sentence
-from frbias.core.foundation.group import what_was_lost
 
 if TYPE_CHECKING:
     from frbias.core.foundation.plans import Plan
@@ -205,6 +204,8 @@ def errors_as_sentences() -> Iterator[None]:
     except Exception as error:
         if is_disk_full(error):
             _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
+        from frbias.core.foundation.group import what_was_lost
+
         if lost := what_was_lost(error):
             _fail(error, lost, EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]

@@ -180,9 +180,7 @@ def training_bf16(root: Path) -> Counted:
 def training_fp16(root: Path) -> Counted:
     """fp16 is refused on the CPU: the weights have to move, and stay finite."""
     with PretendedCuda():
-        done, _ = _train(
-            root, "fp16", GPU, amp="fp16", loss="softmax", gradient="straight", trained_bn="train", dropout=0.2
-        )
+        done, _ = _train(root, "fp16", GPU, amp="fp16", loss="softmax", gradient="straight")
     losses = [r["loss"] for r in done.metrics if r.get("loss") is not None]
     if not (len(losses) == 1 and all(np.isfinite(losses))):
         raise AssertionError(f"losses {losses}")

@@ -275,6 +275,8 @@ def hash_of_images(table: SampleTable) -> dict[str, str]:
 def crop_names(names: Sequence[str]) -> list[str]:
     """PNG names for source names, kept unique (also without regard to case) when only the suffix differs."""
     stems = [_stem(name) for name in names]
+    if len({stem.lower() for stem in stems}) == len(stems):
+        return [stem + ".png" for stem in stems]
     uses = Counter(stem.lower() for stem in stems)
     taken: set[str] = set()
     result = []
@@ -296,10 +298,9 @@ def crop_names(names: Sequence[str]) -> list[str]:
 
 def _stem(name: str) -> str:
     """A path without its last suffix, as :mod:`pathlib` sees it."""
-    folder, slash, base = name.rpartition("/")
-    front, dot, back = base.rpartition(".")
-    plain = slash == "" or not (name.startswith(("/", "./")) or "//" in name or "/./" in name)
-    return folder + slash + front if dot and front and back and plain else Path(name).with_suffix("").as_posix()
+    front, back = name[:-4], name[-4:]
+    usual = back in (".png", ".jpg") and front[-1:] not in ("", "/", ".") and "//" not in name and "./" not in name
+    return front if usual and name[0] != "/" else Path(name).with_suffix("").as_posix()
 
 
 def _rounded(value: float) -> float | None:

@@ -1,5 +1,6 @@
 """Sharing a training between the processes of a torchrun launch."""
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,7 +20,9 @@ def share(module: nn.Module, world: World) -> nn.Module:
         return module
     from torch.nn.parallel import DistributedDataParallel
 
-    return DistributedDataParallel(module, broadcast_buffers=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=Warning)  # of a change to come
+        return DistributedDataParallel(module, broadcast_buffers=False)
 
 
 def share_statistics(module: nn.Module, options: FinetuneOptions, world: World) -> None:
