@@ -8,7 +8,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck format bench faults faults-long thesis-cusp thesis-eg3d clean
+.PHONY: help setup demo test lint typecheck format bench faults faults-long docs thesis thesis-dry thesis-cusp thesis-eg3d \
+  release-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,16 +44,28 @@ faults: $(STAMP) ## Kill, damage and mutate (some minutes); fails at the first t
 faults-long: $(STAMP) ## The same at every file operation and with 20,000 pictures (hours)
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --long --json faults.json
 
+thesis: $(STAMP) ## CUSP and EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE, in one table (says what it lacks)
+	$(BIN)/frbias run experiments/thesis.toml --out experiment-thesis
+
+thesis-dry: $(STAMP) ## The same stages with tiny networks and a stand-in for FG-NET (a minute or two, nothing to download)
+	$(BIN)/frbias run experiments/thesis-dry.toml --out experiment-thesis-dry --jobs 2
+
 thesis-cusp: $(STAMP) ## CUSP faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)
 	$(BIN)/frbias run experiments/thesis-cusp.toml --out experiment-cusp
 
 thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says what it lacks)
 	$(BIN)/frbias run experiments/thesis-eg3d.toml --out experiment-eg3d
 
+docs: $(STAMP) ## Build the documentation into site/ (strict: a broken link fails)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 15 minutes)
 	$(BIN)/python tools/setup_peers.py
 	@missed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || missed=1; done; exit $$missed
 
+release-check: $(STAMP) ## Build wheel and sdist, install them into clean environments and use them (needs a registry)
+	$(BIN)/python tools/check_release.py
+
 clean: ## Remove the environment, caches and demo output
-	rm -rf $(VENV) .peers $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .peers $(OUT) experiment-* site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -44,7 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("frbias.cli.report", "Write a self-contained HTML report of an evaluation."),
     "export": Entry("frbias.cli.export", "Export a fine-tuned recogniser to ONNX, safetensors or an insightface pack."),
     "models": Entry("frbias.cli.models", "Weights: list, add, fetch, verify, convert."),
-    "data": Entry("frbias.cli.data", "Data sets: list, add, import, verify, statistics."),
+    "data": Entry("frbias.cli.data", "Data sets: list, add, import, verify, statistics, export."),
     "cache": Entry("frbias.cli.cache", "Aligned faces and embeddings that evaluations share: list, clear."),
     "run": Entry("frbias.cli.run", "Run a whole experiment from one TOML file."),
     "doctor": Entry("frbias.cli.doctor", "Say what works on this machine and what each command lacks."),

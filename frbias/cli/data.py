@@ -8,10 +8,12 @@ import typer
 from frbias.cli import console
 from frbias.cli.asset_requests import AddData, DataStatistics, ImportData, NamedData, VerifyData
 from frbias.cli.help import Command, group
-from frbias.cli.takes import Part, takes
+from frbias.cli.takes import OUTPUT, Output, Part, takes
+from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.words import counted
+from frbias.core.stages.requests.publish import PublishRequest
 
-app = group("Data sets: list, add, import, verify, statistics.")
+app = group("Data sets: list, add, import, verify, statistics, export.")
 
 
 @app.command("list", cls=Command)
@@ -176,6 +178,31 @@ def stats(request: DataStatistics) -> None:
         draw_statistics(table, plot, title=f"{request.name} (synthetic)" if origin else request.name)
     value = {**found.to_json(), "synthetic": origin, "plot": str(plot) if plot else None}
     console.result(value, lambda: _show_statistics(found, origin, plot))
+
+
+@app.command(cls=Command)
+@takes(Part(PublishRequest), OUTPUT.named("upload"))
+def export(request: PublishRequest, output: Output) -> None:
+    """Write a synthetic image set as a folder that can be uploaded: images, typed table, card, Croissant metadata.
+
+    Photographs of people are refused.
+
+    [bold]Examples[/bold]
+
+        frbias data export generated --out upload
+    """
+    from frbias.core.stages.publish import plan_publish, publish
+
+    machine = Machine(progress=console.ConsoleProgress(), tell=console.note)
+    if output.dry_run:
+        console.plan(plan_publish(request, output.out, machine=machine))
+        return
+    done = publish(request, output.out, machine=machine, force=output.force)
+    summary = {"out": str(done.out), "images": done.images, "subjects": done.subjects, "reused": done.reused}
+    people = counted(done.subjects, "subject")
+    console.result(
+        summary, lambda: console.say(f"{counted(done.images, 'image')} of {people} in [bold]{done.out}[/bold].")
+    )
 
 
 def _state(entry: dict[str, Any]) -> str:

@@ -1,19 +1,24 @@
 """``frbias run``: a whole experiment from one TOML file."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.cli import console
 from frbias.cli.takes import Output, Part, takes
+from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.requests import Request, option
+from frbias.core.foundation.words import counted
 
 if TYPE_CHECKING:
+    from frbias.experiment.grid import Grid
     from frbias.experiment.plan import ExperimentPlan
     from frbias.experiment.stages import ExperimentResult
 
 FOLDER = Part(Output, only=("out",))
+FOLDER_OR_PLAN = Part(Output, only=("out", "dry_run"))
 MACHINE = Part(Resources, only=("device", "workers"))
 
 
@@ -23,27 +28,98 @@ class RunRequest(Request):
 
     Attributes:
         file: The experiment file.
+        jobs: Stages done at a time.
+        cluster: Where: empty for this machine, ``slurm``, or ``local`` for submitit's own processes.
+        cluster_option: Parameters of submitit.
     """
 
     title = "run"
     file: Path = option(help="Experiment file (TOML); see the folder experiments/.", positional=True)
+    jobs: int = option(1, help="Stages of a grid done at a time.", low=1, high=10_000, decides=False)
+    cluster: Literal["", "slurm", "local"] = option(
+        "",
+        help="Do the stages of a grid as jobs: slurm (needs submitit), or local to try it.",
+        metavar="slurm|local",
+        decides=False,
+    )
+    cluster_option: tuple[str, ...] = option(
+        (),
+        help="Parameter of the jobs, such as slurm_partition=gpu or timeout_min=600; may be repeated.",
+        metavar="NAME=VALUE",
+        many=True,
+        decides=False,
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        """Options of a cluster without one."""
+        if self.cluster_option and not self.cluster:
+            yield "--cluster-option needs --cluster slurm."
 
 
-@takes(Part(RunRequest), FOLDER.named("experiment"), MACHINE)
+@takes(Part(RunRequest), FOLDER_OR_PLAN.named("experiment"), MACHINE)
 def command(request: RunRequest, output: Output, resources: Resources) -> None:
-    """Run a whole experiment: generate, align, fine-tune, embed, evaluate, report.
+    """Run a whole experiment, or a grid of them: generate, align, fine-tune, embed, evaluate, report.
 
-    Finished stages are never done again: run the same command to go on after an interruption.
+    Lists in the file ([bold]lr = \\[0.01, 0.003][/bold], [bold]seeds = \\[0, 1, 2][/bold]) make a grid. Finished
+    stages are never done again: run the same command to go on after an interruption, or after changing the file.
 
     [bold]Examples[/bold]
 
         frbias run experiments/thesis-cusp.toml --out thesis
 
-        frbias run my.toml --workers 4
-    """
-    from frbias.experiment.plan import read_plan
+        frbias run grid.toml --dry-run
 
-    run_and_tell(read_plan(request.file), output.out, resources)
+        frbias run grid.toml --jobs 4
+    """
+    from frbias.experiment.grid import read_grid
+
+    grid = read_grid(request.file)
+    if output.dry_run:
+        _plan(grid, output.out, resources, request.jobs)
+    elif grid.single:
+        if request.jobs > 1 or request.cluster:
+            raise UsageError("--jobs and --cluster are for grids; this file is one experiment.")
+        run_and_tell(grid.cells[0].plan, output.out, resources)
+    else:
+        _run_grid(grid, output.out, resources, request)
+
+
+def _plan(grid: "Grid", out: Path, resources: Resources, jobs: int) -> None:
+    from frbias.cli.grid_view import plan_json, show_plan
+    from frbias.experiment.running import weave
+
+    woven = weave(grid, out, Machine(resources))
+    console.result(plan_json(woven, jobs), lambda: show_plan(woven, jobs))
+    woven.contents.refuse()
+
+
+def _run_grid(grid: "Grid", out: Path, resources: Resources, request: RunRequest) -> None:
+    from frbias.cli.grid_view import result_json, show_result
+    from frbias.core.foundation.devices import world_from_environment
+    from frbias.experiment.running import PROBLEMS, Manner, run_grid
+
+    manner = Manner(request.jobs, request.cluster, request.cluster_option)
+    result = run_grid(grid, out, Machine(resources, console.ConsoleProgress(), _teller()), manner=manner)
+    console.result(result_json(result), lambda: show_result(result))
+    if failed := result.failed():
+        message = (
+            f"{counted(len(failed), 'cell')} of {len(result.woven.cells)} failed; the reasons are in "
+            f"{result.out / PROBLEMS}. Run the same command again to try them again."
+        )
+        raise FrbiasError(message) if world_from_environment().leader else ElsewhereError(message, 1)
+
+
+def _teller() -> Callable[[str], None]:
+    """Says a sentence with the time since now."""
+    import time
+
+    started = time.monotonic()
+
+    def tell(message: str) -> None:
+        seconds = int(time.monotonic() - started)
+        console.note(f"[{seconds // 60:2d}:{seconds % 60:02d}] {message}")
+
+    return tell
 
 
 def run_and_tell(plan: "ExperimentPlan", out: Path, resources: Resources) -> None:
@@ -52,18 +128,9 @@ def run_and_tell(plan: "ExperimentPlan", out: Path, resources: Resources) -> Non
     Raises:
         GateError: A condition of the plan is not met.
     """
-    import time
-
-    from frbias.core.foundation.errors import GateError
     from frbias.experiment.stages import run_experiment
 
-    started = time.monotonic()
-
-    def tell(message: str) -> None:
-        seconds = int(time.monotonic() - started)
-        console.note(f"[{seconds // 60:2d}:{seconds % 60:02d}] {message}")
-
-    result = run_experiment(plan, out, Machine(resources, console.ConsoleProgress(), tell))
+    result = run_experiment(plan, out, Machine(resources, console.ConsoleProgress(), _teller()))
     console.result(_document(result), lambda: _show(result, plan))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")

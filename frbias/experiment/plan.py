@@ -24,6 +24,8 @@
     at-fmr = [0.1, 0.01, 0.001]
 
 Keys are the names of the options, with dashes or underscores; everything that is wrong with a file is said at once.
+``eval-data = "test"`` in ``[finetune]`` means the experiment's own test set. Lists make a grid of experiments: see
+:mod:`frbias.experiment.grid`.
 """
 
 import tomllib
@@ -100,21 +102,29 @@ class ExperimentPlan:
 
 
 def read_plan(path: Path) -> ExperimentPlan:
-    """Read an experiment file.
+    """Read the file of a single experiment.
 
     Raises:
         BadInputError: It cannot be read; or says everything that is wrong with it.
+    """
+    return make_plan(read_document(path), str(path))
+
+
+def read_document(path: Path) -> dict[str, object]:
+    """The content of an experiment file, whatever it says.
+
+    Raises:
+        BadInputError: It cannot be read.
     """
     path = Path(path).expanduser()
     try:
         if path.stat().st_size > _LARGEST:
             raise BadInputError(f"{path} is too large to be an experiment.")
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise BadInputError(f"{path} cannot be read as an experiment: its values are nested too deeply.") from None
     except (OSError, ValueError) as error:
         raise BadInputError(f"{path} cannot be read as an experiment: {str(error).splitlines()[0]}") from error
-    return make_plan(document, str(path))
 
 
 def make_plan(document: Mapping[str, object], where: str = "the experiment") -> ExperimentPlan:

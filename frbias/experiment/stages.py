@@ -11,34 +11,25 @@
     <out>/report.html                            what came out, self-contained
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
-from frbias.core.faces.detect import describe_detector
-from frbias.core.foundation.errors import AssetMissingError, BadInputError, FrbiasError
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_json
 from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
-from frbias.core.recognisers.base import Recogniser
-from frbias.core.recognisers.loading import load_trainable
 from frbias.core.reporting.verdict import Verdict, judge
-from frbias.core.stages.align import align, photographs_of
-from frbias.core.stages.compare import compare
-from frbias.core.stages.embed import embed
-from frbias.core.stages.finetune import FinetuneResult, finetune
-from frbias.core.stages.guards import guard_photographs
+from frbias.core.stages.finetune import FinetuneResult
+from frbias.core.stages.outcomes import Measured
 from frbias.core.stages.report import report
-from frbias.core.stages.requests.align import AlignRequest
-from frbias.core.stages.requests.embed import EmbedRequest
 from frbias.core.stages.requests.report import ReportRequest
-from frbias.core.stages.shared import is_aligned
-from frbias.experiment.plan import ExperimentPlan, SetPlan
-from frbias.synth.backends import make_backend
-from frbias.synth.generate import generate
+from frbias.experiment.contents import Contents
+from frbias.experiment.doing import do
+from frbias.experiment.graph import Graph, Node, Stage
+from frbias.experiment.plan import ExperimentPlan
 
 Document = dict[str, Any]
 
@@ -60,6 +51,14 @@ class ExperimentPaths:
     def aligned(self, part: str) -> Path:
         """Aligned faces of ``train`` or ``test``."""
         return self.out / part / "aligned"
+
+    def of(self, stage: Stage, role: str, key: str) -> Path:
+        """The folder of a stage's result, whatever its key."""
+        del key
+        folders = {"generate": self.images, "align": self.aligned, "embed": self.embeddings}
+        if stage in folders:
+            return folders[stage](role)
+        return self.run if stage == "finetune" else self.comparison
 
     @property
     def run(self) -> Path:
@@ -116,94 +115,53 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
         UsageError: ``out`` holds another experiment.
         AssetMissingError: Weights or data sets are not installed; names all of them, before any work.
     """
-    paths, weights = ExperimentPaths(Path(out)), plan.finetune.weights
-    start = _require_assets(plan, machine)
-    train = _faces(plan, plan.train, "train", start, paths, machine)
-    test = _faces(plan, plan.test, "test", start, paths, machine)
-    people, others = resolve_data(train), resolve_data(test)
+    paths = ExperimentPaths(Path(out))
+    graph = Graph(Contents(machine, hashed=False), paths.of)
+    cell = graph.add(plan)
+    graph.contents.refuse()
+    made = [graph.nodes[key] for key in cell.keys]
+    results = {node.key: _told(node, plan, machine) for node in made if node.stage in ("generate", "align")}
+    people, others = resolve_data(cell.train.data), resolve_data(cell.test.data)
     if people.root.resolve() == others.root.resolve() and (shared := set(people.subjects) & set(others.subjects)):
         raise BadInputError(f"Subject {min(shared)} is in both the train and the test set; they must be other people.")
-    doing = "fine-tuning" if plan.finetune.epochs else "learning a map for"
-    machine.tell(f"{doing} {weights} on {len(people)} faces of {len(set(people.subjects))} people")
-    training = finetune(replace(plan.finetune, data=train), paths.run, machine=machine)
-    machine.tell(f"embedding {len(others)} faces of {len(set(others.subjects))} other people, before and after")
-    for name, model in (("baseline", weights), ("finetuned", str(paths.run))):
-        embed(EmbedRequest(data=test, weights=model), paths.embeddings(name), machine=machine)
-    machine.tell("measuring age bias, before and after")
-    models = (str(paths.embeddings("baseline")), str(paths.embeddings("finetuned")))
-    request = replace(plan.evaluate, models=models, names=(start.name, "fine-tuned"))
-    measured = compare(request, paths.comparison, machine=machine)
+    results |= {node.key: _told(node, plan, machine) for node in made if node.key not in results}
+    training, measured = _results(made, results)
     machine.tell("writing the report")
-    _report(plan, test, paths, measured.document, machine)
+    _report(plan, paths, measured.document, machine)
     verdict = judge(measured.document, held_out=True)
     return ExperimentResult(
         paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates
     )
 
 
-def _require_assets(plan: ExperimentPlan, machine: Machine) -> Recogniser:
-    """The start model; refuses an experiment before its first long stage when something is not there.
-
-    Raises:
-        AssetMissingError: Names everything that is missing.
-        BadInputError: Something is there and cannot be used.
-    """
-    needs: list[Callable[[], object]] = [lambda: load_trainable(plan.finetune.weights, "finetune")]
-    needs += [partial(_source, part, machine) for part in (plan.train, plan.test)]
-    needs.append(lambda: describe_detector(plan.align.detector))
-    if plan.finetune.eval_data is not None:
-        needs.append(partial(resolve_data, plan.finetune.eval_data))
-    needs += [partial(photographs_of, name) for name in plan.finetune.guard]
-    needs.append(partial(guard_photographs, plan.finetune))
-    if plan.finetune.keep_photos is not None:
-        needs.append(partial(photographs_of, plan.finetune.keep_photos))
-    missing: list[str] = []
-    wrong: list[str] = []
-    for need in needs:
-        try:
-            need()
-        except AssetMissingError as error:
-            missing.append(str(error))
-        except FrbiasError as error:
-            wrong.append(str(error))
-    texts = "\n\n".join(dict.fromkeys([*wrong, *missing]))
-    if wrong:
-        raise BadInputError(texts)
-    if missing:
-        raise AssetMissingError(texts)
-    return load_trainable(plan.finetune.weights, "finetune", progress=machine.progress)
+def _told(node: Node, plan: ExperimentPlan, machine: Machine) -> Any:
+    """Do a node, saying what begins."""
+    doing = "fine-tuning" if plan.finetune.epochs else "learning a map for"
+    part = node.place.parent.name
+    sentences: Mapping[str, str] = {
+        "generate": f"making faces to {part} with {node.what}",
+        "align": f"finding the faces to {part}",
+        "finetune": f"{doing} {plan.finetune.weights}",
+        "embed": f"embedding the faces to test, {'before' if node.place.name == 'baseline' else 'after'}",
+        "compare": "measuring age bias, before and after",
+    }
+    machine.tell(sentences[node.stage])
+    return do(node, machine)
 
 
-def _source(part: SetPlan, machine: Machine) -> None:
-    if part.generated is None:
-        resolve_data(part.data)
-    else:
-        make_backend(part.generated, machine.resources.device).prepare()
-
-
-def _faces(
-    plan: ExperimentPlan, part: SetPlan, name: str, start: Recogniser, paths: ExperimentPaths, machine: Machine
-) -> str:
-    """Aligned faces of a part, as a name that requests take; generated and aligned unless they are there."""
-    data = part.data
-    if part.generated is not None:
-        machine.tell(f"making faces to {name} with {part.generated.backend}")
-        generate(part.generated, paths.images(name), machine=machine)
-        data = str(paths.images(name))
-    elif is_aligned(resolve_data(data), start.input_size):
-        return data
-    align(plan.align.extended(AlignRequest, data=data), paths.aligned(name), machine=machine)
-    return str(paths.aligned(name))
+def _results(made: list[Node], results: Mapping[str, Any]) -> tuple[FinetuneResult, Measured]:
+    by_stage = {node.stage: results[node.key] for node in made}
+    return by_stage["finetune"], by_stage["compare"]
 
 
 @led
-def _report(plan: ExperimentPlan, test: str, paths: ExperimentPaths, document: Document, machine: Machine) -> None:
+def _report(plan: ExperimentPlan, paths: ExperimentPaths, document: Document, machine: Machine) -> None:
     write_json(paths.evaluation, document)
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
     request = ReportRequest(
         evaluation=paths.evaluation,
-        people=str(paths.images("test")) if plan.test.generated else test,
+        people=str(paths.images("test")) if plan.test.generated else None,
         stage=tuple(folder for folder in stages if folder.is_dir()),
         held_out=True,
         heading=plan.name,

@@ -128,7 +128,7 @@ def test_other_work_is_kept_until_forced(tmp_path: Path, call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--detector", "mtcnn"), 2, "yunet, points or insightface:<pack>"),
+        (("--detector", "mtcnn"), 2, "yunet, points, none or insightface:<pack>"),
         (("--detector", "insightface:none-such"), 3, "none-such"),
         (("--template", "lfw"), 2, "arcface or ffhq"),
         (("--size", "100"), 2, "multiple of 112"),

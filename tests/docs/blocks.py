@@ -69,6 +69,8 @@ def small(line: str) -> list[str]:
             words[place] = str(min(int(words[place]), most))
     more = _MORE.get(words[0], ())
     given = {word.partition("=")[0] for word in words}
+    if words[0] == "run":  # minutes, or what nobody has
+        return [*words, *(["--dry-run"] if "--dry-run" not in words else [])]
     if "--layout" in words:  # a thousand pictures, whose number is fixed
         return [*words, "--dry-run"]
     if words[0] == "generate" and "mesh" not in words:
@@ -133,6 +135,18 @@ def evaluated(place: Path) -> None:
     frbias.evaluate(embeddings=place.parent / "some-embeddings", out=place, at_fmr=0.1, bootstrap=20, figures=False)
 
 
+def grid(place: Path) -> None:
+    """The grid that the page about grids shows."""
+    page = next(page for page in PAGES if page.name == "grids.md")
+    place.write_text(next(block.text for block in blocks_of(page) if block.language == "toml"))
+
+
+def thesis(place: Path) -> None:
+    """The thesis' experiment, as in the repository."""
+    place.parent.mkdir(exist_ok=True)
+    place.write_text((ROOT / "experiments" / place.name).read_text())
+
+
 def archive(place: Path) -> None:
     """A MORPH-like archive."""
     import zipfile
@@ -171,11 +185,13 @@ READERS_OWN: dict[str, Callable[[Path], None]] = {
     "tuned-2": embeddings,
     "evaluation-folder": evaluated,
     "Album2.zip": archive,
+    "grid.toml": grid,
+    "experiments/thesis.toml": thesis,
 }
 """What a reader has, by the name that the documentation gives it; made when a line first needs it."""
 
 NOT_HERE = ("~/Downloads/", "network-snapshot-001440.pkl", "in.pth", "/data/faces")
 """Files of readers that cannot be made: a line may end at them, and must say that they do not exist."""
 
-LICENSED = ("cusp", "cusp-ls", "eg3d", "eg3d-ffhq", "r50", "fgnet", "morph", "dex")
+LICENSED = ("cusp", "cusp-ls", "eg3d", "eg3d-ffhq", "r50", "fgnet", "morph", "dex", "experiments/thesis.toml")
 """Assets that a test machine does not have: a line may end with exit code 3, saying how to get them."""

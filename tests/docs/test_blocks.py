@@ -22,7 +22,9 @@ from frbias.core.assets.embedded import EMBEDDED_MODELS, embedded_model
 from frbias.core.assets.paths import embedded_folder
 from frbias.synth.mesh.head_data import load_head
 
-MAKE_TARGETS = {"demo", "test", "setup", "bench", "thesis-cusp", "thesis-eg3d", "lint", "typecheck"}
+MAKE_TARGETS = {
+    "demo", "test", "setup", "bench", "docs", "thesis", "thesis-dry", "thesis-cusp", "thesis-eg3d", "lint", "typecheck",
+}  # fmt: skip
 
 
 def run(words: list[str]) -> tuple[int, str]:
@@ -43,12 +45,13 @@ def run(words: list[str]) -> tuple[int, str]:
 def provide(words: list[str]) -> None:
     """Make what a reader has and the line reads, unless the page has made it."""
     written = [words[k + 1] for k, word in enumerate(words[:-1]) if word in ("--out", "-o", "--drop", "--plot")]
+    reads = words[0] not in ("data", "models") or words[:2] == ["data", "export"]
     for word in words:
         name = word.rstrip("/").rpartition("=")[2]
         place = Path(name)
-        if (
-            name in READERS_OWN and name not in written and not place.exists() and words[0] not in ("data", "models")
-        ) or (name in READERS_OWN and not place.exists() and name.endswith(".zip")):
+        if (name in READERS_OWN and name not in written and not place.exists() and reads) or (
+            name in READERS_OWN and not place.exists() and name.endswith(".zip")
+        ):
             READERS_OWN[name](place)
 
 

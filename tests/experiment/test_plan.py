@@ -6,6 +6,7 @@ import pytest
 
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
 from frbias.experiment.demo import demo_plan
+from frbias.experiment.grid import read_grid
 from frbias.experiment.plan import make_plan, read_plan
 from frbias.experiment.stages import run_experiment
 from frbias.synth.cusp.request import CuspRequest
@@ -103,7 +104,7 @@ def test_the_documented_files_are_plans() -> None:
     assert (cusp.finetune.epochs, cusp.finetune.lr, cusp.finetune.batch_size) == (150, 0.01, 25)
     assert cusp.evaluate.protocol == "thesis"
     for path in files:
-        read_plan(path)
+        read_grid(path)
 
 
 def test_all_that_is_missing_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

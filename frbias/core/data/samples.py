@@ -60,6 +60,32 @@ NUMBER_COLUMNS = frozenset(
         *POINT_COLUMNS,
     }
 )
+COLUMN_MEANINGS = {
+    "file_name": "path of the image relative to the folder",
+    "subject": "identity label, text",
+    "age": "years",
+    "sex": "m, f or empty",
+    "ethnicity": "free text or empty",
+    "yaw": "head pose in degrees; positive turns the face to the viewer's right",
+    "pitch": "head pose in degrees",
+    "seed": "seed the image was drawn from",
+    "source_file": "the file this image was made from",
+    "generator": "name of the generator",
+    "detector_score": "confidence of the face detector, 0..1",
+    "point_agreement": "1 minus the distance between the face points of several views, in eye distances",
+    "transform_residual": "distance of the points from the ArcFace template, as a fraction of the crop's side",
+    "point_error": "distance of the detected from the known points, in eye distances",
+    "quality": "face quality, 0..1",
+    "estimated_age": "years, by an estimator",
+    **{
+        f"{axis}{k}": f"pixels: {what}"
+        for k, what in enumerate(
+            ("viewer's left eye", "viewer's right eye", "nose tip", "left mouth corner", "right mouth corner"), start=1
+        )
+        for axis in "xy"
+    },
+}
+"""What the columns mean, in words for those who get a set without this program."""
 TEXT_COLUMNS = frozenset({"file_name", "subject", "sex", "ethnicity", "source_file", "generator"})
 
 

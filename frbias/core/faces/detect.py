@@ -13,7 +13,7 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import sha256_file
 
 Image = npt.NDArray[np.uint8]
-DETECTORS = "yunet, points or insightface:<pack>"
+DETECTORS = "yunet, points, none or insightface:<pack>"
 # Raised whenever the same picture would get other points.
 DETECTION_VERSION = "2"
 _INSIGHTFACE = "insightface:"
@@ -41,7 +41,7 @@ def describe_detector(name: str) -> dict[str, str]:
         UsageError: The name is unknown.
         AssetMissingError: The pack is not on this machine.
     """
-    if name == "points":
+    if name in ("points", "none"):
         return {"name": name}
     if name == "yunet":
         return {"name": name, "sha256": EMBEDDED_MODELS["yunet"].sha256, "version": DETECTION_VERSION}

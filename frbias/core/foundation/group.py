@@ -60,9 +60,16 @@ def of_everyone(value: T, world: World) -> list[T]:
         return [value]
     import torch.distributed as dist
 
+    _open(world)
     found: list[Any] = [None] * world.size
-    dist.all_gather_object(found, value, group=None)
+    dist.all_gather_object(found, value)
     return found
+
+
+def agreed_on(value: T, bad: Callable[[T], bool], world: World) -> T:
+    """The first bad value of any process, in every process; each its own when none is bad."""
+    found = [one for one in of_everyone(value if bad(value) else None, world) if one is not None]
+    return found[0] if found else value
 
 
 def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
@@ -78,7 +85,8 @@ def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
     outcome: tuple[Any, str, int] = (None, "", 0)
     if world.leader:
         try:
-            outcome = (decide(), "", 0)
+            with alone():  # the others wait: nothing in it can be shared with them
+                outcome = (decide(), "", 0)
         except FrbiasError as error:
             refusal, outcome = error, (None, str(error), error.exit_code)
     shared = of_the_leader(outcome, world)
@@ -101,12 +109,8 @@ def led(stage: Callable[P, T]) -> Callable[P, T]:
     def run(*arguments: P.args, **options: P.kwargs) -> T:
         world = world_from_environment()
 
-        def do() -> T:
-            with alone():
-                return stage(*arguments, **options)
-
         with process_group(world):
-            return decided_by_the_leader(do, world)
+            return decided_by_the_leader(lambda: stage(*arguments, **options), world)
 
     return run
 

@@ -10,12 +10,16 @@ from frbias.core.foundation.files import write_text
 from frbias.core.reporting.people import thumbnail
 from frbias.core.reporting.templating import environment, template
 
-# What photographs look like to SFace: measured on LFW (adults) and on FG-NET under 13 (children); docs/audit.md.
+# What photographs look like to SFace: measured on LFW (adults) and on FG-NET under 13 (children); what is within people
+# on FG-NET people 001 to 040, ages 20-39 and under 13; docs/audit.md.
 PHOTOGRAPHS = {
     "mean_length": ("0.31", "0.48"),
     "non_mated": ("0.09", "0.22"),
     "dimensions": ("82", "33"),
     "variance": ("0.90", "0.64"),
+    "mated": ("0.65", "0.47"),
+    "within_dimensions": ("56", "40"),
+    "within_variance": ("0.36", "0.51"),
 }
 
 

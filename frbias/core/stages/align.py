@@ -117,6 +117,8 @@ class AlignProducer:
     def _align(self, source: _Source) -> Made:
         try:
             image = read_image(source.path)
+            if self.options.detector == "none":
+                return Made(_resized(image, self.options.side), {"detector_score": None, "point_agreement": None})
             found = self._find(image, source)
             face = self._crop(image, found.points)
         except BadImageError as error:
@@ -301,6 +303,12 @@ def _stem(name: str) -> str:
     front, back = name[:-4], name[-4:]
     usual = back in (".png", ".jpg") and front[-1:] not in ("", "/", ".") and "//" not in name and "./" not in name
     return front if usual and name[0] != "/" else Path(name).with_suffix("").as_posix()
+
+
+def _resized(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    shrinks = min(image.shape[:2]) >= side
+    resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def _rounded(value: float) -> float | None:

@@ -65,7 +65,9 @@ def _task(request: CompareRequest, machine: Machine) -> Task:
         Work(STAGE, VERSION, request.identity(), inputs),
         f"comparisons/{file_safe('-'.join(what))}",
         make,
-        Writing(True, len(sources) - 1 + len(request.remedy), request.figures, gates=request.fail_if),
+        Writing(
+            True, len(sources) - 1 + len(request.remedy), request.figures, False, request.fail_if, request.save_draws
+        ),
         tuple(sources) if cohort is None else (*sources, cohort),
     )
 

@@ -1,7 +1,7 @@
 """Claim, measure, write: what evaluating and comparing have in common, once.
 
 An outcome's folder holds ``evaluation.json`` (of the other model, when two were compared), ``comparison.json`` (when
-two were), ``rates.csv``, ``scores.parquet`` when asked for, and figures.
+two were), ``rates.csv``, ``scores.parquet`` and ``draws.parquet`` when asked for, and figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,6 +32,7 @@ EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
 SCORES_NAME = "scores.parquet"
+DRAWS_NAME = "draws.parquet"
 _KEY_LETTERS = 8
 
 
@@ -81,6 +82,7 @@ class Writing:
         figures: Draw figures.
         scores: Write every score.
         gates: Conditions judged on every outcome.
+        draws: Write the bootstrap draws of every comparison.
     """
 
     paired: bool
@@ -88,6 +90,7 @@ class Writing:
     figures: bool = True
     scores: bool = False
     gates: tuple[str, ...] = ()
+    draws: bool = False
 
     @property
     def document(self) -> str:
@@ -183,6 +186,8 @@ def write_outcome(
     if writing.scores:
         tell("writing scores")
         write_scores(folder / SCORES_NAME, outcome)
+    if writing.draws and not isinstance(outcome, Evaluation):
+        write_draws(folder / DRAWS_NAME, outcome)
     drawn: list[str] = []
     if writing.figures:
         from frbias.core.reporting.figures.every import draw_all
@@ -226,3 +231,11 @@ def write_scores(path: Path, outcome: "Evaluation | Comparison") -> None:
     )
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)
+
+
+def write_draws(path: Path, comparison: "Comparison") -> None:
+    """Write :func:`frbias.core.verification.drawn.table_of_draws` as Parquet."""
+    from frbias.core.verification.drawn import table_of_draws
+
+    with atomic_path(path) as temporary:
+        table_of_draws(comparison).to_parquet(temporary, index=False)

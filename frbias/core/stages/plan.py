@@ -8,7 +8,7 @@ from frbias.core.foundation.errors import BadInputError
 from frbias.core.reporting.documents import typed_evaluation
 from frbias.core.stages.requests.plan import PlanRequest
 from frbias.core.verification.counted import GroupAtTarget, Rate
-from frbias.core.verification.groups import parse_age_groups
+from frbias.core.verification.groups import DEFAULT_GROUPS, parse_age_groups
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.sizing import (
     GroupPlan,
@@ -128,7 +128,7 @@ def _visible(group: GroupPlan, people: int, wanted: PlanRequest) -> float:
 
 
 def _expected(request: PlanRequest) -> tuple[tuple[GroupPlan, ...], tuple[str, ...]]:
-    names = [group.name for group in parse_age_groups(request.groups)]
+    names = [group.name for group in parse_age_groups(request.groups or DEFAULT_GROUPS)]
     rates = request.fnmr * len(names) if len(request.fnmr) == 1 else request.fnmr
     mated, person = request.mated_correlation, request.person_correlation
     groups = tuple(

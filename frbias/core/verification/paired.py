@@ -162,7 +162,7 @@ def _overall(baseline: Evaluation, other: Evaluation) -> dict[str, Difference]:
 
 def _paired(baseline: Evaluation, other: Evaluation, target: float) -> PairedAtTarget:
     a, b = baseline.at(target), other.at(target)
-    one, two = _draws(baseline, target), _draws(other, target)
+    one, two = draws_at(baseline, target), draws_at(other, target)
 
     def draws(name: str) -> tuple[Float, Float] | None:
         return None if one is None or two is None else (one[name], two[name])
@@ -190,7 +190,8 @@ def _paired(baseline: Evaluation, other: Evaluation, target: float) -> PairedAtT
     )
 
 
-def _draws(evaluation: Evaluation, target: float) -> dict[str, Float] | None:
+def draws_at(evaluation: Evaluation, target: float) -> dict[str, Float] | None:
+    """Every quantity of a comparison in every bootstrap draw at one target, shape (r,) each; None without a bootstrap."""
     replicates = evaluation.replicates
     if replicates is None or target not in replicates.targets:
         return None

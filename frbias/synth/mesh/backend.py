@@ -68,7 +68,14 @@ class MeshBackend:
             sex = "f" if sitter.person.female else "m"
             yield [
                 _made(
-                    sitter.portray(age, variant, size=options.size, ranges=ranges, with_parts="mask" in options.truth),
+                    sitter.portray(
+                        age,
+                        variant,
+                        size=options.size,
+                        ranges=ranges,
+                        with_parts="mask" in options.truth,
+                        accessories=options.accessories,
+                    ),
                     sex,
                     task,
                     options.truth,
@@ -100,7 +107,7 @@ def render_face(subject: int, age: float, variant: int, options: MeshRequest) ->
     ranges = Ranges(options.yaw, options.pitch, options.roll)
     with_parts = "mask" in options.truth
     return Sitter(options.seed, subject, options.kin).portray(
-        age, variant, size=options.size, ranges=ranges, with_parts=with_parts
+        age, variant, size=options.size, ranges=ranges, with_parts=with_parts, accessories=options.accessories
     )
 
 

@@ -37,9 +37,9 @@ def draw(
     iris: tuple[float, float, float],
     phases: Array,
     noise: np.random.Generator,
-    scalp: npt.NDArray[np.bool_] | None = None,
+    covers: npt.NDArray[np.uint8] | None = None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    """Picture of a scene, uint8 RGB (size, size, 3), and with ``scalp`` the part that every pixel shows (``parts_of``)."""
+    """Picture of a scene, uint8 RGB (size, size, 3), and with ``covers`` the part that every pixel shows (``parts_of``)."""
     wide = size * SUPERSAMPLING
     camera = camera_of(view, scene.scale, wide)
     screen, strands_screen = projected(scene.world, camera), projected(scene.hair_world, camera)
@@ -66,7 +66,7 @@ def draw(
     look = (viewer, scene.eyes, phases, np.array(iris), float(age), view.garment, _BUMP, np.zeros(3))
     shade(ids, (screen, strands_screen), solid, strands, look, lamp, texture, target)
     irradiance, albedo, glossy, skin = target
-    parts = None if scalp is None else parts_of(scene, ids, skin, scalp, size)
+    parts = None if covers is None else parts_of(scene, ids, skin, covers, size)
     level = _brightness(irradiance, skin)
     pixels = camera[1] / camera[0] * scene.scale
     irradiance *= _creases(depth, pixels, scene.scale, age)[..., None]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.foundation.errors import UsageError
+from frbias.synth.mesh.accessories import Cap, capped_triangles, collared, earrings, painted, raised, worn_in
 from frbias.synth.mesh.build import control_mesh
 from frbias.synth.mesh.drawing import SUPERSAMPLING, draw
 from frbias.synth.mesh.facial_hair import FacialHair
@@ -18,6 +19,7 @@ from frbias.synth.mesh.head_data import SKIN, HeadData, load_head
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.kin import Kin, sample_person
 from frbias.synth.mesh.landmarks import five_points
+from frbias.synth.mesh.parts import PARTS
 from frbias.synth.mesh.scalp import Scalp
 from frbias.synth.mesh.scene import build_scene, camera_of, projected
 from frbias.synth.mesh.shape import OLDEST, shape_weights
@@ -75,11 +77,19 @@ class Sitter:
         self._aged: _Aged | None = None
 
     def portray(
-        self, age: float, variant: int, *, size: int = 256, ranges: Ranges | None = None, with_parts: bool = False
+        self,
+        age: float,
+        variant: int,
+        *,
+        size: int = 256,
+        ranges: Ranges | None = None,
+        with_parts: bool = False,
+        accessories: float = 0.0,
     ) -> RenderedFace:
         """Picture of the person at ``age`` years; ``variant`` chooses pose, light, expression and camera.
 
-        ``with_parts`` asks for the mask as well, which costs some time.
+        ``with_parts`` asks for the mask as well, which costs some time; ``accessories`` is the rate of caps, scarves and
+        earrings (:func:`~frbias.synth.mesh.accessories.worn_in`).
 
         Raises:
             UsageError: ``age`` is not within 0..80.
@@ -88,13 +98,20 @@ class Sitter:
         aged = self._at(float(age))
         person, head = self.person, self._head
         family = person.draws[0][0]
+        worn = worn_in(person, float(age), variant, accessories)
         view = sample_view(person.seed, person.subject, float(age), variant, ranges or Ranges(), family)
+        view = collared(view, worn)
         control = control_mesh(head, person, age, view.expression)
         drawn = head.refine(control)
         normal = normals(drawn, head.triangles)
         parts = self._facial.grow(age, control, drawn, normal, aged.frame.scale)
         if (frame := frame_of(person, float(age), variant)) is not None:
             parts.append(glasses(frame, head, control, drawn, aged.frame.scale))
+        parts += earrings(worn, drawn, aged.frame.scale)
+        if worn.cap is not None:
+            aged = self._capped(aged, worn.cap)
+            drawn = raised(worn.cap, head, drawn, normal, aged.frame.scale)
+            normal = normals(drawn, head.triangles)
         hair = join([*([aged.hair] if aged.hair else []), *parts])
         scene = build_scene(head, control, drawn, normal, hair, aged.frame, view)
         image, shown = draw(
@@ -106,11 +123,11 @@ class Sitter:
             iris=person.iris,
             phases=self._phases,
             noise=stream(person.seed, person.subject, "noise", float(age), variant),
-            scalp=self._scalp(age) if with_parts else None,
+            covers=self._covers(age, worn.cap) if with_parts else None,
         )
         points = projected(scene.landmarks, camera_of(view, scene.scale, size * SUPERSAMPLING))
         points68 = points[:, :2].astype(np.float64) / SUPERSAMPLING - 0.5
-        made_from = {"age": float(age), "variant": variant, "person": person, "view": view}
+        made_from = {"age": float(age), "variant": variant, "person": person, "view": view, "worn": worn}
         made_from["blend_shapes"] = shape_weights(person, age, view.expression)
         made_from["camera"] = dict(
             zip(("distance", "focal", "x", "y", "size"), camera_of(view, scene.scale, size), strict=True)
@@ -118,11 +135,22 @@ class Sitter:
         five = five_points(points68).astype(np.float64)
         return RenderedFace(image, five, points68, view.yaw, view.pitch, view.roll, shown, made_from)
 
-    def _scalp(self, age: float) -> npt.NDArray[np.bool_]:
-        """Triangles of the skin that show hair rather than skin, bool (t,)."""
+    def _covers(self, age: float, cap: Cap | None) -> npt.NDArray[np.uint8]:
+        """Number in ``PARTS`` of what lies on the triangles of the skin (hair of the scalp, a cap), or 0; uint8 (t,)."""
         head = self._head
         middle = head.template[head.triangles].mean(axis=1)
-        return (Scalp(self.person).cover(middle, age) > 0.5) & (head.material == SKIN)
+        hairy = (Scalp(self.person).cover(middle, age) > 0.5) & (head.material == SKIN)
+        covers = hairy.astype(np.uint8) * np.uint8(PARTS.index("hair"))
+        if cap is not None:
+            covers[capped_triangles(cap, head)] = PARTS.index("cloth")
+        return covers
+
+    def _capped(self, aged: _Aged, cap: Cap) -> _Aged:
+        control = control_mesh(self._head, self.person, aged.age, {})
+        drawn = self._head.refine(control)
+        normal = normals(drawn, self._head.triangles)
+        hair = self._hair.grow(aged.age, drawn, normal, aged.frame, cap.cover)
+        return _Aged(aged.age, painted(cap, self._head, aged.texture), hair, aged.frame)
 
     def _at(self, age: float) -> _Aged:
         if self._aged is None or self._aged.age != age:

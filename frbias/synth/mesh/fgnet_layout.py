@@ -165,7 +165,12 @@ class FgnetLayoutBackend:
             yield [
                 _made(
                     sitter.portray(
-                        task.age, number, size=options.size, ranges=ranges, with_parts="mask" in options.truth
+                        task.age,
+                        number,
+                        size=options.size,
+                        ranges=ranges,
+                        with_parts="mask" in options.truth,
+                        accessories=options.accessories,
                     ),
                     portrait,
                     sex,

@@ -71,11 +71,12 @@ def glasses(frame: Frame, head: HeadData, control: FloatArray, drawn: FloatArray
     t = np.linspace(-1, 1, 9)
     height = (eyes[0][1] + eyes[1][1]) / 2 + (0.35 * frame.high - frame.drop) * scale
     paths.append(np.column_stack([t * max(inner, 0.02 * scale), height + 0.02 * scale * (1 - t * t), 0 * t + front]))
-    return _tubes(paths, frame, scale)
+    return rim(paths, frame.thick * scale, frame.colour)
 
 
-def _tubes(paths: list[Array], frame: Frame, scale: float) -> Strands:
+def rim(paths: list[Array], thick: float, colour: tuple[float, float, float]) -> Strands:
+    """A wire of even thickness (decimetres) along paths (n, 3)."""
     segments = np.concatenate([np.stack([path[:-1], path[1:]], axis=1) for path in paths])
-    drawn = strands(segments, frame.thick * scale, np.tile(np.array([frame.colour]), (len(segments), 1)), FRAME)
-    half = np.full(len(drawn.first), 0.5 * frame.thick * scale, np.float32)
+    drawn = strands(segments, thick, np.tile(np.array([colour]), (len(segments), 1)), FRAME)
+    half = np.full(len(drawn.first), 0.5 * thick, np.float32)
     return replace(drawn, near=half, far=half)

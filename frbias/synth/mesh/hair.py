@@ -1,5 +1,6 @@
 """Hair of the head: styles, locks, colour, greying and balding."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ from frbias.synth.mesh.surface import anchor
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
+Cover = Callable[[npt.NDArray[np.floating]], Array]
 
 _ROOTS = 5600
 _LOCKS = 150
@@ -124,9 +126,16 @@ class HairGrower:
         self._traits = rng.normal(0, 1, (_ROOTS, 3))
         self._lock_traits = rng.normal(0, 1, (_LOCKS, 3))
 
-    def grow(self, age: float, drawn: FloatArray, normal: FloatArray, frame: HeadFrame) -> Strands | None:
-        """Strands on a head (drawn vertices and their normals), or None when nothing is left."""
+    def grow(
+        self, age: float, drawn: FloatArray, normal: FloatArray, frame: HeadFrame, hidden: Cover | None = None
+    ) -> Strands | None:
+        """Strands on a head (drawn vertices and their normals), or None when nothing is left.
+
+        ``hidden`` gives the share of the head under a cap, where nothing grows, at template positions (n, 3).
+        """
         density = self._scalp.density(self._place, age)
+        if hidden is not None:
+            density = density * (1 - hidden(self._place))
         thin = float(np.interp(age, [0, 1, 3, 60, 85], [0.7, 0.9, 1.0, 1.0, 0.8]))
         kept = np.flatnonzero(self._chance < np.clip(density * 1.2, 0, 1) * thin)
         if len(kept) < 8:

@@ -15,7 +15,7 @@ def parts_of(
     scene: Scene,
     ids: npt.NDArray[np.int32],
     skin: npt.NDArray[np.float32],
-    scalp: npt.NDArray[np.bool_],
+    covers: npt.NDArray[np.uint8],
     size: int,
 ) -> npt.NDArray[np.uint8]:
     """Part of every pixel as its number in :data:`PARTS`, uint8 (size, size): the one that covers most of it.
@@ -24,18 +24,18 @@ def parts_of(
         scene: What was drawn.
         ids: Triangle or (from the number of triangles on) strand segment per fine pixel, -1 for none.
         skin: 1 where a fine pixel shows skin, not cloth.
-        scalp: Which triangles are hair, though no strand may lie before them.
+        covers: Part that lies on the first triangles (hair of the scalp, a cap), 0 for none, uint8 (n,).
         size: Pixels of the picture; ``ids`` has a whole number of times as many.
     """
     solid = np.full(int(scene.material.max()) + 1, _CLOTH, np.uint8)
-    for kind, part in ((SKIN, _CLOTH), (EYE, _EYES), (MOUTH, _MOUTH), (TEETH, _MOUTH), (TONGUE, _MOUTH)):
+    for kind, part in ((SKIN, _SKIN), (EYE, _EYES), (MOUTH, _MOUTH), (TEETH, _MOUTH), (TONGUE, _MOUTH)):
         if kind < len(solid):
             solid[kind] = part
     strand = np.where(scene.hair.kind == FRAME, _GLASSES, _HAIR).astype(np.uint8)
     table = np.concatenate([solid[scene.material], strand, np.array([_BACKGROUND], np.uint8)])
-    table[: len(scalp)][scalp] = _HAIR
-    bare = (skin > 0) & (table[ids] == _CLOTH)
-    fine = np.where(bare, np.uint8(_SKIN), table[ids])
+    table[: len(covers)] = np.where(covers > 0, covers, table[: len(covers)])
+    fine = table[ids]
+    fine[(fine == _SKIN) & (skin <= 0)] = _CLOTH
     shares = [
         cv2.resize((fine == part).astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
         for part in range(len(PARTS))

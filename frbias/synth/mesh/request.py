@@ -41,6 +41,7 @@ class MeshRequest(GenerateRequest):
         size: Width and height in pixels, 64..1024.
         yaw, pitch, roll: Half widths of the uniform distributions of the head's pose, degrees.
         kin: Odd numbers are ``siblings`` or identical ``twins`` of the people before them; ``none``: nobody is related.
+        accessories: Rate of caps, scarves, collars and earrings, 0..1.
         truth: What is written beside the pictures, in ``truth/``: ``landmarks``, ``mask``, ``params``.
         layout: ``fgnet`` for the stand-in for FG-NET, which has its own ages and pictures.
     """
@@ -70,6 +71,9 @@ class MeshRequest(GenerateRequest):
     roll: float = option(6.0, help="Heads lean by up to this many degrees.", panel=MESH, low=0, high=45)
     kin: Literal["none", "siblings", "twins"] = option(
         "none", help="People come in pairs, an even number and the next: siblings, identical twins; none.", panel=MESH
+    )
+    accessories: float = option(
+        0.0, help="Rate of caps, scarves, high collars and earrings, which hide parts.", panel=MESH, low=0, high=1
     )
     truth: tuple[str, ...] = option(
         (),
@@ -117,7 +121,11 @@ class MeshRequest(GenerateRequest):
         """The options with defaults resolved; what a layout has of its own is left out."""
         plain = {**super().identity(), "subjects": self.people, "ages": list(self.years), "variants": self.pictures}
         unused = {"layout"} if self.layout is None else {"ages", "variants"}
-        unused |= {name for name, absent in (("truth", ()), ("kin", "none")) if getattr(self, name) == absent}
+        unused |= {
+            name
+            for name, absent in (("truth", ()), ("kin", "none"), ("accessories", 0.0))
+            if getattr(self, name) == absent
+        }
         return {name: value for name, value in plain.items() if name not in unused}
 
     def population(self) -> Population:

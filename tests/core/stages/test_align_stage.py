@@ -130,7 +130,7 @@ def test_options_are_checked() -> None:
     for bad in ({"template": "lfw"}, {"faces": "all"}, {"size": 100}, {"max_residual": 2.0}):
         with pytest.raises(UsageError):
             AlignOptions(**bad)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="yunet, points or insightface:<pack>"):
+    with pytest.raises(UsageError, match="yunet, points, none or insightface:<pack>"):
         AlignOptions(detector="mtcnn")
 
 

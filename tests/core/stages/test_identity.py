@@ -24,6 +24,7 @@ from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.requests.export import ExportRequest
 from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
+from frbias.core.stages.requests.publish import PublishRequest
 from frbias.synth.mesh.request import MeshRequest
 
 
@@ -338,6 +339,7 @@ def compare_case(root: Path) -> Case:
                 "cohort": {"remedy": ("z-norm",), "cohort": str(faces(root / "cohort", 2))},
                 "remedy_folds": {"remedy_folds": 4},
                 "cohort_top": {"cohort_top": 50},
+                "save_draws": {"save_draws": True},
             },
             same={
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
@@ -591,10 +593,35 @@ def generate_case(root: Path) -> Case:
                 "roll": {"roll": 5.0},
                 "truth": {"truth": ("landmarks",)},
                 "kin": {"kin": "twins"},
+                "accessories": {"accessories": 0.5},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )
     )
+
+
+def publish_case(root: Path) -> Case:
+    from frbias.core.stages.publish import plan_publish, publish
+
+    data = made_up(root / "set")
+    return finished(
+        Case(
+            PublishRequest(data=str(data)),
+            root / "out",
+            lambda request, out: publish(request, out, machine=MACHINE).reused,
+            plan=plan_publish,
+            other={"data": {"data": str(made_up(root / "others" / "set", 1))}},
+            same={"data": {"data": copied(data, root / "elsewhere" / "set")}},
+        )
+    )
+
+
+def made_up(folder: Path, seed: int = 0) -> Path:
+    """Faces whose table says that a generator made them."""
+    faces(folder, seed)
+    frame = pd.read_csv(folder / "metadata.csv", dtype={"subject": str})
+    frame.assign(generator="mesh").to_csv(folder / "metadata.csv", index=False)
+    return folder
 
 
 CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
@@ -608,6 +635,7 @@ CASES: dict[str, tuple[type[Request], Callable[[Path], Case]]] = {
     "adapt": (AdaptRequest, adapt_case),
     "export": (ExportRequest, export_case),
     "generate": (MeshRequest, generate_case),
+    "data export": (PublishRequest, publish_case),
 }
 FURTHER: dict[str, Callable[[Path], Case]] = {
     "embed onnx": embed_onnx_case,

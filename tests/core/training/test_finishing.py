@@ -18,6 +18,7 @@ from frbias.core.recognisers.adapted import AdaptedRecogniser
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.maps import unit
 from frbias.core.stages.finetune import FinetuneResult, finetune
+from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.core.training.damage import damaged
 from frbias.core.training.guarding import Guard, GuardSet, drift_of, guarded_pairs
@@ -222,6 +223,18 @@ def test_a_guard_with_a_list_of_pairs_is_judged_by_its_accuracy(
     (tmp_path / "pairs.csv").write_text((tmp_path / "pairs.csv").read_text().replace(",0,0", ",0,1"))
     with pytest.raises(UsageError, match="other work"):
         train(people, tmp_path / "run", weights, **changes)
+
+
+def test_guards_are_named_one_by_one_or_with_commas(tmp_path: Path) -> None:
+    comma = tmp_path / "a,b"
+    comma.mkdir()
+    for given, found in (
+        ("albums,passports", ("albums", "passports")),
+        (["albums, passports", "lfw"], ("albums", "passports", "lfw")),
+        ([str(comma)], (str(comma),)),
+    ):
+        assert FinetuneRequest.read({"data": "x", "guard": given}).guard == found
+        assert AdaptRequest.read({"data": ["x"], "guard": "g", "guard-pairs": given}).guard_pairs == found
 
 
 def test_lists_of_pairs_that_no_guard_goes_with(

@@ -35,6 +35,7 @@ def test_a_better_model_is_called_better_and_pairing_narrows_the_interval() -> N
     assert difference.verdict == "better"
     assert difference.improved == 1
     assert found.at(0.1).differences["tar"].verdict == "better"
+    assert found.at(0.1).differences["tar"].improved == 1
     assert difference.interval is not None
     old, new = (e.at(0.1).fnmr.bootstrap for e in (found.baseline, found.other))
     width = difference.interval.high - difference.interval.low

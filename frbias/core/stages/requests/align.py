@@ -16,7 +16,8 @@ class AlignOptions(Request):
     Attributes:
         template: ``arcface`` or ``ffhq``.
         size: Side of the crop, pixels; 0 means 112 for ArcFace and 256 for FFHQ.
-        detector: ``yunet``, ``insightface:<pack>``, or ``points`` (the columns x1..y5 of the table).
+        detector: ``yunet``, ``insightface:<pack>``, ``points`` (the columns x1..y5 of the table), or ``none``: the
+            whole picture, resized to the square, whatever it shows (as the thesis did).
         faces: Which face of several: ``largest``, ``central``, or ``reject`` the image.
         max_residual: Largest root mean square distance of the points from the ArcFace template, as a fraction of
             the crop's side; beyond it the points cannot be those of a face. 0 accepts all.
@@ -28,7 +29,8 @@ class AlignOptions(Request):
     )
     size: int = option(0, help="Side of the crop in pixels; 0 means 112 (arcface) or 256 (ffhq).", low=0, high=4096)
     detector: str = option(
-        "yunet", help="yunet (embedded), insightface:<pack>, or points (columns x1..y5 of the table)."
+        "yunet",
+        help="yunet (embedded), insightface:<pack>, points (columns x1..y5 of the table), or none: whole pictures, resized.",
     )
     faces: Literal["largest", "central", "reject"] = option(
         "largest", help="Face to take of several: largest, central, or reject the image."
@@ -46,8 +48,8 @@ class AlignOptions(Request):
             yield f"--size {self.size} is out of range; use 16 to 4096 pixels."
         if self.template == "arcface" and self.size % 112 and self.size % 128:
             yield f"--size {self.size}: an ArcFace crop is a multiple of 112 or of 128 pixels."
-        if self.detector not in ("yunet", "points") and not self.detector.startswith("insightface:"):
-            yield f"--detector {self.detector!r} is unknown; use yunet, points or insightface:<pack>."
+        if self.detector not in ("yunet", "points", "none") and not self.detector.startswith("insightface:"):
+            yield f"--detector {self.detector!r} is unknown; use yunet, points, none or insightface:<pack>."
 
     def identity(self) -> dict[str, Any]:
         """The options with the side resolved."""
@@ -83,5 +85,5 @@ class AlignRequest(AlignOptions):
     def conflicts(self) -> Iterator[str]:
         """Also: points that are not detected cannot be compared with annotated ones."""
         yield from super().conflicts()
-        if self.against_points and self.detector == "points":
-            yield "--against-points compares detected points with annotated ones; it needs a detector, not points."
+        if self.against_points and self.detector in ("points", "none"):
+            yield f"--against-points compares detected points with annotated ones; it needs a detector, not {self.detector}."

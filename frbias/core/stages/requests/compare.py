@@ -21,6 +21,7 @@ class CompareRequest(RemedyFields, MeasureOptions):
         names: Names to show for the models, in order; empty: their own.
         fail_if: Conditions that make the comparison fail, judged on every recogniser but the baseline.
         figures: Draw figures.
+        save_draws: Write the bootstrap draws of every quantity (``draws.parquet``).
     """
 
     title = "compare"
@@ -59,6 +60,9 @@ class CompareRequest(RemedyFields, MeasureOptions):
         decides=False,
     )
     figures: bool = option(True, help="Draw figures.", panel=OUTPUT)
+    save_draws: bool = option(
+        False, help="Write every quantity in every bootstrap draw (draws.parquet), to pool runs by.", panel=OUTPUT
+    )
 
     def conflicts(self) -> Iterator[str]:
         """Fewer than two models, and gates that make no sense."""

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from frbias.core.foundation.requests import Request, option
 from frbias.core.foundation.values import share
 
 _GUARD = "Guard"
+
+
+def names_listed(value: object) -> tuple[str, ...]:
+    """Names from a list or from text with commas between them; a path that is there is never cut."""
+    parts = [str(part) for part in value] if isinstance(value, list | tuple) else [str(value)]
+    cut = [[part] if Path(part).expanduser().exists() else part.split(",") for part in parts]
+    return tuple(name.strip() for names in cut for name in names if name.strip())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +34,20 @@ class GuardOptions(Request):
         (),
         help="Photographs, labelled or not, that must not be told apart worse: training stops or is pulled back.",
         panel=_GUARD,
-        metavar="SET",
+        metavar="SET[,SET]",
         many=True,
         completes="data",
         decides=False,
+        parse=names_listed,
     )
     guard_pairs: tuple[str, ...] = option(
         (),
         help="List of pairs of a guard's pictures (LFW's pairs.txt, CSV, ...): it is judged by their accuracy.",
         panel=_GUARD,
-        metavar="LIST",
+        metavar="LIST[,LIST]",
         many=True,
         decides=False,
+        parse=names_listed,
     )
     guard_fall: float = option(
         0.01,

@@ -8,7 +8,6 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.requests import Request, option, shared_option
 from frbias.core.foundation.values import share, shares, shown_shares
 from frbias.core.stages.requests.measuring import MeasureOptions
-from frbias.core.verification.groups import DEFAULT_GROUPS, parse_age_groups
 
 EXPECTED, WANTED = "What is expected", "How well it is to be known"
 
@@ -22,7 +21,7 @@ class PlanRequest(Request):
     """How many people a group needs.
 
     Attributes:
-        groups: Age groups.
+        groups: Age groups; None: the usual ones.
         fmr: Target FMR, taken as the FMR of every group unless ``like`` says otherwise.
         fnmr: Expected FNMR, one for all groups or one each.
         images: Images of a person in a group.
@@ -41,7 +40,12 @@ class PlanRequest(Request):
     """
 
     title = "plan"
-    groups: str = option(DEFAULT_GROUPS, help="Age groups, bounds included.", panel=EXPECTED, metavar="GROUPS")
+    groups: str | None = option(
+        None,
+        help="Age groups, bounds included (0-12,13-19,20-39,40-59,60+ when left out).",
+        panel=EXPECTED,
+        metavar="GROUPS",
+    )
     fmr: float = option(0.001, help="Target FMR.", panel=EXPECTED, metavar="RATE", parse=share, show=_shown)
     fnmr: tuple[float, ...] = option(
         (0.1,),
@@ -87,8 +91,10 @@ class PlanRequest(Request):
 
     def conflicts(self) -> Iterator[str]:
         """Rates that are none, and more of them than groups."""
+        from frbias.core.verification.groups import DEFAULT_GROUPS, parse_age_groups
+
         try:
-            count = len(parse_age_groups(self.groups))
+            count = len(parse_age_groups(self.groups or DEFAULT_GROUPS))
         except UsageError as error:
             yield f"--groups: {error.message}"
             return
