@@ -31,7 +31,7 @@ from frbias.core.foundation.provenance import Work, claim_together, library_vers
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.stages.align import hash_of_images
-from frbias.core.stages.embedding import TILE, Embedded, FedNetwork
+from frbias.core.stages.embedding import TILE, Embedded, FedNetwork, in_arithmetic
 from frbias.core.stages.requests.embed import EmbedOptions, EmbedRequest
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: 
     choose_device(machine.resources.device)
     table = resolve_data(request.data)
     recogniser = load_recogniser(request.weights, given=request.input_format(), progress=machine.progress)
+    recogniser = in_arithmetic(recogniser, request.arithmetic)
     return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
 
 
@@ -90,7 +91,7 @@ def plan_embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL) ->
     """
     device = describe_device(choose_device(machine.resources.device))
     table = resolve_data(request.data)
-    recogniser = load_recogniser(request.weights, given=request.input_format())
+    recogniser = in_arithmetic(load_recogniser(request.weights, given=request.input_format()), request.arithmetic)
     what = f"Embed {counted(len(table), 'face')} with {recogniser.name}"
     return Plan((step_of(what, embed_work(table, recogniser, request), out),), device)
 
