@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck format bench faults faults-long docs thesis thesis-dry thesis-cusp thesis-eg3d \
+.PHONY: help setup demo test lint typecheck format bench faults faults-long dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
   release-check clean
 
 help: ## Show this list
@@ -44,6 +44,9 @@ faults: $(STAMP) ## Kill, damage and mutate (some minutes); fails at the first t
 faults-long: $(STAMP) ## The same at every file operation and with 20,000 pictures (hours)
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --long --json faults.json
 
+dependencies: $(STAMP) ## Write sbom.json and ask the package index for known vulnerabilities (needs the network)
+	$(PYTHON) tools/dependencies.py --python $(BIN)/python
+
 thesis: $(STAMP) ## CUSP and EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE, in one table (says what it lacks)
 	$(BIN)/frbias run experiments/thesis.toml --out experiment-thesis
 
@@ -67,5 +70,5 @@ release-check: $(STAMP) ## Build wheel and sdist, install them into clean enviro
 	$(BIN)/python tools/check_release.py
 
 clean: ## Remove the environment, caches and demo output
-	rm -rf $(VENV) .peers $(OUT) experiment-* site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .peers .dependencies sbom.json $(OUT) experiment-* site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -327,6 +327,7 @@ def report(
     out: str | Path | None = ...,
     *,
     people: str | None = ...,
+    show_people: bool = ...,
     stage: Sequence[str | Path] | str | Path = ...,
     held_out: bool | None = ...,
     title: str | None = ...,

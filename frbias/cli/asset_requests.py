@@ -226,7 +226,13 @@ class Diagnosis(Request):
 
     Attributes:
         hashes: Read installed models and compare them with their recorded hashes.
+        deep: Look for damage instead.
+        under: Where to look for folders of stages.
     """
 
     title = "doctor"
     hashes: bool = option(True, help="Read installed models and compare them with their recorded hashes.")
+    deep: bool = option(
+        False, help="Look for damage instead: compare every file of models, data sets, caches and finished folders."
+    )
+    under: Path = option(Path("."), help="With --deep: folder to look for finished folders in.")

@@ -1,24 +1,58 @@
 """``frbias doctor``: what works on this machine, and what each command lacks."""
 
 import os
+from pathlib import Path
 from typing import Any
+
+import typer
 
 from frbias.cli import console
 from frbias.cli.asset_requests import Diagnosis
+from frbias.cli.numerals import escaped
 from frbias.cli.takes import Part, takes
+from frbias.core.foundation.errors import UsageError
 
 
 @takes(Part(Diagnosis))
 def command(request: Diagnosis) -> None:
     """Say what works on this machine: versions, devices, installed assets, and what each command still lacks.
 
-    Nothing is fetched and nothing is changed.
+    Nothing is fetched and nothing is changed. With --deep the exit code is 2 when something is damaged.
+
+    [bold]Examples[/bold]
+
+        frbias doctor
+
+        frbias doctor --deep --under experiments
     """
+    if request.deep:
+        _look_deeper(request.under)
+        return
     from frbias.core.installing.doctor import diagnose
     from frbias.synth.backends import BACKENDS
 
     found = diagnose(check_hashes=request.hashes, generators={b.name: b.needs for b in BACKENDS.values()})
     console.result(found.to_json(), lambda: _show(found))
+
+
+def _look_deeper(under: Path) -> None:
+    from frbias.core.foundation.words import counted
+    from frbias.core.installing.deep import look_deeper
+
+    if not under.is_dir():
+        raise UsageError(f"--under {under} is no folder.")
+    found = look_deeper(under, progress=console.ConsoleProgress())
+
+    def human() -> None:
+        for one in found.findings:
+            place = escaped(f"{one.what} {one.place}: {one.problem}")
+            console.say(f"{'[bold]damaged[/bold]' if one.damaged else 'note   '}  {place}. {escaped(one.advice)}")
+        state = "nothing is damaged" if found.good else "see above"
+        console.say(f"{counted(found.checked, 'result')} compared with their hashes: {state}.")
+
+    console.result(found.to_json(), human)
+    if not found.good:
+        raise typer.Exit(2)
 
 
 def _show(found: Any) -> None:

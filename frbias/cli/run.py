@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from frbias.experiment.plan import ExperimentPlan
     from frbias.experiment.stages import ExperimentResult
 
-FOLDER = Part(Output, only=("out",))
 FOLDER_OR_PLAN = Part(Output, only=("out", "dry_run"))
 MACHINE = Part(Resources, only=("device", "workers"))
 
@@ -75,7 +74,7 @@ def command(request: RunRequest, output: Output, resources: Resources) -> None:
 
     grid = read_grid(request.file)
     if output.dry_run:
-        _plan(grid, output.out, resources, request.jobs)
+        tell_plan(grid, output.out, resources, request.jobs)
     elif grid.single:
         if request.jobs > 1 or request.cluster:
             raise UsageError("--jobs and --cluster are for grids; this file is one experiment.")
@@ -84,7 +83,12 @@ def command(request: RunRequest, output: Output, resources: Resources) -> None:
         _run_grid(grid, output.out, resources, request)
 
 
-def _plan(grid: "Grid", out: Path, resources: Resources, jobs: int) -> None:
+def tell_plan(grid: "Grid", out: Path, resources: Resources, jobs: int = 1) -> None:
+    """Print what would be done, how long it would take, and what is missing for it.
+
+    Raises:
+        AssetMissingError: Something is missing.
+    """
     from frbias.cli.grid_view import plan_json, show_plan
     from frbias.experiment.running import weave
 

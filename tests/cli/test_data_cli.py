@@ -72,7 +72,7 @@ def test_import_by_download(
     class Arrived:
         path = tmp_path / "arrived.zip"
 
-    def fake(url: str, target: Path, *, sha256: str, progress: object) -> type[Arrived]:
+    def fake(url: str, target: Path, *, time_limit: float, sha256: str, progress: object) -> type[Arrived]:
         asked.append((url, sha256))
         Arrived.path.write_bytes(Path(archive).read_bytes())
         return Arrived

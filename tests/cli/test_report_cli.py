@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frbias.core.data.images import write_png
+from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.files import write_json
 from frbias.core.verification.evaluation import evaluate_embeddings
 
@@ -85,3 +87,24 @@ def test_scores_of_somebody_else(tmp_path: Path, call: Call) -> None:
     text = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
     assert 'data-json="comparisons.mated" value="400"' in text
     assert "<th>Images</th>" not in text
+
+
+@pytest.mark.parametrize(
+    ("makers", "shown"),
+    [(None, False), (["", ""], False), (["mesh", ""], False), (["cusp", "cusp"], False), (["mesh", "mesh"], True)],
+)
+def test_pictures_of_real_people_are_shown_only_when_asked_for(
+    makers: list[str] | None, shown: bool, evaluation: Path, tmp_path: Path, call: Call
+) -> None:
+    rows = [{"file_name": f"{k}.png", "subject": f"s{k}", "age": 30.0} for k in range(2)]
+    for k, row in enumerate(rows):
+        write_png(tmp_path / "people" / str(row["file_name"]), np.full((40, 40, 3), 90, np.uint8))
+        if makers is not None:
+            row["generator"] = makers[k]
+    write_samples(make_table(tmp_path / "people", rows))
+    page = evaluation / "report.html"
+    code, _, err = call("report", evaluation, "--people", tmp_path / "people")
+    assert code == 0
+    assert ("data:image/jpeg" in page.read_text()) == shown == ("may be of real people" not in err)
+    assert call("report", evaluation, "--people", tmp_path / "people", "--show-people")[0] == 0
+    assert "data:image/jpeg" in page.read_text()

@@ -1,9 +1,11 @@
 """Experiment files: what is accepted and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from frbias.cli.app import main
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
 from frbias.experiment.demo import demo_plan
 from frbias.experiment.grid import read_grid
@@ -129,3 +131,15 @@ def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
     assert not set(train.ages) & set(test.ages)
     assert (plan.finetune.recipe, plan.finetune.epochs, plan.finetune.remove) == ("projection", 0, ("auto",))
     assert (train.seed, plan.finetune.seed, plan.evaluate.seed) == (3, 3, 3)
+
+
+def test_the_demo_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stages of the demo, none of them done, and nothing written."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", "--out", str(tmp_path / "demo"), "--dry-run", "--json"])
+    assert not stopped.value.code
+    found = json.loads(capsys.readouterr().out)
+    stages = json.dumps(found)
+    for stage in ("generate", "align", "finetune", "embed", "compare"):
+        assert stage in stages, stage
+    assert not (tmp_path / "demo").exists()

@@ -10,7 +10,7 @@ from filelock import FileLock
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_json, write_json
-from frbias.core.foundation.folders import TEMPORARY_PREFIX
+from frbias.core.foundation.folders import TEMPORARY_PREFIX, make_private
 
 Book = Literal["models", "datasets"]
 SCHEMA = 1
@@ -30,7 +30,7 @@ def read_book(book: Book) -> dict[str, dict[str, Any]]:
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}")
         return {str(name): dict(record) for name, record in content[book].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError(
             f"{path} cannot be read ({error}); repair or delete it, then add your {book} again."
         ) from error
@@ -69,7 +69,7 @@ def _path(book: Book) -> Path:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    data_home().mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(data_home())
     with FileLock(data_home() / ".datasets.lock"), FileLock(data_home() / ".models.lock"):  # both: in this order
         for leftover in data_home().glob(f"{TEMPORARY_PREFIX}*.json"):
             leftover.unlink(missing_ok=True)

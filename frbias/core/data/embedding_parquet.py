@@ -53,8 +53,10 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, npt.NDArray[np.float32], dic
                 vectors = [names["embedding"]]
             else:
                 vectors = [names[name] for name in vector_columns(list(names), path)]
-                matrix = parquet.read(vectors).to_pandas().to_numpy()
-            frame = parquet.read([c for c in schema.names if c not in vectors]).to_pandas()
+                matrix = parquet.read(vectors).replace_schema_metadata(None).to_pandas().to_numpy()
+            frame = (
+                parquet.read([c for c in schema.names if c not in vectors]).replace_schema_metadata(None).to_pandas()
+            )
             rows = parquet.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -21,7 +22,7 @@ from frbias.core.data.journal import Finished, append, journal_frame, read_journ
 from frbias.core.data.samples import Rejected, SampleTable, read_samples, table_of, write_rejected, write_samples
 from frbias.core.data.units import Chosen, Made, Producer, WorkUnit, keys_of
 from frbias.core.foundation.devices import World, usable_cores, world_from_environment
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, FrbiasError
 from frbias.core.foundation.files import make_folder, write_bytes
 from frbias.core.foundation.folders import JOURNAL, Hold, hold
 from frbias.core.foundation.group import process_group
@@ -208,7 +209,13 @@ def _in_processes(producer: Producer, out: Path, units: Sequence[WorkUnit], work
         for place in range(len(waiting), len(units) + len(waiting)):
             yield waiting.popleft().result()
             if place < len(units):
-                waiting.append(pool.submit(_render_in_worker, units[place]))
+                with without_main(producer):  # it may start a worker
+                    waiting.append(pool.submit(_render_in_worker, units[place]))
+    except BrokenProcessPool:
+        raise FrbiasError(
+            "A worker process was ended from outside, as systems do when memory runs out; what is done is kept.",
+            hint="Run the command again to go on, with fewer --workers.",
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

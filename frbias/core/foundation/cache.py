@@ -22,6 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.provenance import read_provenance
 
 LIMIT_VARIABLE = "FRBIAS_CACHE_SIZE"
@@ -82,7 +83,7 @@ class Cache:
             yield self.place(kind, key)
             return
         for folder in (self.root, self.root / _LOCKS, self.root / kind):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
         held = self._lock(kind, key)
         with FileLock(held):
             os.utime(held)
@@ -126,7 +127,7 @@ class Cache:
     def _remove(self, entry: Entry) -> bool:
         """Take an entry away, unless a process is using it: renamed first, so that nobody sees half of it."""
         held = self._lock(entry.kind, entry.key)
-        held.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(held.parent)
         try:
             with FileLock(held, timeout=0):
                 gone = entry.path.with_name(f"{_GONE}{secrets.token_hex(4)}")

@@ -49,7 +49,36 @@ def read_delimited(path: Path, separators: str = ",") -> Delimited:
         raise BadInputError(f"{path} is not UTF-8 text; save it as CSV, UTF-8.") from error
 
 
+def check_delimited(path: Path, separators: str = ",") -> None:
+    """Refuse what :func:`read_delimited` would refuse, keeping nothing: for large tables that a faster reader reads.
+
+    Raises:
+        BadInputError: As :func:`read_delimited`.
+    """
+    path = Path(path)
+    csv.field_size_limit(_MAX_FIELD)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            for _ in _even_rows(path, stream, separators):
+                pass
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not UTF-8 text; save it as CSV, UTF-8.") from error
+
+
 def _read(path: Path, stream: TextIO, separators: str) -> Delimited:
+    rows = _even_rows(path, stream, separators)
+    _, names = next(rows)
+    columns: list[list[str]] = [[] for _ in names]
+    lines: list[int] = []
+    for line, fields in rows:
+        lines.append(line)
+        for column, value in zip(columns, fields, strict=True):
+            column.append(value)
+    return Delimited(dict(zip(names, columns, strict=True)), lines)
+
+
+def _even_rows(path: Path, stream: TextIO, separators: str) -> Iterator[tuple[int, list[str]]]:
+    """The names of the columns, then every row, each with its line and as many fields as there are names."""
     first = stream.readline()
     stream.seek(0)
     separator = next((s for s in separators if s in first), separators[0])
@@ -57,15 +86,11 @@ def _read(path: Path, stream: TextIO, separators: str) -> Delimited:
     line, header = next(rows, (1, []))
     names = [name.strip() for name in header]
     _check_header(path, names, separator)
-    columns: list[list[str]] = [[] for _ in names]
-    lines: list[int] = []
+    yield line, names
     for line, fields in rows:
         if len(fields) != len(names):
             raise BadInputError(f"{path}, line {line}: {_misfit(fields, len(names), separator)}")
-        lines.append(line)
-        for column, value in zip(columns, fields, strict=True):
-            column.append(value)
-    return Delimited(dict(zip(names, columns, strict=True)), lines)
+        yield line, fields
 
 
 def _rows(path: Path, stream: TextIO, separator: str) -> Iterator[tuple[int, list[str]]]:

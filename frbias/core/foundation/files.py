@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.folders import TEMPORARY_PREFIX as TEMPORARY_PREFIX
 from frbias.core.foundation.folders import check_present
 from frbias.core.foundation.hashes import sha256_bytes as sha256_bytes
@@ -68,6 +69,21 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file written by :func:`write_json`."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object that frbias wrote.
+
+    Raises:
+        BadInputError: It is gone, damaged, or something else than an object.
+    """
+    try:
+        value = read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} is missing or damaged (expected a JSON object); make it again.") from error
+    if not isinstance(value, dict):
+        raise BadInputError(f"{path}: expected a JSON object, found {type(value).__name__}; make it again.")
+    return value
 
 
 def remove_temporaries(folder: Path) -> None:

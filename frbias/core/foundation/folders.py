@@ -103,6 +103,14 @@ def check_present(path: Path) -> None:
             raise FolderVanishedError(parent)
 
 
+def make_private(path: Path) -> Path:
+    """Make a folder and its missing parents, readable by their owner only; those that are there stay as they are."""
+    missing = [folder for folder in (Path(path), *Path(path).parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return Path(path)
+
+
 def is_occupied(folder: Path) -> bool:
     """Whether a folder holds anything beside what a killed claim may have left."""
     return any(not _is_leftover(entry.name) for entry in os.scandir(folder))

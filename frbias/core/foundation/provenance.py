@@ -29,7 +29,7 @@ from typing import Any, Literal
 from frbias import __version__
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.foundation.files import read_json, remove_temporaries, sha256_json, write_json, write_text
+from frbias.core.foundation.files import read_json, read_object, remove_temporaries, sha256_json, write_json, write_text
 from frbias.core.foundation.folders import (
     JOURNAL,
     LISTING_NAME,
@@ -95,6 +95,18 @@ class Work:
         }
 
 
+class _Results(dict[str, Any]):
+    def __init__(self, path: Path) -> None:
+        found = read_object(path).get("results", {})
+        if not isinstance(found, dict):
+            raise BadInputError(f"{path}: results is {_short(found)}, expected an object; make it again with --force.")
+        super().__init__(found)
+        self.path = path
+
+    def __missing__(self, name: str) -> Any:
+        raise BadInputError(f"{self.path}: results.{name} is missing; make it again with --force.")
+
+
 State = Literal["new", "unfinished", "finished", "other"]
 
 
@@ -137,8 +149,8 @@ class StageFolder:
             self.path.rmdir()
 
     def results(self) -> dict[str, Any]:
-        """The results recorded when the work was finished."""
-        return dict(read_json(self.path / PROVENANCE_NAME).get("results", {}))
+        """The results recorded when the work was finished; one that is not there is bad input, not a key error."""
+        return _Results(self.path / PROVENANCE_NAME)
 
 
 def state_of(path: Path, work: Work) -> State:

@@ -23,6 +23,7 @@ from frbias.core.assets.records import drop_record, put_record, read_book, resto
 from frbias.core.assets.store import find_model
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path, sha256_file, write_json
+from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.installing.recognise import Recognised, recognise
 from frbias.core.recognisers.packs import pack_recogniser
@@ -85,7 +86,7 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
         _check_match(asset, found, source)
     digest = sha256_file(source) if source.is_file() else ""
     target = data_home() / "models" / name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_private(target.parent)
     prefix = f"{TEMPORARY_PREFIX}{name}@"
     with (
         FileLock(data_home() / ".adding.lock"),
@@ -143,7 +144,7 @@ def fetch_model(name: str, *, force: bool = False, time_limit: float = 0.0, prog
     if not force and asset.name in read_book("models"):
         raise UsageError(f"{asset.name} is installed already; fetch it again with --force.")
     progress.note(f"{asset.title}. Licence: {asset.licence}. Source: {asset.source}")
-    target = data_home() / "downloads" / _file_name(asset)
+    target = make_private(data_home() / "downloads") / _file_name(asset)
     arrived = download(asset.url, target, sha256=asset.sha256, time_limit=time_limit, progress=progress)
     installed = add_model(asset.name, arrived.path, force=force, progress=progress)
     arrived.path.unlink(missing_ok=True)

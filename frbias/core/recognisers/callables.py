@@ -107,8 +107,10 @@ def load_callable(spec: str) -> CallableRecogniser:
         raise BadInputError(f"{match['module']} has no function {match['function']!r}.")
     size = getattr(function, "input_size", None)
     told = _input_size(size, spec)
-    about = Description("callable", 0, told, False, spec, assumed=() if size is not None else ("input size",))
-    stem = match["module"].removesuffix(".py").replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[-1]
+    own = re.split(r"[/\\]", match["module"])[-1]  # where the file lies is nobody else's business
+    source = f"{own}:{match['function']}"
+    about = Description("callable", 0, told, False, source, assumed=() if size is not None else ("input size",))
+    stem = own.removesuffix(".py").rsplit(".", 1)[-1]
     found = CallableRecogniser(f"{stem}.{match['function']}", _hash(function, module, spec), about, function)
     length = probe(found._ask, told, spec)
     return replace(found, description=replace(about, embedding_length=length))

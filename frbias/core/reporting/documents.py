@@ -28,7 +28,7 @@ def read_document(place: Path) -> tuple[dict[str, Any], Path]:
         raise BadInputError(f"{place} holds no {' or '.join(NAMES)}; run frbias evaluate or compare with --out first.")
     try:
         document = read_json(found[0])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInputError(f"{found[0]} cannot be read as JSON; make the evaluation again.") from error
     return checked(document, str(found[0])), found[0]
 

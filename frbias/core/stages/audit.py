@@ -17,7 +17,7 @@ from frbias.core.auditing.document import FLAGS, Against, Audit
 from frbias.core.auditing.gap import appearance, distance
 from frbias.core.auditing.similarity import BANDS, similarity
 from frbias.core.auditing.vectors import Float
-from frbias.core.data.datasets.loading import synthetic_origin
+from frbias.core.data.datasets.loading import may_show_people
 from frbias.core.data.samples import Rejected, SampleTable, write_rejected, write_samples
 from frbias.core.foundation.devices import choose_device, describe_device
 from frbias.core.foundation.errors import BadInputError
@@ -74,7 +74,7 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         BadInputError: A set has no face, fewer than two people, or fewer than ten images beside another.
         AssetMissingError: A set or the recogniser is not installed.
     """
-    from frbias.core.foundation.files import read_json
+    from frbias.core.foundation.files import read_object
 
     recogniser = load_recogniser(request.weights, progress=machine.progress)
     tables = _sets(request)
@@ -88,11 +88,11 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         found = _document(looked, other, apparent, table, request, recogniser.name, recogniser.sha256)
         write_text(out / TABLE_NAME, table.to_csv(index=False, lineterminator="\n"))
         write_json(out / DOCUMENT_NAME, found.to_json())
-        pictured = request.show_people or synthetic_origin(looked.table) is not None
+        pictured = request.show_people or not may_show_people(looked.table)
         write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
         folder.finish({"images": found.images, "flagged": found.flagged})
     kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
-    return AuditResult(Path(out), dict(read_json(out / DOCUMENT_NAME)), kept, folder.finished)
+    return AuditResult(Path(out), read_object(out / DOCUMENT_NAME), kept, folder.finished)
 
 
 def plan_audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL) -> Plan:

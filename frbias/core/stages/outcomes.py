@@ -13,7 +13,7 @@ import numpy as np
 
 from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import FrbiasError, UsageError
-from frbias.core.foundation.files import atomic_path, read_json, write_json, write_text
+from frbias.core.foundation.files import atomic_path, read_object, write_json, write_text
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.provenance import Work, claim_together
@@ -157,7 +157,7 @@ def settle(task: Task, out: Path | None, *, machine: Machine, force: bool = Fals
                 ]
                 folder.finish(drawn[0] if writing.count == 1 else {"comparisons": drawn})
             barrier()
-    documents = tuple(read_json(where / writing.document) for where in places)
+    documents = tuple(read_object(where / writing.document) for where in places)
     return Measured(place, documents, _broken(writing, documents), folder.finished)
 
 

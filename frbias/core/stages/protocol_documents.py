@@ -7,7 +7,7 @@ from typing import Any
 
 from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import FrbiasError
-from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.files import read_object, write_json
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Plan
@@ -68,5 +68,5 @@ def settle_document(task: ProtocolTask, out: Path | None, *, machine: Machine, f
                 write_json(place / task.document, made)
                 folder.finish({"document": task.document})
             barrier()
-    documents = (read_json(place / task.document),) if world.leader else ()
+    documents = (read_object(place / task.document),) if world.leader else ()
     return Measured(place, documents, (), folder.finished)

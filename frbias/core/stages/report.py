@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from frbias.core.data.datasets.loading import may_show_people, synthetic_origin
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
@@ -41,12 +42,19 @@ def report(request: ReportRequest, out: Path | None = None, *, machine: Machine 
         AssetMissingError: The set of people is not installed.
     """
     document, found = read_document(request.evaluation)
+    people = None if request.people is None else resolve_data(request.people)
+    shown = people if people is None or request.show_people or not may_show_people(people) else None
+    if shown is not people:
+        machine.tell(
+            f"The page shows no picture of {request.people}, which may be of real people (--show-people does)."
+        )
     page = out if out is not None else found.parent / PAGE_NAME
     write_report(
         page,
         document,
         source=Path(os.path.relpath(found.resolve(), page.resolve().parent)).as_posix(),
-        people=None if request.people is None else resolve_data(request.people),
+        people=shown,
+        origin=None if people is None else synthetic_origin(people),
         stages=request.stage,
         held_out=request.held_out,
         title=request.heading,

@@ -23,6 +23,7 @@ from frbias.core.foundation.ahead import done_ahead
 from frbias.core.foundation.devices import World, on_this_machine, usable_cores
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.group import of_everyone
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
@@ -249,7 +250,7 @@ def _build(
     if here.leader:
         _make_room(int(np.prod(shape)) * _TYPES[dtype][1])
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        make_private(work)
         with (work / _DATA).open("wb") as file:
             file.truncate(int(np.prod(shape)) * _TYPES[dtype][1])
     barrier()

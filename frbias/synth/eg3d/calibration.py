@@ -5,7 +5,6 @@ is close to linear and depends on the truncation. A straight line ``estimated = 
 fitted on generated faces with any age estimator, and its inverse is applied to the ages asked for.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy.typing as npt
 from frbias.core.data.images import read_image
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.errors import BadImageError, BadInputError
-from frbias.core.foundation.files import read_json, write_json
+from frbias.core.foundation.files import read_object, write_json
+from frbias.core.verification.records import Record
 
 if TYPE_CHECKING:
     from frbias.synth.eg3d.synthesizer import Synthesizer
@@ -29,7 +29,7 @@ AgeEstimator = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Record):
     """A fitted line and what it was fitted on.
 
     Attributes:
@@ -197,12 +197,14 @@ def read_calibration(path: Path, *, psi: float | None = None, weights_sha256: st
         BadInputError: It is no calibration, or one for something else.
     """
     try:
-        stored = read_json(path)
-        if stored.pop("schema") != SCHEMA:
-            raise BadInputError(f"{path} has another schema than this frbias knows ({SCHEMA}).")
-        calibration = Calibration(**stored)
-    except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} is no calibration ({error}).") from error
+        stored = read_object(path)
+        if stored.get("schema") != SCHEMA:
+            raise BadInputError(f"it has another schema than this frbias knows ({SCHEMA})")
+        calibration = Calibration.from_json(stored)
+        if not calibration.slope:
+            raise BadInputError("slope is 0")
+    except BadInputError as error:
+        raise BadInputError(f"{path} is no calibration ({error.message.rstrip('.')}).") from error
     if psi is not None and abs(calibration.psi - psi) > 1e-9:
         raise BadInputError(f"{path} is for psi {calibration.psi:g}, not {psi:g}; fit one for that.")
     if weights_sha256 and calibration.weights_sha256 and calibration.weights_sha256 != weights_sha256:

@@ -18,6 +18,7 @@ from frbias.core.data.images import MAX_FILE_BYTES, read_image
 from frbias.core.data.samples import Rejected, SampleTable, make_table, rejected_row, write_rejected, write_samples
 from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, sha256_json
+from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import StageFolder, claim_folder, read_provenance
 
@@ -86,6 +87,7 @@ def import_dataset(
         find_layout(wanted)
     out = Path(out) if out is not None else data_home() / "datasets" / name
     _refuse_overlap(source, out)
+    make_private(data_home())
     if packed_layout(source) is not None:
         identity = packed_identity(source)
     else:
@@ -136,7 +138,7 @@ def fetch_archive(name: str, *, time_limit: float = 0.0, progress: Progress = SI
             hint=f"Then run:  frbias data import {asset.name} FILE_OR_FOLDER",
         )
     progress.note(f"{asset.title}. Licence: {asset.licence}. Source: {asset.source}")
-    target = data_home() / "downloads" / asset.url.rsplit("/", 1)[-1]
+    target = make_private(data_home() / "downloads") / asset.url.rsplit("/", 1)[-1]
     return download(asset.url, target, sha256=asset.sha256, time_limit=time_limit, progress=progress).path
 
 

@@ -15,6 +15,7 @@ from frbias.core.foundation.provenance import read_provenance
 
 IMAGE_SET = Layout("image-set", "frbias image set", METADATA_NAME, lambda path: None)
 PHOTOGRAPHS = Layout("photographs", "photographs", "holiday.jpg", lambda path: FaceName("", None))
+EDITORS = frozenset({"cusp"})  # generators that change photographs of people
 CSV = Layout("csv", "CSV table", "faces.csv", lambda path: None)
 
 
@@ -69,6 +70,16 @@ def synthetic_origin(table: SampleTable) -> str | None:
         made_by = sorted(set(table.frame["generator"]) - {""})
         return _sentence("", made_by) if made_by else None
     return noted
+
+
+def may_show_people(table: SampleTable) -> bool:
+    """Whether some image may show a real person: photographs, and what was made out of photographs (age edits)."""
+    if "generator" in table.frame.columns:
+        made_by = set(table.frame["generator"])
+    else:
+        record = read_provenance(table.root) or {}
+        made_by = {str((record.get("arguments") or {}).get("backend", "")) if record.get("stage") == "generate" else ""}
+    return "" in made_by or bool(made_by & EDITORS)
 
 
 def synthetic_folder(folder: Path) -> str | None:

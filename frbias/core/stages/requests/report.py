@@ -15,6 +15,7 @@ class ReportRequest(Request):
     Attributes:
         evaluation: Folder that evaluate or compare wrote, or its JSON file.
         people: Image set to show people of.
+        show_people: Show them although they may be real people.
         stage: Folders of stages that led here, in order.
         held_out: Whether these people were kept out of training; None when it is not known.
         heading: Title of the page.
@@ -27,6 +28,9 @@ class ReportRequest(Request):
     )
     people: str | None = option(
         None, help="Image set to show people of, e.g. the generated one.", metavar="DATA", completes="data"
+    )
+    show_people: bool = option(
+        False, help="Show --people although they may be real; pictures of generated people need no such word."
     )
     stage: tuple[Path, ...] = option(
         (), help="Folder of a stage that led here, for 'how it was made'; repeat in order.", metavar="PATH", many=True

@@ -132,7 +132,14 @@ def read_scores(path: Path) -> ScoreFile:
 
 def _read(path: Path) -> tuple[pd.DataFrame, str]:
     if path.suffix.lower() in (".parquet", ".pq"):
-        frame = pd.read_parquet(path).reset_index(drop=True)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(path) as parquet:
+                frame = parquet.read().replace_schema_metadata(None).to_pandas()
+        except pa.ArrowException as error:
+            raise ValueError(str(error)) from error
         return frame.set_axis(range(1, len(frame) + 1)), "table"
     with path.open(encoding="utf-8-sig") as stream:
         first = stream.readline()
