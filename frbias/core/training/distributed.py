@@ -21,7 +21,7 @@ def share(module: nn.Module, world: World) -> nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=Warning)  # of a change to come
+        warnings.filterwarnings("ignore", message="(?s).*broadcast_buffers", category=Warning)  # of a change to come
         return DistributedDataParallel(module, broadcast_buffers=False)
 
 
