@@ -331,6 +331,7 @@ def report(
     stage: Sequence[str | Path] | str | Path = ...,
     held_out: bool | None = ...,
     title: str | None = ...,
+    tables: bool = ...,
     at_fmr: float | None | str = ...,
     device: str = ...,
     workers: int = ...,

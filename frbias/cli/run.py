@@ -152,13 +152,18 @@ def _document(result: "ExperimentResult") -> dict[str, Any]:
         "verdict": result.verdict.headline,
         "kept": result.training.final,
         "targets": result.document["targets"],
+        **{name: [one.document for one in found if one.documents] for name, found in result.protocols.items()},
     }
 
 
 def _show(result: "ExperimentResult", plan: "ExperimentPlan") -> None:
     from frbias.cli.comparison_view import show_comparison
+    from frbias.cli.protocol_view import show_protocol
 
     show_comparison(result.document)
+    for document in (one.document for found in result.protocols.values() for one in found if one.documents):
+        console.say("")
+        show_protocol(document)
     console.say("")
     console.say(f"[bold]{result.verdict.headline}[/bold]")
     console.say(result.verdict.meaning)

@@ -400,6 +400,7 @@ def pairs_case(root: Path) -> Case:
                 **inputs(open_graph(root / "open.onnx")),
             },
             same={
+                "fail_if": {"fail_if": ("eer > 2",)},
                 "pairs": {"pairs": (copied(lists[0], root / "copy" / "pairs.csv"),)},
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
@@ -427,10 +428,12 @@ def identify_case(root: Path) -> Case:
                 "gallery": {"gallery": "youngest"},
                 "at_fpir": {"at_fpir": (0.2,)},
                 "ranks": {"ranks": 5},
+                "figures": {"figures": False},
                 "name": {"name": "mine"},
                 **inputs(open_graph(root / "open.onnx")),
             },
             same={
+                "fail_if": {"fail_if": ("rank_1 < 0",)},
                 "identify": {"identify": True},
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
