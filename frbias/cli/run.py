@@ -111,6 +111,8 @@ def _run_grid(grid: "Grid", out: Path, resources: Resources, request: RunRequest
             f"{result.out / PROBLEMS}. Run the same command again to try them again."
         )
         raise FrbiasError(message) if world_from_environment().leader else ElsewhereError(message, 1)
+    if result.broken_gates:
+        raise GateError("; ".join(result.broken_gates) + ".")
 
 
 def _teller() -> Callable[[str], None]:

@@ -248,6 +248,8 @@ def test_command_data_licence_and_date_are_named(
 def test_the_licence_of_what_was_generated_is_found_among_the_stages(document: dict[str, Any], tmp_path: Path) -> None:
     claim_folder(tmp_path / "g", stage="generate", arguments={"head": {"licence": "CC0-1.0"}}).finish({})
     assert told_by(read_stages([tmp_path / "g"], tmp_path)) == {"licence": "CC0-1.0"}
+    claim_folder(tmp_path / "m", stage="embed", arguments={"backbone": {"licence": "Apache-2.0"}}).finish({})
+    assert told_by(read_stages([tmp_path / "g", tmp_path / "m"], tmp_path)) == {"licence": "CC0-1.0"}
     claim_work(tmp_path / "e", Work("evaluate", 1, {}, {}, {"licence": "own"})).finish({})
     assert told_by(read_stages([tmp_path / "g", tmp_path / "e"], tmp_path)) == {"licence": "own"}
 
