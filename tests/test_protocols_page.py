@@ -12,7 +12,7 @@ from frbias.cli.app import main
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WRITES = {"by-pairs": "pairs.json", "by-bin": "pairs.json", "by-sets": "pairs.json", "by-age": "pairs.json", "young-old": "pairs.json",
-          "young-and-old": "evaluation.json", "searches": "identification.json", "free": "provenance.json",
+          "young-and-old": "evaluation.json", "searches": "identification.json", "gated": "pairs.json", "gated-searches": "identification.json", "free": "provenance.json",
           "with-cohort": "comparison.json"}  # fmt: skip
 
 
@@ -32,12 +32,12 @@ def test_every_example_runs(
         for line in text.splitlines():
             program, *arguments = shlex.split(line)
             assert program == "frbias"
-            quick = ["--bootstrap", "20"] + ([] if "--identify" in arguments else ["--no-figures"])
+            quick = ["--bootstrap", "20", "--no-figures"]
             with pytest.raises(SystemExit) as caught:
                 main([*arguments, *(quick if arguments[0] in ("evaluate", "compare") else [])])
             assert not caught.value.code, f"{line}\n{capsys.readouterr().err}"
             commands += 1
-    assert (len(blocks), commands) == (11, 13)
+    assert (len(blocks), commands) == (12, 15)
     sets = json.loads((tmp_path / "by-sets" / "pairs.json").read_text())
     assert [group["name"] for group in sets["groups"]] == ["left", "right"]
     for folder, document in WRITES.items():

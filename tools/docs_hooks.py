@@ -24,9 +24,7 @@ def reference() -> str:
 
     stages = list(frbias._STAGES)
     others = [name for name in frbias.__all__ if name not in stages]
-    entries = [f"::: frbias.{name}" for name in stages]
-    entries += [f"::: {frbias._PLACES[name].replace(':', '.')}" for name in others]
-    return "\n\n".join(entries)
+    return "\n\n".join(f"::: frbias.{name}" for name in (*stages, *others))
 
 
 def _named(link: re.Match[str]) -> str:

@@ -10,8 +10,8 @@ from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.align import AlignRequest
 
 if TYPE_CHECKING:
+    from frbias.core.data.doubtful import DoubtfulFace
     from frbias.core.faces.point_errors import PointErrorReport
-    from frbias.core.stages.align_result import DoubtfulFace
 
 
 @takes(Part(AlignRequest), OUTPUT.named("aligned"), Part(Resources, only=("workers",)))
@@ -64,10 +64,8 @@ def command(request: AlignRequest, output: Output, resources: Resources) -> None
 
 
 def _say_doubtful(faces: "tuple[DoubtfulFace, ...]") -> None:
-    worst = ", ".join(f"{face.source_file} ({face.agreement:.2f})" for face in faces[:3])
-    console.say(
-        f"Points not to be trusted: {len(faces)}, where the scales do not agree (point_agreement); the worst: {worst}."
-    )
+    worst = ", ".join(f"{face.source_file} ({', '.join(face.reasons)})" for face in faces[:3])
+    console.say(f"Crops not to be trusted: {len(faces)} (all of them with --json); the worst: {worst}.")
 
 
 def _say_errors(report: "PointErrorReport") -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.cli.doubtful_view import doubtful_notes
 from frbias.cli.numerals import decimals, escaped, interval_title, number, percent, points, signed
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _shared_notes(found: "Comparison") -> list[str]:
     notes = [
         f"before: {found.baseline.name}; after: {found.other.name}; points: percentage points",
         "no clear difference: the paired interval holds 0",
+        *doubtful_notes(found.baseline),
     ]
     return notes if found.paired else [*notes, "no subject bootstrap, so there are no intervals"]
 

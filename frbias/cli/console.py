@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError
 from frbias.core.foundation.files import OUT_OF_MEMORY, is_disk_full, is_out_of_memory, os_error_sentence
-from frbias.core.foundation.group import LOST_PEER, is_lost_peer
 
 if TYPE_CHECKING:
     from frbias.core.foundation.plans import Plan
@@ -205,8 +204,10 @@ def errors_as_sentences() -> Iterator[None]:
     except Exception as error:
         if is_disk_full(error):
             _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
-        if is_lost_peer(error):
-            _fail(error, LOST_PEER, EXIT_UNEXPECTED)
+        from frbias.core.foundation.group import what_was_lost
+
+        if lost := what_was_lost(error):
+            _fail(error, lost, EXIT_UNEXPECTED)
         if is_out_of_memory(error):
             _fail(error, OUT_OF_MEMORY, EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]

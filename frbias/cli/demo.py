@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from frbias.cli.run import FOLDER, MACHINE, run_and_tell
+from frbias.cli.run import FOLDER_OR_PLAN, MACHINE, run_and_tell, tell_plan
 from frbias.cli.takes import Output, Part, takes
 from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.requests import Request, option
@@ -31,20 +31,24 @@ class DemoRequest(Request):
     seed: int = option(0, help="Seed of everything random; the same seed gives the same result.", low=0)
 
 
-@takes(Part(DemoRequest), FOLDER.named("demo-out"), MACHINE)
+@takes(Part(DemoRequest), FOLDER_OR_PLAN.named("demo-out"), MACHINE)
 def command(request: DemoRequest, output: Output, resources: Resources) -> None:
     """Run the whole experiment, small, with nothing to download by hand.
 
     Faces of known identity and age are made, aligned, and used to fine-tune SFace by the usual recipe; then age bias is
     measured before and after on other people. Everything ends in one report.
     """
-    from frbias.experiment.demo import demo_plan
+    from frbias.experiment.demo import demo_document, demo_plan
 
-    plan = demo_plan(
-        train_subjects=request.train_subjects,
-        test_subjects=request.test_subjects,
-        bootstrap=request.bootstrap,
-        seed=request.seed,
-        recipe=request.recipe,
-    )
-    run_and_tell(plan, output.out, resources)
+    size = {
+        "train_subjects": request.train_subjects,
+        "test_subjects": request.test_subjects,
+        "bootstrap": request.bootstrap,
+        "seed": request.seed,
+    }
+    if output.dry_run:
+        from frbias.experiment.grid import make_grid
+
+        tell_plan(make_grid(demo_document(**size, recipe=request.recipe), "the demo"), output.out, resources)
+        return
+    run_and_tell(demo_plan(**size, recipe=request.recipe), output.out, resources)

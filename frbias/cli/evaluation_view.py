@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.cli.doubtful_view import doubtful_notes
 from frbias.cli.numerals import digits, escaped, interval_title, number, percent
 from frbias.core.foundation.words import counted
 
@@ -167,6 +168,7 @@ def _notes(evaluation: "Evaluation") -> list[str]:
         notes.append(f"{counted(samples.without_group, 'image')} in no group{gaps}")
     if samples.near_duplicates is not None and samples.near_duplicates.dropped:
         notes.append(f"{samples.near_duplicates.dropped:,} near-duplicate images left out")
+    notes += doubtful_notes(evaluation)
     notes += _acquisition_notes(evaluation)
     notes += _crossing_notes(evaluation)
     notes += [

@@ -127,10 +127,21 @@ def _summary(result: "FinetuneResult") -> dict[str, Any]:
         "final": result.final,
         "weights_sha256": result.weights_sha256,
         "reused": result.reused,
+        **({"verdict": result.comparison["verdict"]} if result.comparison else {}),
+        **({"no_verdict": result.not_compared} if result.not_compared else {}),
     }
 
 
 def _tell(result: "FinetuneResult") -> None:
+    if result.comparison is not None:
+        from frbias.cli.comparison_view import show_comparison
+        from frbias.core.stages.before_after import FOLDER
+
+        show_comparison(result.comparison, brief=True)
+        console.say(f"All of it on the evaluation set: {result.out / FOLDER} (frbias report {result.out / FOLDER}).")
+        console.say("")
+    if result.not_compared:
+        console.say(f"No verdict on the evaluation set: {result.not_compared}")
     if result.reused:
         console.say(f"[bold]{result.out}[/bold] had been finished before; --force trains again.")
     kept = result.final["validation"]

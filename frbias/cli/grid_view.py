@@ -51,12 +51,14 @@ def plan_json(woven: "Woven", jobs: int) -> dict[str, Any]:
 
 def show_plan(woven: "Woven", jobs: int) -> None:
     """The answer to ``--dry-run`` for people."""
+    from rich.markup import escape
+
     from frbias.experiment.doing import is_done
 
     console.say(f"[bold]{woven.grid.name}[/bold]: {counted(len(woven.cells), 'cell')}.")
     if not woven.grid.single:
         for cell in woven.grid.cells:
-            console.say(f"  {cell.name}")
+            console.say(f"  {escape(cell.name)}")
     stages: dict[str, list[bool]] = {}
     for node in woven.nodes.values():
         stages.setdefault(node.stage, []).append(is_done(node))
@@ -93,12 +95,15 @@ def result_json(result: "GridResult") -> dict[str, Any]:
         "done": result.count("done"),
         "reused": result.count("reused"),
         "failed": [{"cell": cell.name, "problem": problem} for cell, problem in result.failed()],
+        "broken_gates": list(result.broken_gates),
         "table": table.to_dict("records"),
     }
 
 
 def show_result(result: "GridResult") -> None:
     """Print the table of a grid at the headline's target, and which cells failed."""
+    from rich.markup import escape
+
     from frbias.core.verification.headline import nearest_target
     from frbias.experiment.running import CELLS, GRID_NAME, TABLE
 
@@ -108,22 +113,22 @@ def show_result(result: "GridResult") -> None:
         chosen = table[table["measure"].isin(_SHOWN) & (table["target"].isna() | (table["target"] == target))]
         rows = [_row(dict(row)) for _, row in chosen.iterrows()]
         heads = ("setting", "measure", "before", "after", "difference (95 %)", "runs", "p (Holm)", "verdict")
-        console.table(f"At a false match rate of {100 * target:g} %", heads, rows)
+        console.table(f"At a false match rate of {100 * target:g} %", heads, rows, whole=True)
         over = "seeds and subjects" if (table["runs"] > 1).any() else "subjects alone (one seed)"
         console.say(
             f"Means over runs; intervals of a two-level bootstrap over {over}, paired with the baseline; p-values of "
             "each measure corrected over the settings by Holm's method."
         )
     made, reused = result.count("done"), result.count("reused")
-    console.say(f"{counted(made, 'piece')} of work done, {reused} found done. Tables: {result.out / TABLE}.csv,")
-    console.say(f"{result.out / CELLS}.csv; cells and folders: {result.out / GRID_NAME}.")
+    tables = f"tables: {result.out / TABLE}.csv, {result.out / CELLS}.csv; " if len(table) else ""
+    console.say(f"{counted(made, 'piece')} of work done, {reused} found done; {tables}cells: {result.out / GRID_NAME}.")
     for cell, problem in result.failed():
-        console.say(
-            f"[bold]failed[/bold]: {cell.name}: {problem.splitlines()[0] if problem else ''}".replace("[ ", "\\[ ")
-        )
+        console.say(f"[bold]failed[/bold]: {escape(f'{cell.name}: {problem.splitlines()[0]}')}")
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    from rich.markup import escape
+
     def number(value: Any) -> str:
         return "-" if value is None or value != value else f"{value:.4f}"
 
@@ -134,7 +139,7 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         row["measure"],
         number(row["baseline"]),
         number(row["finetuned"]),
-        change.replace("[", "\\["),
+        escape(change),
         str(row["runs"]),
         number(row["p_holm"]),
         row["verdict"],

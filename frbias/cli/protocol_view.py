@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from frbias.cli import console
+from frbias.core.foundation.errors import GateError
 from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 
@@ -14,7 +15,11 @@ Document = dict[str, Any]
 
 
 def run_protocol(request: PairsRequest | IdentifyRequest, output: "ResultFolder", machine: "Machine") -> None:
-    """Run the protocol that is asked for and print its result."""
+    """Run the protocol that is asked for and print its result.
+
+    Raises:
+        GateError: A condition is not met.
+    """
     if isinstance(request, PairsRequest):
         from frbias.core.stages.verify_pairs import plan_pairs, verify_pairs
 
@@ -32,13 +37,19 @@ def run_protocol(request: PairsRequest | IdentifyRequest, output: "ResultFolder"
     if not result.documents:
         return
     document = result.document
-    show = show_pairs if document["schema"] == "frbias.pairs" else show_identification
 
     def shown() -> None:
-        show(document)
+        show_protocol(document)
         console.say(f"In [bold]{result.out}[/bold]{' (made before)' if result.reused else ''}.")
 
     console.result(document, shown)
+    if result.broken_gates:
+        raise GateError("; ".join(result.broken_gates) + ".")
+
+
+def show_protocol(document: Document) -> None:
+    """Print the document of either protocol."""
+    (show_pairs if document["schema"] == "frbias.pairs" else show_identification)(document)
 
 
 def show_pairs(document: Document) -> None:

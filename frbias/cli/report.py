@@ -41,12 +41,18 @@ def command(request: ReportRequest, page: Page) -> None:
 
         frbias report evaluations/fgnet-sface-1f2e3d4c --at-fmr 1% --title "FG-NET, SFace"
 
+        frbias report comparison --tables
+
         frbias report comparison --people others --stage people --stage runs/first --held-out --out page.html
     """
     from frbias.core.stages.report import report
 
     done = report(request, page.out, machine=Machine(progress=console.ConsoleProgress(), tell=console.note))
-    console.result(
-        {"report": str(done.page), "source": str(done.source)},
-        lambda: console.say(f"Report: [bold]{done.page}[/bold]"),
-    )
+
+    def human() -> None:
+        console.say(f"Report: [bold]{done.page}[/bold]")
+        if done.tables:
+            console.say(f"Tables: {', '.join(str(path) for path in done.tables)}")
+
+    found = {"report": str(done.page), "source": str(done.source)}
+    console.result({**found, **({"tables": [str(path) for path in done.tables]} if done.tables else {})}, human)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from frbias.experiment.plan import ExperimentPlan
     from frbias.experiment.stages import ExperimentResult
 
-FOLDER = Part(Output, only=("out",))
 FOLDER_OR_PLAN = Part(Output, only=("out", "dry_run"))
 MACHINE = Part(Resources, only=("device", "workers"))
 
@@ -75,7 +74,7 @@ def command(request: RunRequest, output: Output, resources: Resources) -> None:
 
     grid = read_grid(request.file)
     if output.dry_run:
-        _plan(grid, output.out, resources, request.jobs)
+        tell_plan(grid, output.out, resources, request.jobs)
     elif grid.single:
         if request.jobs > 1 or request.cluster:
             raise UsageError("--jobs and --cluster are for grids; this file is one experiment.")
@@ -84,7 +83,12 @@ def command(request: RunRequest, output: Output, resources: Resources) -> None:
         _run_grid(grid, output.out, resources, request)
 
 
-def _plan(grid: "Grid", out: Path, resources: Resources, jobs: int) -> None:
+def tell_plan(grid: "Grid", out: Path, resources: Resources, jobs: int = 1) -> None:
+    """Print what would be done, how long it would take, and what is missing for it.
+
+    Raises:
+        AssetMissingError: Something is missing.
+    """
     from frbias.cli.grid_view import plan_json, show_plan
     from frbias.experiment.running import weave
 
@@ -107,6 +111,8 @@ def _run_grid(grid: "Grid", out: Path, resources: Resources, request: RunRequest
             f"{result.out / PROBLEMS}. Run the same command again to try them again."
         )
         raise FrbiasError(message) if world_from_environment().leader else ElsewhereError(message, 1)
+    if result.broken_gates:
+        raise GateError("; ".join(result.broken_gates) + ".")
 
 
 def _teller() -> Callable[[str], None]:
@@ -148,13 +154,18 @@ def _document(result: "ExperimentResult") -> dict[str, Any]:
         "verdict": result.verdict.headline,
         "kept": result.training.final,
         "targets": result.document["targets"],
+        **{name: [one.document for one in found if one.documents] for name, found in result.protocols.items()},
     }
 
 
 def _show(result: "ExperimentResult", plan: "ExperimentPlan") -> None:
     from frbias.cli.comparison_view import show_comparison
+    from frbias.cli.protocol_view import show_protocol
 
     show_comparison(result.document)
+    for document in (one.document for found in result.protocols.values() for one in found if one.documents):
+        console.say("")
+        show_protocol(document)
     console.say("")
     console.say(f"[bold]{result.verdict.headline}[/bold]")
     console.say(result.verdict.meaning)

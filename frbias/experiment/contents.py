@@ -103,6 +103,10 @@ class Contents:
         """What a detector is."""
         return self._once(("detector", name), lambda: describe_detector(name), {})
 
+    def need(self, look: Callable[[], object]) -> None:
+        """Something else that has to be there; ``look`` raises when it is not."""
+        self._once(("need", look), look, None)
+
     def refuse(self) -> None:
         """Refuse to go on when something is not there, or is not usable.
 

@@ -40,6 +40,7 @@ from frbias.core.stages.requests.align import AlignOptions
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.finetune import FinetuneRequest
 from frbias.experiment.plan import ExperimentPlan, make_plan, read_document
+from frbias.experiment.protocols import SECTIONS as PROTOCOLS
 from frbias.synth.backends import backend_named
 
 SEEDS, LABEL = "seeds", "label"
@@ -128,6 +129,12 @@ def make_grid(document: Mapping[str, object], where: str = "the experiment") -> 
     general = {k: v for k, v in document.items() if k not in (SEEDS, *_SECTIONS)}
     if (count := math.prod(map(len, sections)) * len(seeds)) > _MOST_CELLS:
         raise BadInputError(f"{where} makes {count:,} cells; {_MOST_CELLS:,} are the most.")
+    if count > 1:
+        problems += [
+            f"[{name}] is not judged in a grid; ask for it in a file without lists."
+            for name in document
+            if name in PROTOCOLS
+        ]
     cells: list[Cell] = []
     for combination in itertools.product(*sections):
         for seed in seeds:

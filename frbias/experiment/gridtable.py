@@ -173,3 +173,10 @@ def write_table(frame: pd.DataFrame, stem: Path) -> None:
     write_text(stem.with_suffix(".csv"), frame.to_csv(index=False, lineterminator="\n"))
     with atomic_path(stem.with_suffix(".parquet")) as temporary:
         frame.to_parquet(temporary, index=False)
+
+
+def remove_tables(*stems: Path) -> None:
+    """Remove what :func:`write_table` wrote."""
+    for stem in stems:
+        for suffix in (".csv", ".parquet"):
+            stem.with_suffix(suffix).unlink(missing_ok=True)

@@ -23,6 +23,8 @@
     [evaluate]                   # options of frbias compare
     at-fmr = [0.1, 0.01, 0.001]
 
+    [identify]                   # and, if wanted, published protocols: [pairs], [identify]
+
 Keys are the names of the options, with dashes or underscores; everything that is wrong with a file is said at once.
 ``eval-data = "test"`` in ``[finetune]`` means the experiment's own test set. Lists make a grid of experiments: see
 :mod:`frbias.experiment.grid`.
@@ -39,11 +41,18 @@ from frbias.core.foundation.requests import Request, attempt, option, suggestion
 from frbias.core.stages.requests.align import AlignOptions
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.finetune import FinetuneRequest
+from frbias.core.stages.requests.protocols import PairsRequest, is_bin
+from frbias.experiment.protocols import OF_TEST, ProtocolRequest
+from frbias.experiment.protocols import SECTIONS as PROTOCOLS
 from frbias.synth.backends import backend_named
 from frbias.synth.requests import GenerateRequest, Population
 
-_SECTIONS = ("train", "test", "align", "finetune", "evaluate")
-_FROM_ELSEWHERE = {"finetune": ("data",), "evaluate": ("models", "data", "name")}
+_SECTIONS = ("train", "test", "align", "finetune", "evaluate", *PROTOCOLS)
+_FROM_ELSEWHERE = {
+    "finetune": ("data",),
+    "evaluate": ("models", "data", "name"),
+    **dict.fromkeys(PROTOCOLS, ("weights", "embeddings", "name")),
+}
 _MODELS = ("baseline", "finetuned")
 _LARGEST = 1_000_000
 R = TypeVar("R", bound=Request)
@@ -91,6 +100,7 @@ class ExperimentPlan:
         align: How both are aligned, unless they are.
         finetune: How the recogniser is fine-tuned; its ``weights`` are the baseline.
         evaluate: What is measured, of the recogniser before and after.
+        protocols: Published protocols that judge both, by the names of their sections.
     """
 
     name: str
@@ -99,6 +109,7 @@ class ExperimentPlan:
     align: AlignOptions
     finetune: FinetuneRequest
     evaluate: CompareRequest
+    protocols: Mapping[str, ProtocolRequest] = field(default_factory=dict)
 
 
 def read_plan(path: Path) -> ExperimentPlan:
@@ -166,11 +177,13 @@ class _Reader:
         align = self._request("align", AlignOptions, {})
         finetune = self._request("finetune", FinetuneRequest, {"seed": self.seed})
         evaluate = self._request("evaluate", CompareRequest, {"seed": self.seed, "models": list(_MODELS)})
+        protocols = {name: self._protocol(name) for name in PROTOCOLS if name in self.document}
         if train and test:
             self._check_people(train, test)
         if self.problems or not (options and train and test and align and finetune and evaluate):
             return None
-        return ExperimentPlan(options.name, train, test, align, finetune, evaluate)
+        judged = {name: request for name, request in protocols.items() if request is not None}
+        return ExperimentPlan(options.name, train, test, align, finetune, evaluate, judged)
 
     def _section(self, name: str) -> Mapping[str, object]:
         found = self.document.get(name, {})
@@ -182,6 +195,14 @@ class _Reader:
             if values.pop(key, None) is not None:
                 self.problems.append(f"[{section}] has no option {key!r}; the other sections say it.")
         return self._made(section, kind, {**given, **values})
+
+    def _protocol(self, section: str) -> ProtocolRequest | None:
+        values, kind = self._section(section), PROTOCOLS[section]
+        given: dict[str, object] = {"seed": self.seed}
+        packed = kind is PairsRequest and any(is_bin(text) for text in _texts(values.get("pairs")))
+        if "data" not in values and not packed:
+            given["embeddings"] = OF_TEST
+        return self._request(section, kind, given)
 
     def _set(self, section: str) -> SetPlan | None:
         if section not in self.document:
@@ -220,3 +241,9 @@ class _Reader:
                 f"train and test share people ({one.source}); choose other data, another first-subject or another seed "
                 "for one of them."
             )
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of an option that takes one or several."""
+    found = value if isinstance(value, list) else [value]
+    return [text for text in found if isinstance(text, str)]

@@ -18,15 +18,17 @@ import pandas as pd
 
 from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import FrbiasError, UsageError
-from frbias.core.foundation.files import write_json, write_text
+from frbias.core.foundation.files import read_json, write_json, write_text
 from frbias.core.foundation.group import decided_by_the_leader, process_group
 from frbias.core.foundation.machine import LOCAL, Machine
+from frbias.core.stages.outcomes import COMPARISON_NAME
+from frbias.core.verification.gates import failures, parse_gate
 from frbias.experiment.contents import Contents
 from frbias.experiment.costs import Estimate, estimate, note_cost
 from frbias.experiment.doing import Outcome
 from frbias.experiment.graph import CellNodes, Graph, Node, Stage
 from frbias.experiment.grid import Cell, Grid
-from frbias.experiment.gridtable import cells_table, read_run, settings_table, write_table
+from frbias.experiment.gridtable import cells_table, read_run, remove_tables, settings_table, write_table
 from frbias.experiment.scheduling import Told, cluster, do_elsewhere, do_here, processes
 
 SCHEMA, SCHEMA_VERSION = "frbias.grid", 1
@@ -83,12 +85,14 @@ class GridResult:
         outcomes: By key of a node.
         woven: The grid.
         table: Pooled over seeds; see :mod:`frbias.experiment.gridtable`.
+        broken_gates: One sentence for every condition of ``[evaluate] fail-if`` that a cell does not meet.
     """
 
     out: Path
     outcomes: dict[str, Outcome]
     woven: Woven
     table: pd.DataFrame
+    broken_gates: tuple[str, ...] = ()
 
     def failed(self) -> list[tuple[Cell, str]]:
         """Cells without a result, and why."""
@@ -139,7 +143,18 @@ def run_grid(grid: Grid, out: Path, machine: Machine = LOCAL, *, manner: Manner 
         if world.leader:
             table = _write(woven, outcomes, out)
         barrier()
-    return GridResult(out, outcomes, woven, table)
+    return GridResult(out, outcomes, woven, table, _broken_gates(woven, outcomes))
+
+
+def _broken_gates(woven: Woven, outcomes: dict[str, Outcome]) -> tuple[str, ...]:
+    """One sentence for every condition of a finished cell that is not met."""
+    found = []
+    for cell, nodes in zip(woven.grid.cells, woven.cells, strict=True):
+        if cell.plan.evaluate.fail_if and outcomes[nodes.keys[-1]].good:
+            gates = [parse_gate(text) for text in cell.plan.evaluate.fail_if]
+            document = read_json(nodes.comparison / COMPARISON_NAME)
+            found += [f"{cell.name}: {text}" for text in failures(gates, document)]
+    return tuple(found)
 
 
 def _ready(grid: Grid, out: Path, machine: Machine) -> Woven:
@@ -193,6 +208,8 @@ def _write(woven: Woven, outcomes: dict[str, Outcome], out: Path) -> pd.DataFram
     if runs:
         write_table(cells_table(runs), out / CELLS)
         write_table(table, out / TABLE)
+    else:
+        remove_tables(out / CELLS, out / TABLE)  # of an earlier grid
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "name": woven.grid.name, "cells": states}
     write_json(out / GRID_NAME, document)
     traces = [

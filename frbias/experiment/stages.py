@@ -7,20 +7,20 @@
     <out>/run                                    the fine-tuned recogniser
     <out>/embeddings/baseline, .../finetuned     test faces seen by either
     <out>/comparison                             rates, figures
+    <out>/pairs/..., <out>/identify/...          published protocols, by either, when they are asked for
     <out>/evaluation.json                        both recognisers and their differences: every number of the report
     <out>/report.html                            what came out, self-contained
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
-from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_json
-from frbias.core.foundation.group import process_group
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.finetune import FinetuneResult
@@ -31,6 +31,7 @@ from frbias.experiment.contents import Contents
 from frbias.experiment.doing import do
 from frbias.experiment.graph import Graph, Node, Stage
 from frbias.experiment.plan import ExperimentPlan
+from frbias.experiment.protocols import Model, judge_by, needs_of
 
 Document = dict[str, Any]
 
@@ -96,7 +97,8 @@ class ExperimentResult:
         verdict: What the document says, in words.
         training: What fine-tuning reports of itself.
         train_images, test_images: Aligned faces used.
-        broken_gates: One sentence for every condition of ``[evaluate] fail-if`` that is not met.
+        broken_gates: One sentence for every condition of a ``fail-if`` that is not met.
+        protocols: What the published protocols say of both recognisers, by the names of their sections.
     """
 
     paths: ExperimentPaths
@@ -106,6 +108,7 @@ class ExperimentResult:
     train_images: int
     test_images: int
     broken_gates: tuple[str, ...]
+    protocols: Mapping[str, tuple[Measured, ...]] = field(default_factory=dict)
 
 
 def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) -> ExperimentResult:
@@ -119,6 +122,8 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     paths = ExperimentPaths(Path(out))
     graph = Graph(Contents(machine, hashed=False), paths.of)
     cell = graph.add(plan)
+    for need in (need for request in plan.protocols.values() for need in needs_of(request)):
+        graph.contents.need(need)
     graph.contents.refuse()
     made = [graph.nodes[key] for key in cell.keys]
     results = {node.key: _told(node, plan, machine) for node in made if node.stage in ("generate", "align")}
@@ -127,17 +132,27 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
         raise BadInputError(f"Subject {min(shared)} is in both the train and the test set; they must be other people.")
     results |= {node.key: _told(node, plan, machine) for node in made if node.key not in results}
     training, measured = _results(made, results)
+    protocols = {name: _judged_by(plan, name, measured, paths, machine) for name in plan.protocols}
     machine.tell("writing the report")
-    world = world_from_environment()
-    with process_group(world) as barrier:
-        if world.leader:
-            write_json(paths.evaluation, measured.document)
-            _report(plan, paths, machine)
-        barrier()
+    _report(plan, paths, measured.document, machine)
     verdict = judge(measured.document, held_out=True)
-    return ExperimentResult(
-        paths, measured.document, verdict, training, len(people), len(others), measured.broken_gates
+    broken = [text for found in protocols.values() for one in found for text in one.broken_gates]
+    gates = (*measured.broken_gates, *broken)
+    return ExperimentResult(paths, measured.document, verdict, training, len(people), len(others), gates, protocols)
+
+
+def _judged_by(
+    plan: ExperimentPlan, protocol: str, compared: Measured, paths: ExperimentPaths, machine: Machine
+) -> tuple[Measured, ...]:
+    """Both recognisers by one protocol, each into a folder of its own."""
+    machine.tell(f"judging by the protocol [{protocol}], before and after")
+    name = compared.document["baseline"]["name"] if compared.documents else plan.finetune.weights
+    models = (
+        Model(name, plan.finetune.weights, paths.embeddings("baseline")),
+        Model("fine-tuned", str(paths.run), paths.embeddings("finetuned")),
     )
+    request = plan.protocols[protocol]
+    return tuple(judge_by(request, one, paths.out / protocol / one.embeddings.name, machine) for one in models)
 
 
 def _told(node: Node, plan: ExperimentPlan, machine: Machine) -> Any:
@@ -160,7 +175,9 @@ def _results(made: list[Node], results: Mapping[str, Any]) -> tuple[FinetuneResu
     return by_stage["finetune"], by_stage["compare"]
 
 
-def _report(plan: ExperimentPlan, paths: ExperimentPaths, machine: Machine) -> None:
+@led
+def _report(plan: ExperimentPlan, paths: ExperimentPaths, document: Document, machine: Machine) -> None:
+    write_json(paths.evaluation, document)
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
     request = ReportRequest(

@@ -57,21 +57,6 @@ def test_no_memory_is_said_and_is_no_bug(error: BaseException, capsys: pytest.Ca
     assert capsys.readouterr().err.startswith("frbias: There is not enough memory; ")
 
 
-def test_a_process_that_lost_another_one_says_so(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    error = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:19658.")
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(SystemExit) as caught, console.errors_as_sentences():
-        raise error
-    assert caught.value.code == 1
-    assert "(process 1): Another process of this launch has ended" in capsys.readouterr().err
-    monkeypatch.delenv("RANK")
-    with pytest.raises(SystemExit), console.errors_as_sentences():
-        raise error
-    assert "Unexpected RuntimeError" in capsys.readouterr().err
-
-
 def test_hint_and_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     console.configure(debug=True)
     with pytest.raises(SystemExit), console.errors_as_sentences():

@@ -1,5 +1,6 @@
 """``frbias evaluate --pairs`` and ``--identify``, ``frbias compare --remedy``: from a command line to a result."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -62,6 +63,24 @@ def test_identification(people: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "Searches with one mate" in out
     document = json.loads((people / "o" / "identification.json").read_text())
     assert document["searches"]["mated"] == 180
+    with (people / "o" / "figures" / "cmc.csv").open() as stream:
+        shares = {(row["group"], int(row["rank"])): float(row["share"]) for row in csv.DictReader(stream)}
+    assert [shares["all", rank] for rank in range(1, 21)] == document["cmc"]
+    assert {group["name"] for group in document["groups"]} | {"all"} == {name for name, _ in shares}
+
+
+def test_gates_of_protocols_end_with_4(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--embeddings", "e.npz", "--bootstrap", "0", "--no-figures", "--fail-if")
+    for protocol, met, broken in (
+        (("--pairs", "pairs.txt", "--at-fmr", "10%"), "tar@10% < 0", "accuracy <= 1"),
+        (("--identify",), "rank_1 < 0", "fnir[0-12]@10% >= 0"),
+    ):
+        code, _, err = run(capsys, "evaluate", *protocol, *arguments, met)
+        assert code == 0, err
+        code, out, err = run(capsys, "evaluate", *protocol, *arguments, broken, "--json")
+        assert code == 4
+        assert broken in err
+        assert json.loads(out)["schema"].startswith("frbias.")
 
 
 def test_remedies(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +111,7 @@ def test_remedies(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("--embeddings", "e.npz", "--folds", "5"), "--folds belongs to --pairs."),
         (("--embeddings", "e.npz", "--gallery", "oldest"), "--gallery belongs to --identify."),
         (("--identify", "--embeddings", "e.npz", "--gallery", "all"), "--gallery 'all' is unknown"),
+        (("--identify", "--embeddings", "e.npz", "--fail-if", "tar > 1"), "'tar' is not a quantity of this protocol"),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -186,3 +186,32 @@ def test_a_full_disk_told_by_a_library(capsys: pytest.CaptureFixture[str]) -> No
         raise RuntimeError("I/O error: No space left on device (os error 28)")
     assert caught.value.code == 1
     assert capsys.readouterr().err == "frbias: The disk is full; free some space and run the command again.\n"
+
+
+def test_a_full_disk_behind_the_error_of_a_library(capsys: pytest.CaptureFixture[str]) -> None:
+    """Drawing libraries fail again while they tidy up, with an error that says nothing of the disk."""
+
+    def draw() -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise AttributeError("'Stream' object has no attribute 'pos'")  # noqa: B904
+
+    with pytest.raises(SystemExit) as caught, console.errors_as_sentences():
+        draw()
+    assert caught.value.code == 1
+    assert "The disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("No usable temporary directory found in ['/tmp', '/var/tmp']", "set TMPDIR to one that can be written"),
+        ("No such file or directory", "No such file or directory."),
+    ],
+)
+def test_places_that_nobody_names(message: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught, console.errors_as_sentences():
+        raise FileNotFoundError(errno.ENOENT, message)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from small_grids import document, write_grid
 
+from frbias.cli.grid_view import result_json, show_result
 from frbias.core.data.embeddings import read_embeddings
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
 from frbias.core.foundation.machine import Machine, Resources
@@ -214,6 +215,25 @@ def test_the_files_say_the_same(finished: tuple[Path, GridResult]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("grid")
+def test_what_is_shown(finished: tuple[Path, GridResult], capsys: pytest.CaptureFixture[str]) -> None:
+    _, result = finished
+    show_result(result)
+    said = capsys.readouterr().out
+    for words in (
+        "At a false match rate of 10 %",
+        "fnmr_worst",
+        "seeds and subjects",
+        "Holm",
+        "37 pieces of work done",
+    ):
+        assert words in said, words
+    assert said.count("lr=0.05, frozen=1,2,3,4") == 5
+    told = json.loads(json.dumps(result_json(result), allow_nan=False))
+    assert (told["cells"], told["failed"], len(told["table"])) == (12, [], len(result.table))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("grid")
 def test_only_what_changed_runs_again_and_a_failure_stops_nobody(
     finished: tuple[Path, GridResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,8 +242,11 @@ def test_only_what_changed_runs_again_and_a_failure_stops_nobody(
     monkeypatch.setattr("frbias.core.training.plan.seconds_of", no_seconds)
     places = {node.place for node in first.woven.nodes.values()}
     before = {path: path.stat().st_mtime_ns for place in places for path in place.rglob("*")}
-    again = run_grid(make_grid(document(folder)), folder / "out", MACHINE)
+    gated = document(folder, evaluate={"fail_if": ["eer >= 0", "eer > 1"]})
+    again = run_grid(make_grid(gated), folder / "out", MACHINE)
     assert (again.count("done"), again.count("reused")) == (0, 37)
+    assert len(again.broken_gates) == 12
+    assert all("eer" in text and "seed=" in text for text in again.broken_gates)
     blocked = weave(make_grid(document(folder, finetune={"lr": [0.05, 0.02]})), folder / "out", MACHINE)
     (blocked.cells[6].run).mkdir()
     (blocked.cells[6].run / "mine.txt").write_text("of somebody else")

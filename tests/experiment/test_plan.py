@@ -1,13 +1,17 @@
 """Experiment files: what is accepted and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from frbias.cli.app import main
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
+from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 from frbias.experiment.demo import demo_plan
-from frbias.experiment.grid import read_grid
+from frbias.experiment.grid import make_grid, read_grid
 from frbias.experiment.plan import make_plan, read_plan
+from frbias.experiment.protocols import OF_TEST
 from frbias.experiment.stages import run_experiment
 from frbias.synth.cusp.request import CuspRequest
 from frbias.synth.mesh.request import MeshRequest
@@ -27,6 +31,24 @@ def test_a_good_plan() -> None:
     assert (plan.finetune.seed, plan.evaluate.seed) == (7, 3)
     assert plan.evaluate.at_fmr == (0.01, 0.001)
     assert plan.align.detector == "yunet"
+
+
+def test_published_protocols_take_the_pictures_of_the_test_set_unless_they_name_others() -> None:
+    asked = {"pairs": {"pairs": ["a.csv"]}, "identify": {"at-fpir": ["10%"], "seed": 2}}
+    plan = make_plan({**GOOD, "seed": 7, **asked})
+    assert plan.protocols["pairs"] == PairsRequest(pairs=("a.csv",), embeddings=OF_TEST, seed=7)
+    assert plan.protocols["identify"] == IdentifyRequest(at_fpir=(0.1,), embeddings=OF_TEST, seed=2)
+    other = make_plan({**GOOD, "pairs": {"pairs": ["lfw.bin"], "flip": "add"}, "identify": {"data": "lfw"}})
+    assert other.protocols["pairs"] == PairsRequest(pairs=("lfw.bin",), flip="add")
+    assert other.protocols["identify"] == IdentifyRequest(data="lfw")
+    assert make_plan(GOOD).protocols == {}
+
+
+def test_a_list_of_pairs_that_is_not_there_is_said_before_any_work(tmp_path: Path) -> None:
+    plan = make_plan({**GOOD, "pairs": {"pairs": [str(tmp_path / "none.csv")]}})
+    with pytest.raises(BadInputError, match=r"none\.csv does not exist; give a list of pairs"):
+        run_experiment(plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -54,6 +76,11 @@ def test_a_good_plan() -> None:
         ({"evaluate": {"models": ["a"]}}, r"\[evaluate\] has no option 'models'"),
         ({"evaluate": {"at_fmr": [2]}}, r"\[evaluate\] --at-fmr 2"),
         ({"evaluate": {"protocol": "tesis"}}, "thesis"),
+        ({"pairs": {}}, r"\[pairs\] .*pairs"),
+        ({"pairs": {"pairs": ["all"]}}, r"\[pairs\] --pairs all stands alone and needs --groups"),
+        ({"pairs": {"pairs": ["lfw.bin"], "data": "lfw"}}, r"\[pairs\] --pairs lfw.bin brings its own pictures"),
+        ({"identify": {"weights": "sface"}}, r"\[identify\] has no option 'weights'; the other sections"),
+        ({"identify": {"at-fpir": [3]}}, r"\[identify\] --at-fpir 3 is no rate"),
     ],
 )
 def test_refusals(change: dict[str, object], message: str) -> None:
@@ -129,3 +156,21 @@ def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
     assert not set(train.ages) & set(test.ages)
     assert (plan.finetune.recipe, plan.finetune.epochs, plan.finetune.remove) == ("projection", 0, ("auto",))
     assert (train.seed, plan.finetune.seed, plan.evaluate.seed) == (3, 3, 3)
+
+
+def test_the_demo_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stages of the demo, none of them done, and nothing written."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", "--out", str(tmp_path / "demo"), "--dry-run", "--json"])
+    assert not stopped.value.code
+    found = json.loads(capsys.readouterr().out)
+    stages = json.dumps(found)
+    for stage in ("generate", "align", "finetune", "embed", "compare"):
+        assert stage in stages, stage
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_grid_says_that_it_judges_by_no_published_protocol() -> None:
+    with pytest.raises(BadInputError, match=r"\[identify\] is not judged in a grid"):
+        make_grid({**GOOD, "identify": {}, "seeds": [1, 2]})
+    assert make_grid({**GOOD, "identify": {}}).cells[0].plan.protocols

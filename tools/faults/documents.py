@@ -15,7 +15,7 @@ PAIRS = "2\t1\na\t1\t2\na\t1\tb\t1\nb\t1\t2\na\t2\tb\t2\n"
 PAIRS_CSV = "file1,file2,mated,fold\na/1.png,a/2.png,1,1\na/1.png,b/1.png,0,2\n"
 VECTORS = "file_name,subject,age,e0,e1,e2\na/1.png,a,8,0.1,0.2,0.3\na/2.png,a,35,0.3,0.1,-1\nb/1.png,b,41,1,0,2\n"
 LISTING = "file,bytes,sha256\nmetadata.csv,12,00\nrejected.csv,30,11\n"
-JOURNAL = '{"unit": "a", "rows": [{"file_name": "a/1.png", "subject": "a", "age": 8.0}], "rejected": []}\n'
+JOURNAL = '{"unit": "a", "columns": ["file_name", "age"], "rows": [["a/1.png", 8.0]], "rejected": []}\n'
 METRICS = '{"epoch": 0, "step": 0, "validation": null}\n{"epoch": 1, "step": 3, "loss": 0.5, "validation": null}\n'
 EXPERIMENT = """name = "one"
 seed = 0
@@ -69,7 +69,7 @@ def documents(root: Path) -> list[Document]:
 
 def _tables(root: Path) -> list[Document]:
     from frbias.core.data.embeddings import read_embeddings
-    from frbias.core.data.imagesets import read_journal
+    from frbias.core.data.journal import read_journal
     from frbias.core.data.pairfiles import read_pairs
     from frbias.core.data.samples import read_rejected, read_samples
     from frbias.core.foundation.folders import damage

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.foundation.files import atomic_path
+from frbias.core.foundation.files import atomic_path, is_disk_full
 from frbias.core.foundation.progress import SILENT, Progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -76,6 +76,8 @@ def unpack(archive: Path, target: Path, *, progress: Progress = SILENT) -> list[
         KeyError,
         NotImplementedError,
     ) as error:
+        if is_disk_full(error):
+            raise
         raise BadInputError(f"{archive} cannot be unpacked: {str(error) or type(error).__name__}.") from error
     except RuntimeError as error:  # zipfile's way of saying that a password is needed
         raise BadInputError(f"{archive} is encrypted; unpack it with its password and import the folder.") from error

@@ -33,9 +33,6 @@ LADDER = ((178, False), (250, True), (321, False), (178, True), (250, False), (3
 SMALL = 64
 SMALL_LADDER = ((45, False), (60, True), (75, False), (45, True), (60, False), (75, True))
 FEWEST_VIEWS = 3
-# Below this, points are listed as doubtful: on FG-NET 001-040 one face in 36, and six in seven of those are off by
-# more than a tenth of an eye distance (of the others one in fourteen).
-DOUBTFUL_AGREEMENT = 0.92
 ENOUGH_AGREEMENT = 0.96
 _CONTEXT = 1.8
 _SAME_FACE = 0.3

@@ -113,6 +113,10 @@ def place_problem(path: Path) -> str:
 def os_error_sentence(error: OSError) -> str:
     """An error of the operating system in one sentence that says what to do."""
     place = _place(error)
+    if "usable temporary directory" in str(error):
+        return (
+            "There is no folder for temporary files; set TMPDIR to one that can be written, and run the command again."
+        )
     sentences = {
         errno.ENOSPC: f"The disk is full{f' ({place})' if place else ''}; free some space and run the command again.",
         errno.EDQUOT: f"Your disk quota is used up{f' ({place})' if place else ''}; free some space and try again.",
@@ -128,13 +132,21 @@ def os_error_sentence(error: OSError) -> str:
         errno.EMFILE: "Too many files are open at once; raise the limit (ulimit -n) or use fewer workers.",
         errno.EIO: f"{place} cannot be read or written: the device reports an error.",
     }
-    told = sentences.get(error.errno or 0)
+    anywhere = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE)
+    told = sentences.get(error.errno or 0) if place or error.errno in anywhere else None
     return told or f"{f'{place}: ' if place else ''}{error.strerror or str(error).splitlines()[0]}."
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, of whatever library, says that the disk is full."""
-    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+    """Whether an error, of whatever library, says that the disk is full, or came of one that does."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        if getattr(at, "errno", None) == errno.ENOSPC or "No space left on device" in str(at):
+            return True
+        seen.add(id(at))
+        at = at.__cause__ or at.__context__
+    return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:

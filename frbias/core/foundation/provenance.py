@@ -1,7 +1,7 @@
 """Every output folder says how it was made, and is either unfinished or finished, never half of each.
 
 ``provenance.json`` is written when a stage claims its folder and again when it is done. It holds no
-times and no machine paths that do not matter, so the same work gives the same bytes.
+times, so the same work asked for in the same words gives the same bytes.
 
 =============  ==================================================================
 key            meaning
@@ -14,6 +14,7 @@ arguments      what the result depends on, resolved: the request's identity
 key            SHA-256 of stage, version, arguments and inputs: equal keys mean equal work
 inputs         content hashes of everything that was read
 versions       frbias, Python and the libraries that shape the result
+told           the command and the name and licence of the data, as first asked for; not part of the key
 results        counts and other facts known at the end
 =============  ==================================================================
 """
@@ -22,7 +23,7 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,12 +70,14 @@ class Work:
         version: Version of the stage.
         arguments: JSON values the result depends on (not the device, the batch size or the number of workers).
         inputs: Content hashes of everything that is read, and what else is read from outside.
+        told: What a reader wants to know and the result does not depend on: the command, the name of the data.
     """
 
     stage: str
     version: int
     arguments: dict[str, Any]
     inputs: dict[str, Any]
+    told: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -92,6 +95,7 @@ class Work:
             "inputs": self.inputs,
             "key": self.key,
             "versions": library_versions(),
+            **({"told": self.told} if self.told else {}),
         }
 
 

@@ -78,8 +78,7 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
         raise BadInputError(f"{source} does not exist; give the weight file you have downloaded.")
     asset = find_model_asset(name)
     name = asset.name if asset else name
-    if not force and name in read_book("models"):
-        raise UsageError(f"{name} has been added before; replace it with --force, or choose another name.")
+    _refuse_taken(name, force)
     progress.note(f"reading {source}")
     found = recognise(source)
     if asset is not None:
@@ -93,24 +92,30 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
         _left_clear(target, prefix),
         tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as made,
     ):
+        _refuse_taken(name, force)  # another process may have been faster
         folder = Path(made) / name
         folder.mkdir()
         _convert(found, source, folder / f"{name}{_suffix(found)}", digest, progress)
         hashes = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
         put_in_place(folder, target)
-    used = pack_recogniser(target) if found.format == "pack" else target / f"{name}{_suffix(found)}"
-    record = {
-        "kind": found.kind,
-        "variant": found.variant,
-        "path": stored_path(used),
-        "files": hashes,
-        "source": source.name,
-        "source_sha256": digest,
-        "licence": asset.licence if asset else "",
-        "details": found.details,
-    }
-    put_record("models", name, record)
+        used = pack_recogniser(target) if found.format == "pack" else target / f"{name}{_suffix(found)}"
+        record = {
+            "kind": found.kind,
+            "variant": found.variant,
+            "path": stored_path(used),
+            "files": hashes,
+            "source": source.name,
+            "source_sha256": digest,
+            "licence": asset.licence if asset else "",
+            "details": found.details,
+        }
+        put_record("models", name, record)
     return Installed(name, found.kind, found.variant, used, digest, found.details)
+
+
+def _refuse_taken(name: str, force: bool) -> None:
+    if not force and name in read_book("models"):
+        raise UsageError(f"{name} has been added before; replace it with --force, or choose another name.")
 
 
 @contextmanager

@@ -21,6 +21,15 @@ PHOTOGRAPHS = {
     "within_dimensions": ("56", "40"),
     "within_variance": ("0.36", "0.51"),
 }
+# How far two sets of photographs are from each other to SFace: FG-NET people 001 to 040 and a quarter of LAG, names a to m.
+PHOTOGRAPHS_APART = {
+    "mean_cosine": "0.58",
+    "frechet": "0.341",
+    "kernel": "0.3736",
+    "probe": "89.91 %",
+    "ageing": "0.71 (0.67 to 0.76)",
+    "lengths": "0.40 and 0.31",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ def write_audit_page(out_html: Path, audit: Audit, worst: Sequence[Worst]) -> No
         flags=[(flag, FLAGS[flag], audit.flagged[flag]) for flag in FLAGS],
         groups=[g for g in groups if g[2]],
         photographs=PHOTOGRAPHS if audit.recogniser == "sface" else None,
+        apart=PHOTOGRAPHS_APART if audit.recogniser == "sface" else None,
         version=__version__,
         style=template("style.css"),
     )

@@ -7,6 +7,7 @@ carries the path of its value in the document (:mod:`frbias.core.reporting.traci
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import read_provenance
 from frbias.core.reporting.documents import checked
 from frbias.core.reporting.figures.drawing import Drawn
-from frbias.core.reporting.figures.every import draw_all
+from frbias.core.reporting.figures.every import draw_document
 from frbias.core.reporting.figures.seen import seen
-from frbias.core.reporting.lanes import Side, measure_lanes, rate_band, rate_lanes
-from frbias.core.reporting.making import read_stages
+from frbias.core.reporting.lanes import Side, fmr_ticks, measure_lanes, rate_band, rate_lanes
+from frbias.core.reporting.making import read_stages, told_by
 from frbias.core.reporting.people import contact_sheet, data_uri
 from frbias.core.reporting.templating import environment, template
 from frbias.core.reporting.tracing import Tracer, resolve
@@ -28,12 +29,17 @@ from frbias.core.reporting.verdict import Verdict, is_comparison, judge
 
 Document = dict[str, Any]
 FIGURES = "figures"
-_PAIRED = ("differences", "fairness_of_both")
+_BESIDE_TEXT = {
+    "fairness": ("differences", "fairness_of_both", "fairness_over_fmr"),
+    "errors": ("rates_of_both", "rates_by_group", "operating_points"),
+}
 _SECTIONS = {
+    "Detection error trade-off": ("det_of_both", "det"),
     "Score distributions": ("distributions_by_group", "distributions_by_protocol"),
-    "Detection error trade-off": ("det",),
     "Across ages and groups": ("distributions_by_age_gap", "fnmr_by_age", "score_by_age", "fmr_by_groups"),
 }
+"""Figures by the part of the page that shows them."""
+SHOWN = frozenset(name for names in (*_BESIDE_TEXT.values(), *_SECTIONS.values()) for name in names)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Picture:
         seen: What is seen, for readers who do not see it.
         picture: Data URI.
         csv: Place of the plotted points, relative to the page.
+        wide: Whether it needs the width of the page.
     """
 
     title: str
@@ -52,6 +59,7 @@ class Picture:
     seen: str
     picture: str
     csv: str
+    wide: bool
 
 
 def write_report(
@@ -65,6 +73,7 @@ def write_report(
     origin: str | None = None,
     title: str | None = None,
     target: float | None = None,
+    made_on: str | None = None,
     progress: Progress = SILENT,
 ) -> Path:
     """Write the page and, in ``figures/`` beside it, the figures it shows.
@@ -80,6 +89,7 @@ def write_report(
         origin: Sentence about synthetic images; default: what the evaluation, or the table and folder of ``people``, say.
         title: Title of the page.
         target: Target FMR of the headline; default: see :func:`~frbias.core.reporting.verdict.headline_index`.
+        made_on: Date of the page, YYYY-MM-DD; default: today, or the day of ``SOURCE_DATE_EPOCH``.
         progress: Where to report.
 
     Returns:
@@ -104,11 +114,20 @@ def write_report(
         sheet=None if people is None else contact_sheet(people),
         origin=origin or _origin(facts, people),
         stages=made,
+        told=told_by(made),
+        made_on=made_on or today(),
         version=__version__,
         style=template("style.css"),
     )
     write_text(out_html, text)
     return out_html
+
+
+def today() -> str:
+    """The date (UTC) of ``SOURCE_DATE_EPOCH``, which builds that have to repeat byte by byte set, or of now."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(given), UTC) if given.isdigit() else datetime.now(UTC)
+    return moment.date().isoformat()
 
 
 def _with_own(stages: Sequence[Path], folder: Path) -> list[Path]:
@@ -129,28 +148,24 @@ def _findings(document: Document, sides: Sequence[Side], verdict: Verdict) -> di
         "halves": [(part, measure_lanes(document, sides, part)) for part in ("gini_fnmr", "gini_fmr")],
         "fnmr": rate_lanes(document, sides, "fnmr", verdict.index),
         "fmr": rate_lanes(document, sides, "fmr", verdict.index),
+        "fmr_ticks": fmr_ticks(document, sides),
         "rate_band": rate_band,
     }
 
 
 def _figures(document: Document, sides: Sequence[Side], beside: Path, progress: Progress) -> dict[str, Any]:
-    folder, paired = beside / FIGURES, is_comparison(document)
-    parts = [(document[s.prefix[:-1]], folder / s.prefix[:-1]) for s in sides] if paired else [(document, folder)]
-    both = [facts for facts, _ in parts]
-    jobs = [(document, folder), *parts] if paired else parts
+    """The figures by the section that shows them, every one of them once."""
     target = resolve(document, sides[0].at("target"))
-    drawn = []
-    with progress.task("drawing figures", len(jobs)) as advance:
-        for facts, place in jobs:
-            drawn.append(draw_all(facts, place, target=target, beside=both))
-            advance(1)
-    sources = drawn[1:] if paired else drawn
-    sections = []
-    for name, wanted in _SECTIONS.items():
-        pictures = [p for figure in wanted for group in sources for p in _pictures(group, (figure,), beside)]
-        if pictures:
-            sections.append((name, pictures))
-    return {"paired_figures": _pictures(drawn[0], _PAIRED, beside) if paired else [], "sections": sections}
+    gallery = draw_document(document, beside / FIGURES, target=target, progress=progress)
+    sources = (gallery.whole, *gallery.sides)
+    placed = {
+        place: [p for name in names for group in sources for p in _pictures(group, name, beside)]
+        for place, names in (*_BESIDE_TEXT.items(), *_SECTIONS.items())
+    }
+    return {
+        "beside_text": {place: placed[place] for place in _BESIDE_TEXT},
+        "sections": [(place, placed[place]) for place in _SECTIONS if placed[place]],
+    }
 
 
 def _origin(document: Document, people: SampleTable | None) -> str | None:
@@ -174,7 +189,7 @@ def _sides(document: Document, index: int) -> list[Side]:
     return found
 
 
-def _pictures(drawn: Sequence[Drawn], names: Sequence[str], beside: Path) -> list[Picture]:
+def _pictures(drawn: Sequence[Drawn], name: str, beside: Path) -> list[Picture]:
     return [
         Picture(
             figure.title,
@@ -182,8 +197,8 @@ def _pictures(drawn: Sequence[Drawn], names: Sequence[str], beside: Path) -> lis
             seen(figure.name, figure.title, figure.points),
             data_uri(figure.svg.read_bytes(), "image/svg+xml"),
             figure.csv.relative_to(beside).as_posix(),
+            figure.columns > 1,
         )
-        for name in names
         for figure in drawn
         if figure.name == name
     ]

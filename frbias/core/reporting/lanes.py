@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from frbias.core.reporting.figures.drawing import decades
+from frbias.core.reporting.tracing import rate as rate_words
 from frbias.core.reporting.tracing import resolve
 from frbias.core.reporting.verdict import floor_path, why_undefined
 
@@ -28,6 +30,28 @@ class Side:
     def at(self, path: str = "") -> str:
         """Path of something in the record of the headline target."""
         return f"{self.prefix}targets.{self.index}.{path}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to places on a track.
+
+    Attributes:
+        low, high: Values at its ends.
+        logarithmic: Whether equal ratios are equal distances; what is below ``low`` is then drawn at the left end.
+    """
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def place(self, value: float) -> float:
+        """Where a value is, per cent of the width."""
+        if self.logarithmic:
+            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return round(100 * min(max(share, 0.0), 1.0), 3)
 
 
 @dataclass(frozen=True)
@@ -82,7 +106,11 @@ def measure_lanes(document: Document, sides: Sequence[Side], measure: str) -> li
             records = resolve(document, f"{side.prefix}targets")
             position = next(k for k, r in enumerate(records) if r["target"] == target)
             base = f"{side.prefix}targets.{position}"
-            lanes.append(_lane(document, side, f"{base}.{measure}", _measure_band(document, base, measure), 1.0, base))
+            lanes.append(
+                _lane(
+                    document, side, f"{base}.{measure}", _measure_band(document, base, measure), Scale(0.0, 1.0), base
+                )
+            )
         groups.append(
             LaneGroup(f"targets.{i}.target", tuple(lanes), f"targets.{i}.{measure}" if len(sides) > 1 else "")
         )
@@ -90,19 +118,35 @@ def measure_lanes(document: Document, sides: Sequence[Side], measure: str) -> li
 
 
 def rate_lanes(document: Document, sides: Sequence[Side], rate: str, index: int) -> list[LaneGroup]:
-    """FMR or FNMR of every group at the headline target, on a common scale that starts at 0."""
+    """FMR or FNMR of every group at the headline target, on a common scale: FNMR from 0, FMR logarithmic."""
     records = [resolve(document, side.at("groups")) for side in sides]
     low, high = rate_band(rate)
-    top = max([max(resolve(g, high), g[rate]) for groups in records for g in groups] + [1e-9]) * 1.04
+    scale = _scale(document, sides, rate)
     result = []
     for i in range(len(records[0])):
         lanes = []
         for side in sides:
             base = side.at(f"groups.{i}")
-            lanes.append(_lane(document, side, f"{base}.{rate}", (f"{base}.{low}", f"{base}.{high}"), top))
+            lanes.append(_lane(document, side, f"{base}.{rate}", (f"{base}.{low}", f"{base}.{high}"), scale))
         change = f"targets.{index}.groups.{i}.{rate}" if len(sides) > 1 else ""
         result.append(LaneGroup(sides[0].at(f"groups.{i}.name"), tuple(lanes), change))
     return result
+
+
+def fmr_ticks(document: Document, sides: Sequence[Side]) -> list[tuple[float, str]]:
+    """Places (per cent of the width) and labels of round numbers on the scale of the FMR lanes."""
+    scale = _scale(document, sides, "fmr")
+    return [(scale.place(value), rate_words(value)) for value in decades(scale.low, scale.high)]
+
+
+def _scale(document: Document, sides: Sequence[Side], rate: str) -> "Scale":
+    _, high = rate_band(rate)
+    groups = [group for side in sides for group in resolve(document, side.at("groups"))]
+    top = max([max(resolve(g, high), g[rate]) for g in groups] + [1e-9]) * 1.04
+    if rate != "fmr":
+        return Scale(0.0, top)
+    ends = [value for g in groups for value in (g[rate], resolve(g, rate_band(rate)[0])) if value > 0]
+    return Scale(min([*ends, top / 10]) / 1.1, top, logarithmic=True)
 
 
 def rate_band(rate: str) -> tuple[str, str]:
@@ -117,10 +161,10 @@ def _measure_band(document: Document, base: str, measure: str) -> tuple[str, str
     return f"{base}.measures.{measure}.bootstrap.low", f"{base}.measures.{measure}.bootstrap.high"
 
 
-def _lane(document: Document, side: Side, value: str, band: tuple[str, str], top: float, record: str = "") -> Lane:
+def _lane(document: Document, side: Side, value: str, band: tuple[str, str], scale: "Scale", record: str = "") -> Lane:
     def place(path: str) -> float | None:
         number = resolve(document, path) if path else None
-        return None if number is None or not math.isfinite(number) else round(100 * min(max(number / top, 0), 1), 3)
+        return None if number is None or not math.isfinite(number) else scale.place(number)
 
     measure = value.rpartition(".")[2]
     why = why_undefined(resolve(document, record), measure) if record else ""

@@ -35,6 +35,7 @@ class Made:
         versions: Libraries.
         key: Hash of the work.
         complete: Whether it came to its end.
+        told: The command and the name and licence of the data, as far as it tells.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Made:
     versions: str
     key: str
     complete: bool
+    told: dict[str, str]
 
 
 def read_stages(folders: Sequence[Path], beside: Path) -> list[Made]:
@@ -76,7 +78,16 @@ def _read(folder: Path, beside: Path) -> Made:
         versions,
         str(record.get("key", "")),
         bool(record.get("complete")),
+        {str(key): str(value) for key, value in (record.get("told") or {}).items()},
     )
+
+
+def told_by(stages: Sequence[Made]) -> dict[str, str]:
+    """What the last stage that tells anything tells, with the licence that an earlier one notes of what it made."""
+    found = next((stage.told for stage in reversed(stages) if stage.told), {})
+    makers = [stage for stage in stages if stage.stage == "generate"]  # a recogniser has a licence too
+    noted = [value for stage in makers for name, value in stage.facts if name.endswith("licence")]
+    return found if "licence" in found or not noted else {**found, "licence": noted[-1]}
 
 
 def flatten(value: Any, name: str = "") -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from frbias.core.stages.outcomes import Measured, Outcomes, Task, Writing, settl
 from frbias.core.stages.remedying import compare_with_remedies
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, distinct, embedded_set, file_safe
+from frbias.core.stages.telling import told_of
 
 STAGE, VERSION = "compare", 3
 
@@ -62,7 +63,7 @@ def _task(request: CompareRequest, machine: Machine) -> Task:
     if cohort is not None:
         inputs["cohort"] = cohort.identity()
     return Task(
-        Work(STAGE, VERSION, request.identity(), inputs),
+        Work(STAGE, VERSION, request.identity(), inputs, told_of(request, STAGE, request.data)),
         f"comparisons/{file_safe('-'.join(what))}",
         make,
         Writing(

@@ -12,6 +12,7 @@ from frbias.core.stages.measuring import measure_embeddings, measure_scores
 from frbias.core.stages.outcomes import Measured, Outcomes, Task, Writing, settle
 from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.sources import Source, distinct, file_safe
+from frbias.core.stages.telling import told_of
 from frbias.core.verification.scores.scorefiles import read_scores
 
 STAGE, VERSION = "evaluate", 3
@@ -57,7 +58,13 @@ def _task(request: EvaluateRequest, machine: Machine) -> Task:
 
     what = [*([Path(request.data).name] if request.data else []), *(source.name for source in reversed(sources))]
     return Task(
-        Work(STAGE, VERSION, request.identity(), {"models": [source.identity() for source in sources]}),
+        Work(
+            STAGE,
+            VERSION,
+            request.identity(),
+            {"models": [source.identity() for source in sources]},
+            told_of(request, STAGE, request.data),
+        ),
         f"evaluations/{file_safe('-'.join(what))}",
         make,
         Writing(len(sources) == 2, 1, request.figures, request.save_scores, request.fail_if),
@@ -75,7 +82,7 @@ def _of_scores(request: EvaluateRequest, path: Path) -> Task:
         return [measure_scores(source, request, name=title)]
 
     return Task(
-        Work(STAGE, VERSION, request.identity(), inputs),
+        Work(STAGE, VERSION, request.identity(), inputs, told_of(request, STAGE)),
         f"evaluations/{file_safe(title)}",
         make,
         Writing(False, 1, request.figures, gates=request.fail_if),

@@ -24,8 +24,10 @@ from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.foundation.words import counted
+from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_recogniser, load_trainable
 from frbias.core.stages.align import photographs_of
+from frbias.core.stages.before_after import judge_before_after, read_before_after
 from frbias.core.stages.guards import GuardPhotographs, guard_lists, guard_photographs
 from frbias.core.stages.requests.finetune import DEFAULT_DATA, FinetuneRequest
 from frbias.core.stages.shared import faces_for
@@ -39,7 +41,7 @@ from frbias.core.training.trainer import Observer, Trainer
 from frbias.core.training.validation import Metrics, verification_metrics
 from frbias.core.verification.evaluation import evaluate_embeddings
 
-STAGE, VERSION = "finetune", 2
+STAGE, VERSION = "finetune", 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class FinetuneResult:
         weights_sha256: Hash of the best weights.
         reused: True when the run had been finished before.
         metrics: All records of ``metrics.jsonl``.
+        comparison: What is kept against the start model on the evaluation set (schema ``frbias.comparison``), or None.
+        not_compared: Why there is no comparison although there is an evaluation set; else empty.
     """
 
     out: Path
@@ -67,6 +71,8 @@ class FinetuneResult:
     weights_sha256: str
     reused: bool
     metrics: list[dict[str, Any]]
+    comparison: dict[str, Any] | None = None
+    not_compared: str = ""
 
 
 def finetune(
@@ -115,7 +121,7 @@ def finetune(
         )  # fmt: skip
         trainer.train()
         if world.leader:
-            folder.finish(_results(out, trainer, finish(plan, out, guard)))
+            folder.finish(_results(out, trainer, finish(plan, out, guard), machine))
         barrier()
         return _result(out, folder.results(), reused=False)
 
@@ -226,8 +232,8 @@ def _evaluator(plan: TrainingPlan, out: Path) -> Callable[[int, npt.NDArray[np.f
     return evaluate
 
 
-def _results(out: Path, trainer: Trainer, final: Finished) -> dict[str, Any]:
-    records = read_metrics(out)
+def _results(out: Path, trainer: Trainer, final: Finished, machine: Machine) -> dict[str, Any]:
+    records, kept = read_metrics(out), load_recogniser(str(out))
     best = next(r for r in records if r["epoch"] == trainer.best_epoch)
     return {
         "epochs": records[-1]["epoch"],
@@ -236,15 +242,26 @@ def _results(out: Path, trainer: Trainer, final: Finished) -> dict[str, Any]:
         "best": best["validation"],
         "final": final.to_json(),
         "recipe": trainer.plan.options.recipe if isinstance(trainer.plan.options, FinetuneRequest) else "",
-        "weights_sha256": load_recogniser(str(out)).sha256,
+        "weights_sha256": kept.sha256,
         "images": len(trainer.plan.split.train),
         "subjects": len(trainer.plan.split.classes),
         "rejected": len(trainer.plan.faces.rejected),
         "cache": trainer.plan.cache.used,
+        **_evaluation_set(trainer.plan, kept, out, machine),
     }
 
 
+def _evaluation_set(plan: TrainingPlan, kept: Recogniser, out: Path, machine: Machine) -> dict[str, Any]:
+    if plan.evaluation is None:
+        return {}
+    assert isinstance(plan.options, FinetuneRequest)
+    models = (load_recogniser(plan.options.weights), kept)
+    judged = judge_before_after(plan.evaluation.table, models, out, seed=plan.options.seed, machine=machine)
+    return {"evaluation_set": judged.to_json()}
+
+
 def _result(out: Path, results: dict[str, Any], *, reused: bool) -> FinetuneResult:
+    comparison, not_compared = read_before_after(out, results)
     return FinetuneResult(
         out=out,
         epochs=results["epochs"],
@@ -255,6 +272,8 @@ def _result(out: Path, results: dict[str, Any], *, reused: bool) -> FinetuneResu
         weights_sha256=results["weights_sha256"],
         reused=reused,
         metrics=read_metrics(out),
+        comparison=comparison,
+        not_compared=not_compared,
     )
 
 

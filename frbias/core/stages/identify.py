@@ -1,4 +1,4 @@
-"""Identification: embeddings or images and a recogniser in, rank-1, CMC and FNIR at FPIR out (``identification.json``)."""
+"""Identification: embeddings or images and a recogniser in, rank-1, CMC and FNIR at FPIR out (``identification.json``, figures)."""
 
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan
 from frbias.core.foundation.provenance import Work
-from frbias.core.stages.outcomes import Measured
+from frbias.core.reporting.figures.searches import draw_searches
+from frbias.core.stages.outcomes import FIGURES, Measured
 from frbias.core.stages.protocol_documents import ProtocolTask, plan_document, settle_document
 from frbias.core.stages.requests.protocols import IdentifyRequest
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
+from frbias.core.stages.telling import told_of
 from frbias.core.verification.groups import Grouping, grouping_named
 from frbias.core.verification.identification import search
 from frbias.core.verification.identification_results import IdentificationOptions, judge_searches
 
-STAGE, VERSION = "identify", 1
+STAGE, VERSION = "identify", 2
 DOCUMENT = "identification.json"
 
 
@@ -50,16 +52,21 @@ def plan_identify(request: IdentifyRequest, out: Path | None = None, *, machine:
 def _task(request: IdentifyRequest, machine: Machine) -> ProtocolTask:
     source = _source(request, machine)
     title = request.name or source.name
-    work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()})
+    told = told_of(request, "evaluate --identify", request.data)
+    work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()}, told)
 
     def make(world: World, folder: Path) -> dict[str, Any]:
-        del folder
         embeddings = source.load(machine, world)
-        return _judge(embeddings, request, title, machine) if world.leader else {}
+        if not world.leader:
+            return {}
+        document = _judge(embeddings, request, title, machine)
+        if request.figures:
+            draw_searches(document, folder / FIGURES)
+        return document
 
     parts = [*([Path(request.data).name] if request.data else []), source.name]
     name = f"evaluations/{file_safe('-'.join(['identify', *parts]))}"
-    return ProtocolTask(work, name, DOCUMENT, make, (source,))
+    return ProtocolTask(work, name, DOCUMENT, make, (source,), request.fail_if)
 
 
 def _judge(embeddings: Embeddings, request: IdentifyRequest, title: str, machine: Machine) -> dict[str, Any]:

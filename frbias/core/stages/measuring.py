@@ -10,6 +10,7 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.words import counted
+from frbias.core.stages.doubting import doubtful_samples
 from frbias.core.stages.requests.measuring import MeasureOptions
 from frbias.core.verification.acquisition import AcquisitionCounts, FailureCount, count_acquisition
 from frbias.core.verification.assembling import EvaluationOptions, evaluate
@@ -93,7 +94,8 @@ def measure_embeddings(
         product=_product_on(machine.resources.device),
         progress=machine.progress,
     )
-    return done.described({"kind": "embeddings", **embeddings.provenance})
+    told = replace(done, samples=replace(done.samples, doubtful=doubtful_samples(frame, grouping)))
+    return told.described({"kind": "embeddings", **embeddings.provenance})
 
 
 def compare_embeddings(

@@ -32,6 +32,7 @@ EVALUATION_NAME = "evaluation.json"
 COMPARISON_NAME = "comparison.json"
 RATES_NAME = "rates.csv"
 SCORES_NAME = "scores.parquet"
+FIGURES = "figures"
 DRAWS_NAME = "draws.parquet"
 _KEY_LETTERS = 8
 
@@ -190,11 +191,10 @@ def write_outcome(
         write_draws(folder / DRAWS_NAME, outcome)
     drawn: list[str] = []
     if writing.figures:
-        from frbias.core.reporting.figures.every import draw_all
+        from frbias.core.reporting.figures.every import draw_document
 
         tell("drawing figures")
-        sources = [document["other"], document] if writing.paired else [document]
-        drawn = [figure.name for source in sources for figure in draw_all(source, folder / "figures")]
+        drawn = draw_document(document, folder / FIGURES).names
     return {"figures": drawn}
 
 

@@ -15,6 +15,7 @@ from frbias.core.foundation.provenance import Work, claim_together
 from frbias.core.stages.comparing import plan_of
 from frbias.core.stages.outcomes import Measured, place_for
 from frbias.core.stages.sources import Source
+from frbias.core.verification.protocol_gates import protocol_failures
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ProtocolTask:
         make: (world, folder) -> the document; called on every rank of a torchrun launch, the leader's is written. It
             may write further files into the folder.
         sources: Where the embeddings come from.
+        gates: Conditions judged on the document.
     """
 
     work: Work
@@ -35,6 +37,7 @@ class ProtocolTask:
     document: str
     make: Callable[[World, Path], dict[str, Any]]
     sources: tuple[Source, ...]
+    gates: tuple[str, ...] = ()
 
 
 def plan_document(task: ProtocolTask, out: Path | None, machine: Machine) -> Plan:
@@ -69,4 +72,5 @@ def settle_document(task: ProtocolTask, out: Path | None, *, machine: Machine, f
                 folder.finish({"document": task.document})
             barrier()
     documents = (read_object(place / task.document),) if world.leader else ()
-    return Measured(place, documents, (), folder.finished)
+    broken = tuple(text for document in documents for text in protocol_failures(task.gates, document))
+    return Measured(place, documents, broken, folder.finished)

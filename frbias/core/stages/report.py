@@ -7,12 +7,15 @@ from pathlib import Path
 from frbias.core.data.datasets.loading import may_show_people, synthetic_origin
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.foundation.folders import TEMPORARY_PREFIX
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.reporting.documents import read_document
 from frbias.core.reporting.html import FIGURES, write_report
+from frbias.core.reporting.tables import write_tables
+from frbias.core.reporting.verdict import headline_index
 from frbias.core.stages.requests.report import ReportRequest
 
-PAGE_NAME = "report.html"
+PAGE_NAME, TABLES = "report.html", "tables"
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,15 @@ class Reported:
     Attributes:
         page: The file.
         source: The document it was made from.
+        tables: Tables for a paper; empty unless asked for.
     """
 
     page: Path
     source: Path
+    tables: tuple[Path, ...] = ()
 
 
+@led
 def report(request: ReportRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Reported:
     """Write the page about an evaluation; the call behind ``frbias report``. An earlier page is replaced.
 
@@ -61,7 +67,10 @@ def report(request: ReportRequest, out: Path | None = None, *, machine: Machine 
         target=request.at_fmr,
         progress=machine.progress,
     )
-    return Reported(page, found)
+    if not request.tables:
+        return Reported(page, found)
+    target = float(document["targets"][headline_index(document, request.at_fmr)]["target"])
+    return Reported(page, found, write_tables(document, page.parent / TABLES, target))
 
 
 def _clear_leftovers(page: Path) -> None:

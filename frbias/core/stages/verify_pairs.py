@@ -32,6 +32,7 @@ from frbias.core.stages.requests.embed import EmbedOptions
 from frbias.core.stages.requests.protocols import ALL_PAIRS, CACDVS, PairsRequest, is_bin
 from frbias.core.stages.shared import shared_cache
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, embedded_set, file_safe
+from frbias.core.stages.telling import told_of
 from frbias.core.verification.assembling import EvaluationOptions, evaluate
 from frbias.core.verification.pair_judging import judge_pairs
 from frbias.core.verification.pair_results import PairOptions
@@ -77,7 +78,7 @@ def _task(request: PairsRequest, machine: Machine) -> ProtocolTask:
         sources = {"": source}
     title = request.name or next(iter(sources.values())).name
     inputs = {"models": [source.identity() for source in sources.values()], "lists": _hashes(request)}
-    work = Work(STAGE, VERSION, request.identity(), inputs)
+    work = Work(STAGE, VERSION, request.identity(), inputs, told_of(request, "evaluate", request.data))
 
     def make(world: World, folder: Path) -> dict[str, Any]:
         embeddings = _joined({name: source.load(machine, world) for name, source in sources.items()})
@@ -89,7 +90,7 @@ def _task(request: PairsRequest, machine: Machine) -> ProtocolTask:
 
     stems = [Path(text).stem for text in request.pairs[:3]]
     name = f"evaluations/{file_safe('-'.join([*stems, title]))}"
-    return ProtocolTask(work, name, DOCUMENT, make, tuple(sources.values()))
+    return ProtocolTask(work, name, DOCUMENT, make, tuple(sources.values()), request.fail_if)
 
 
 def _judge(

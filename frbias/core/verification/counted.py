@@ -103,12 +103,21 @@ class Transactions(Record):
 
 @dataclass(frozen=True)
 class GroupAtTarget(Record):
-    """One group's errors at the global threshold, and its failures to acquire when they are known."""
+    """One group's errors at the global threshold, and its failures to acquire when they are known.
+
+    Attributes:
+        name: The group.
+        fmr, fnmr: Its rates.
+        acquisition: Its failures to acquire, None when unknown.
+        correlation: Spearman's rank correlation of FMR and FNMR over the bootstrap replicates: the two move together, as
+            every replicate has a threshold of its own. None without a bootstrap, or where one of them never changes.
+    """
 
     name: str
     fmr: Rate
     fnmr: Rate
     acquisition: AcquisitionCounts | None = None
+    correlation: float | None = None
 
     @property
     def transactions(self) -> Transactions:
@@ -120,7 +129,8 @@ class GroupAtTarget(Record):
         """JSON object."""
         counts = None if self.acquisition is None else self.acquisition.to_json()
         rates = {**self.fmr.to_members("fmr"), **self.fnmr.to_members("fnmr")}
-        return {"name": self.name, **rates, "acquisition": counts, **self.transactions.to_json()}
+        correlated = {} if self.correlation is None else {"rates_correlation": self.correlation}
+        return {"name": self.name, **rates, **correlated, "acquisition": counts, **self.transactions.to_json()}
 
     @classmethod
     def from_json(cls, value: Any, path: str = "") -> Self:
@@ -131,4 +141,5 @@ class GroupAtTarget(Record):
             Rate.from_members(record, path, "fmr"),
             Rate.from_members(record, path, "fnmr"),
             from_json(AcquisitionCounts | None, record.get("acquisition"), below(path, "acquisition")),
+            from_json(float | None, record.get("rates_correlation"), below(path, "rates_correlation")),
         )

@@ -28,6 +28,49 @@ class NearDuplicates(Record):
 
 
 @dataclass(frozen=True)
+class DoubtfulSample(Record):
+    """An image whose crop is not to be trusted.
+
+    Attributes:
+        file_name: The crop.
+        source_file: The picture it is of; empty when unknown.
+        group: Its group; empty when it is in none.
+        reasons: What speaks against it.
+        point_agreement, transform_residual, detector_score: See the schema of image sets.
+    """
+
+    file_name: str
+    source_file: str
+    group: str
+    reasons: tuple[str, ...]
+    point_agreement: float | None
+    transform_residual: float | None
+    detector_score: float | None
+
+
+@dataclass(frozen=True)
+class DoubtfulSamples(Record):
+    """Images whose crops are not to be trusted, by what the alignment noted of them; they are evaluated all the same.
+
+    Attributes:
+        judged: Images of which anything is noted.
+        count: Images that are doubtful.
+        by_group: Number of doubtful images of every group that has one.
+        rules: What counts as doubtful, by column.
+        worst: The doubtful images, the worst first; at most ``MOST_LISTED``.
+    """
+
+    judged: int
+    count: int
+    by_group: dict[str, int]
+    rules: dict[str, str]
+    worst: tuple[DoubtfulSample, ...]
+
+
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True)
 class SampleFacts(Record):
     """Numbers of samples and subjects; None where comparisons came without them."""
 
@@ -36,6 +79,7 @@ class SampleFacts(Record):
     without_group: int | None
     failure_to_acquire: float | None
     near_duplicates: NearDuplicates | None = None
+    doubtful: DoubtfulSamples | None = member(omit_none=True)
 
 
 @dataclass(frozen=True)

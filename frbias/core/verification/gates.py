@@ -22,7 +22,7 @@ from frbias.core.verification.measures.table import MEASURES, WITHOUT_THRESHOLD
 from frbias.core.verification.verdict import OUTCOMES
 
 _PATTERN = re.compile(
-    r"\s*([a-z_]+)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+%?))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+%?)\s*"
+    r"\s*([a-z][a-z0-9_]*)(?:\[([^\]]+)\])?(?:\.(low|high))?\s*(?:@\s*([0-9.eE+-]+%?))?\s*(>=|<=|>|<)\s*([0-9.eE+-]+%?)\s*"
 )
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -112,7 +112,7 @@ def check_gate(
     elif gate.quantity not in quantities():
         known = suggestion(gate.quantity, quantities(), end=f"; there are {', '.join(quantities())}.")
         raise UsageError(f"--fail-if {gate.text!r}: {gate.quantity!r} is not a quantity of an evaluation{known}")
-    if gate.target is not None and not any(_same(gate.target, target) for target in targets):
+    if gate.target is not None and not any(same_target(gate.target, target) for target in targets):
         listed = ", ".join(f"{target:g}" for target in targets)
         raise UsageError(f"--fail-if {gate.text!r}: FMR {gate.target:g} is not among --at-fmr {listed}.")
     if isinstance(gate, Gate) and gate.group is not None and groups is not None and gate.group not in groups:
@@ -145,7 +145,7 @@ def failures(gates: Sequence[Gate | VerdictGate], document: dict[str, Any]) -> l
         for label, value in _values(gate, evaluation):
             if value is None:
                 found.append(f"'{gate.text}' cannot be judged: {label} is undefined")
-            elif _OPERATORS[gate.operator](value, gate.limit):
+            elif breaks(gate, value):
                 found.append(f"'{gate.text}': {label} is {value:.6g}")
     return found
 
@@ -162,12 +162,12 @@ def _values(gate: Gate, document: dict[str, Any]) -> list[tuple[str, float | Non
         found = document["overall"][gate.quantity]
         return [(gate.quantity, found["value"] if isinstance(found, dict) else found)]
     records = _records(gate, document["targets"])
-    return [(f"{_label(gate)} at FMR {record['target']:g}", _value(gate, record)) for record in records]
+    return [(f"{label_of(gate)} at FMR {record['target']:g}", _value(gate, record)) for record in records]
 
 
 def _records(gate: Gate | VerdictGate, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The records of the gate's target, or of all targets."""
-    found = [r for r in records if gate.target is None or _same(r["target"], gate.target)]
+    found = [r for r in records if gate.target is None or same_target(r["target"], gate.target)]
     if not found:
         known = ", ".join(f"{r['target']:g}" for r in records)
         raise UsageError(f"--fail-if {gate.text!r}: FMR {gate.target:g} was not evaluated; there are {known}.")
@@ -198,11 +198,18 @@ def _value(gate: Gate, record: dict[str, Any]) -> float | None:
     return None if value is None else float(value)
 
 
-def _label(gate: Gate) -> str:
+def breaks(gate: Gate, value: float) -> bool:
+    """Whether the condition holds of a value, so that the gate is not met."""
+    return _OPERATORS[gate.operator](value, gate.limit)
+
+
+def label_of(gate: Gate) -> str:
+    """What a condition is about, without its target."""
     group = "" if gate.group is None else f"[{gate.group}]"
     bound = "" if gate.bound is None else f".{gate.bound}"
     return f"{gate.quantity}{group}{bound}"
 
 
-def _same(one: float, two: float) -> bool:
+def same_target(one: float, two: float) -> bool:
+    """Whether two target rates are the same but for rounding."""
     return abs(one - two) <= 1e-9 * max(abs(one), abs(two))

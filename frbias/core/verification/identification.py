@@ -191,3 +191,13 @@ def _enrolled(codes: Int64, gallery: str | Bool, ages: npt.ArrayLike | None) -> 
     enrolled = np.zeros(len(codes), dtype=np.bool_)
     enrolled[first] = True
     return enrolled
+
+
+def cumulative_match(ranks: Int64, length: int) -> tuple[float, ...]:
+    """Share of searches whose mate is among the first 1, 2, .. ``length`` identities; ``ranks`` (n,) counts from 1.
+
+    Example:
+        >>> cumulative_match(np.array([1, 3, 1, 9]), 3)
+        (0.5, 0.5, 0.75)
+    """
+    return tuple(float((ranks <= r).mean()) for r in range(1, length + 1))

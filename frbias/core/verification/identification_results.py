@@ -19,15 +19,14 @@ from frbias.core.foundation.errors import UsageError
 from frbias.core.verification.ages import GAP_CLASSES
 from frbias.core.verification.bootstrap import draw_weights, percentile_interval
 from frbias.core.verification.groups import Grouping
-from frbias.core.verification.identification import Searches
+from frbias.core.verification.identification import Searches, cumulative_match
 from frbias.core.verification.measures.intervals import Interval, flags, wilson
 from frbias.core.verification.measures.rates import check_target, error_budget, threshold_at_fmr
 
 Float = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
-SCHEMA = "frbias.identification"
-SCHEMA_VERSION = 1
+SCHEMA, SCHEMA_VERSION = "frbias.identification", 1
 DEFAULT_TARGETS = (0.1, 0.01)
 
 
@@ -106,12 +105,14 @@ class SearchClass:
         subjects: Subjects with mated searches in it.
         rank_1: Share of mated searches that put the mate first.
         open_set: One entry per usable target.
+        cmc: Share of mated searches with the mate among the first r identities, shape (ranks,); empty for age gaps.
     """
 
     name: str
     subjects: int
     rank_1: Share
     open_set: tuple[OpenSet, ...]
+    cmc: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON object."""
@@ -121,6 +122,7 @@ class SearchClass:
             "mated_searches": self.rank_1.of,
             "rank_1": self.rank_1.to_json(),
             "open_set": [one.to_json() for one in self.open_set],
+            **({"cmc": list(self.cmc)} if self.cmc else {}),
         }
 
 
@@ -209,18 +211,20 @@ def judge_searches(
     draws = _draws(searches, usable, chosen)
     codes = np.full(len(searches.probe), -1) if grouping is None else grouping.codes[searches.probe]
     first = np.where(searches.rank == 1, searches.mate_score, -np.inf).astype(np.float64)
-    mated = searches.mated
+    mated, ranks = searches.mated, searches.rank[searches.mated]
     groups = _Items(searches.subject[mated], codes[mated], first[mated])
-    impostors = _Items(searches.subject, codes, other)
-    names = () if grouping is None else grouping.names
+    impostors, names = _Items(searches.subject, codes, other), () if grouping is None else grouping.names
     whole = _Items(groups.subject, np.zeros_like(groups.kind), groups.score)
     everyone = _Items(impostors.subject, np.zeros_like(impostors.kind), other)
     return Identification(
         searches,
         _classes(("all",), whole, everyone, usable, taus, draws)[0],
-        _classes(names, groups, impostors, usable, taus, draws),
+        tuple(
+            replace(one, cmc=cumulative_match(ranks[groups.kind == names.index(one.name)], chosen.ranks))
+            for one in _classes(names, groups, impostors, usable, taus, draws)
+        ),
         () if ages is None else _gaps(searches, np.asarray(ages, dtype=np.float64), usable, taus, draws),
-        tuple(float((searches.rank[mated] <= r).mean()) for r in range(1, chosen.ranks + 1)),
+        cumulative_match(ranks, chosen.ranks),
         tuple(zip(usable, taus.tolist(), strict=True)),
         refused,
         chosen,

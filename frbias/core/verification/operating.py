@@ -45,6 +45,7 @@ class _Drawn:
     overall_fnmr: Interval | None
     tau: Interval | None
     measures: dict[str, Interval]
+    correlations: list[float | None]
 
 
 def mated_ages(comparisons: Comparisons, ages: Float | None) -> MatedAges | None:
@@ -133,6 +134,7 @@ def _groups(
             Rate.of(int(matches[g]), int(non_mated[g]), drawn.fmr[g], confidence=confidence),
             Rate.of(int(rejected[g]), int(mated[g]), drawn.fnmr[g], confidence=confidence),
             acquisition_of(comparisons.groups[g], acquisition),
+            drawn.correlations[g],
         )
         for g in map(int, np.flatnonzero(comparisons.evaluated))
     )
@@ -143,7 +145,7 @@ def _drawn(
 ) -> _Drawn:
     nothing: list[Interval | None] = [None] * len(comparisons.groups)
     if replicates is None:
-        return _Drawn(nothing, nothing, None, None, {})
+        return _Drawn(nothing, nothing, None, None, {}, [None] * len(comparisons.groups))
     position = replicates.targets.index(target)
 
     def interval(values: Float) -> Interval:
@@ -156,7 +158,27 @@ def _drawn(
         interval(replicates.overall_fnmr(position)),
         interval(replicates.tau[:, position]),
         {name: interval(values) for name, values in measures.items()},
+        [
+            rank_correlation(fmr, fnmr)
+            for fmr, fnmr in zip(replicates.fmr(position).T, replicates.fnmr(position).T, strict=True)
+        ],
     )
+
+
+def rank_correlation(one: Float, two: Float) -> float | None:
+    """Spearman's rank correlation over the places where both have a value; None where one of them never changes.
+
+    Example:
+        >>> rank_correlation(np.array([1.0, 2.0, 4.0]), np.array([3.0, 2.0, 0.0]))
+        -1.0
+    """
+    from scipy.stats import rankdata
+
+    both = np.isfinite(one) & np.isfinite(two)
+    first, second = rankdata(one[both]), rankdata(two[both])
+    if not both.any() or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return float(np.clip(np.corrcoef(first, second)[0, 1], -1, 1).round(12))
 
 
 def _floors(

@@ -202,3 +202,12 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for maker in make:
         with pytest.raises(BadInputError):
             unpack(maker(), tmp_path / "out")
+
+
+def test_a_full_disk_is_not_the_fault_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archives, "_copy", full)
+    with pytest.raises(OSError, match="No space"):
+        unpack(zip_of(tmp_path / "a.zip", {"a": b"x"}), tmp_path / "out")

@@ -25,6 +25,7 @@ from frbias.core.assets.records import read_book
 from frbias.core.assets.store import find_dataset, find_model, looked_in, resolve_weights
 from frbias.core.foundation.errors import AssetMissingError, BadInputError, UsageError
 from frbias.core.foundation.files import sha256_bytes, sha256_file
+from frbias.core.installing import models
 from frbias.core.installing.doctor import diagnose
 from frbias.core.installing.models import add_model, convert_file, fetch_model, remove_model, verify_model
 from frbias.core.installing.recognise import recognise
@@ -158,6 +159,19 @@ def test_adding_twice_needs_force(r18: Path) -> None:
     with pytest.raises(UsageError, match="--force"):
         add_model("r18", r18)
     add_model("r18", r18, force=True)
+
+
+def test_of_two_processes_that_add_one_name_the_second_is_told(r18: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(source: Path) -> object:
+        found = recognise(source)
+        monkeypatch.setattr(models, "recognise", recognise)
+        add_model("twice", source)  # what another process does meanwhile
+        return found
+
+    monkeypatch.setattr(models, "recognise", slow)
+    with pytest.raises(UsageError, match="twice has been added before"):
+        add_model("twice", r18)
+    assert verify_model("twice") == []
 
 
 def test_a_failed_replacement_keeps_the_old_one(r18: Path, tmp_path: Path) -> None:

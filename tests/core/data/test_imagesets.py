@@ -1,17 +1,19 @@
 """Units of work become files, rows and rejections."""
 
-import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from frbias.core.data.imagesets import finish_unit, produce, read_journal
+from frbias.core.data import imagesets
+from frbias.core.data.imagesets import finish_unit, produce
+from frbias.core.data.journal import append, read_journal
 from frbias.core.data.samples import read_samples
 from frbias.core.data.units import Made, Task, WorkUnit
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, FrbiasError
 
 
 def test_what_differs_between_the_tasks_of_a_source_is_not_known_of_the_source(tmp_path: Path) -> None:
@@ -68,20 +70,40 @@ def test_files_that_come_back_are_read_when_the_work_is_taken_up(tmp_path: Path)
 @pytest.mark.parametrize(
     "line",
     [
-        '{"unit": "a", "rows": 0.5, "rejected": []}',
-        '{"unit": "a", "rows": [null], "rejected": []}',
-        '{"unit": "a", "rows": [{"file_name": {"a": 1}}], "rejected": []}',
-        '{"unit": "a", "rows": [{"subject": "a"}], "rejected": []}',
-        '{"unit": 1, "rows": [], "rejected": []}',
-        '{"unit": "a", "rows": [], "rejected": [{"file": "x"}]}',
-        '{"unit": "a", "rows": [], "rejected": 1}',
-        "[" * 5000,
-        "\xff\x00",
+        b'{"unit": "a", "columns": ["file_name"], "rows": 0.5, "rejected": []}',
+        b'{"unit": "a", "columns": ["file_name"], "rows": [null], "rejected": []}',
+        b'{"unit": "a", "columns": ["file_name"], "rows": [[{"a": 1}]], "rejected": []}',
+        b'{"unit": "a", "columns": 1, "rows": [], "rejected": []}',
+        b'{"unit": [], "columns": [], "rows": [], "rejected": []}',
+        b"[" * 5000,
+        b"\xff\x00",
     ],
 )
-def test_a_damaged_line_of_the_journal_is_a_unit_that_is_made_again(line: str, tmp_path: Path) -> None:
-    sound = finish_unit(tmp_path, WorkUnit("u", (Task("x.png", "t", 7.0),)), [Made(np.zeros((4, 4, 3), np.uint8))])
+def test_a_damaged_line_of_the_journal_is_a_unit_that_is_made_again(line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.png").touch()
     (tmp_path / ".journal").mkdir()
-    text = f"{line}\n{json.dumps(sound)}\n"
-    (tmp_path / ".journal" / "rank-0.jsonl").write_bytes(text.encode("latin-1"))
+    with (tmp_path / ".journal" / "rank-0.jsonl").open("wb") as stream:
+        stream.write(line + b"\n")
+        append(stream, "u", [{"file_name": "x.png", "subject": "t"}], [])
     assert list(read_journal(tmp_path)) == ["u"]
+
+
+def test_a_worker_that_the_system_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended:
+        def __init__(self, *arguments: object, **options: object) -> None:
+            pass
+
+        def map(self, *arguments: object) -> object:
+            raise BrokenProcessPool("terminated abruptly")
+
+        def shutdown(self, **options: object) -> None:
+            pass
+
+    class Nothing:
+        def prepare(self) -> None:
+            pass
+
+    monkeypatch.setattr(imagesets, "ProcessPoolExecutor", Ended)
+    with pytest.raises(FrbiasError, match="ended from outside") as caught:
+        list(imagesets._in_processes(Nothing(), tmp_path, [], 2))  # type: ignore[arg-type]
+    assert caught.value.exit_code == 1

@@ -1,19 +1,44 @@
 """Figures are drawn from the document alone, and their CSV holds the document's numbers."""
 
 import csv
+import itertools
 import json
+import re
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.path import Path as MplPath
 
-from frbias.core.reporting.figures.drawing import Drawn, Points, Sketch, colours, nearest_target
-from frbias.core.reporting.figures.every import draw_all, sketches
+from frbias.core.reporting.figures import comparison as comparison_figures
+from frbias.core.reporting.figures import evaluation as evaluation_figures
+from frbias.core.reporting.figures.drawing import (
+    ACCENT,
+    BASELINE_COLOUR,
+    CHANCE_COLOUR,
+    COLUMN_WIDTHS,
+    INK,
+    MATED_COLOUR,
+    NON_MATED_COLOUR,
+    OTHER_COLOUR,
+    UNCLEAR_COLOUR,
+    Drawn,
+    Points,
+    Sketch,
+    colours,
+    nearest_target,
+)
+from frbias.core.reporting.figures.evaluation import smooth
+from frbias.core.reporting.figures.every import draw_all, draw_document, sketches
+from frbias.core.reporting.figures.plane import ellipse
 from frbias.core.reporting.figures.seen import seen
+from frbias.core.reporting.html import SHOWN
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import group_by_protocol
+from frbias.core.verification.operating import rank_correlation
 from frbias.core.verification.paired import compare_embeddings
 
 
@@ -59,7 +84,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_every_figure_in_four_files(drawn: tuple[Drawn, ...]) -> None:
     names = [figure.name for figure in drawn]
     assert names == [
-        "rates_by_group", "fairness_over_fmr", "det", "distributions_by_group", "distributions_by_age_gap",
+        "rates_by_group", "operating_points", "fairness_over_fmr", "det", "distributions_by_group", "distributions_by_age_gap",
         "distributions_by_protocol", "fnmr_by_age", "score_by_age", "fmr_by_groups",
     ]  # fmt: skip
     for figure in drawn:
@@ -98,11 +123,76 @@ def test_same_document_same_bytes(
 
 def test_comparison_figures(comparison: dict[str, Any], tmp_path: Path) -> None:
     drawn = draw_all(comparison, tmp_path, target=0.1)
-    assert [figure.name for figure in drawn] == ["slope", "differences", "fairness_of_both", "rates_of_both"]
+    assert [figure.name for figure in drawn] == [
+        "differences", "fairness_of_both", "rates_of_both", "operating_points", "det_of_both",
+    ]  # fmt: skip
     record = next(t for t in comparison["targets"] if t["target"] == 0.1)
-    shown = {r["line"]: r for r in rows(tmp_path / "slope.csv") if r["quantity"] == "fnmr"}
+    shown = {r["quantity"]: r for r in rows(tmp_path / "differences.csv")}
     for group in record["groups"]:
-        assert float(shown[group["name"]]["difference"]) == group["fnmr"]["difference"]
+        assert float(shown[f"FNMR, {group['name']}"]["difference"]) == group["fnmr"]["difference"]
+    for side in ("baseline", "other"):
+        name, found = comparison[side]["name"], next(t for t in comparison[side]["targets"] if t["target"] == 0.1)
+        points = {r["group"]: r for r in rows(tmp_path / "operating_points.csv") if r["model"] == name}
+        assert {g["name"]: (g["fmr"], g["fnmr"]) for g in found["groups"]} == {
+            group: (float(r["fmr"]), float(r["fnmr"])) for group, r in points.items()
+        }
+        curves = [r for r in rows(tmp_path / "det_of_both.csv") if r["model"] == name]
+        for curve in comparison[side]["curves"]["det"]:
+            assert [float(r["fnmr"]) for r in curves if r["group"] == curve["name"]] == curve["fnmr"]
+
+
+def test_figures_of_one_side_lie_below_those_of_both(
+    comparison: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison_figures, "MAKERS", (comparison_figures.rates_of_both,))
+    monkeypatch.setattr(evaluation_figures, "MAKERS", (evaluation_figures.det, evaluation_figures.fmr_by_groups))
+    gallery = draw_document(comparison, tmp_path, target=0.1)
+    assert gallery.names == ["rates_of_both", "baseline/fmr_by_groups", "other/fmr_by_groups"]
+    assert all((tmp_path / f"{name}.svg").is_file() for name in gallery.names)
+
+
+def test_every_figure_has_its_place_on_the_page() -> None:
+    known = [make.__name__ for make in (*evaluation_figures.MAKERS, *comparison_figures.MAKERS)]
+    assert {name.removesuffix("_of_both") if name == "operating_points_of_both" else name for name in known} == SHOWN
+
+
+def test_ellipses_hold_what_the_bootstrap_draws() -> None:
+    rng = np.random.default_rng(3)
+    deviates = rng.multivariate_normal([0, 0], [[1, -0.7], [-0.7, 1]], 40_000)
+    fmr, fnmr = 0.01 * np.exp(0.3 * deviates[:, 0]), 0.4 + 0.05 * deviates[:, 1]
+    bands = [dict(zip(("low", "high"), np.quantile(v, [0.025, 0.975]), strict=True)) for v in (fmr, fnmr)]
+    group = {
+        "fmr": 0.01,
+        "fmr_bootstrap": bands[0],
+        "fnmr_bootstrap": bands[1],
+        "rates_correlation": rank_correlation(fmr, fnmr),
+    }
+    outline = ellipse(group, 1e-6)
+    assert outline is not None
+    inside = MplPath(np.c_[np.log(outline[0]), outline[1]]).contains_points(np.c_[np.log(fmr), fnmr])
+    assert inside.mean() == pytest.approx(0.95, abs=0.01)
+    assert ellipse({**group, "rates_correlation": None}, 1e-6) is None
+    assert ellipse({**group, "fmr": 0.0}, 1e-6) is None
+
+
+@pytest.mark.parametrize(("count", "widest"), [(30, 3), (3000, 1.3)])
+def test_few_scores_are_smoothed_more_than_many(count: int, widest: float) -> None:
+    rng, edges = np.random.default_rng(1), np.linspace(-1, 1, 101)
+    counts = np.histogram(rng.normal(0, 0.2, count), edges)[0].tolist()
+    density = smooth(counts, edges)
+    assert (density * np.diff(edges)).sum() == pytest.approx(1)
+    rough = np.abs(np.diff(np.array(counts) / count)).sum()
+    assert np.abs(np.diff(density * np.diff(edges))).sum() * widest < rough * 1.3
+    assert smooth([7], np.array([0.5, 0.6])).tolist() == pytest.approx([10])
+
+
+def test_figures_fit_one_or_two_columns_of_a_paper(drawn: tuple[Drawn, ...]) -> None:
+    for figure in drawn:
+        width = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', figure.svg.read_text()).group(1)) / 72
+        assert width == pytest.approx(COLUMN_WIDTHS[figure.columns], abs=0.01), figure.name
+        sizes = [float(s) for s in re.findall(r"font-size: ([\d.]+)px", figure.svg.read_text())]
+        assert min(sizes) >= 4, figure.name
+    assert {figure.columns for figure in drawn} == {1, 2}
 
 
 def test_a_document_without_curves_and_bootstrap_still_draws(tmp_path: Path) -> None:
@@ -110,7 +200,9 @@ def test_a_document_without_curves_and_bootstrap_still_draws(tmp_path: Path) -> 
     done = evaluate_embeddings(
         matrix, who, groups=group_by_protocol(np.full(260, 10.0), "thesis"), targets=[0.1], bootstrap=0, curves=False
     )
-    assert [figure.name for figure in draw_all(done, tmp_path)] == ["rates_by_group", "fmr_by_groups"]
+    assert [figure.name for figure in draw_all(done, tmp_path)] == [
+        "rates_by_group", "operating_points", "fmr_by_groups",
+    ]  # fmt: skip
 
 
 def test_compared_models_are_drawn_on_the_same_scales(comparison: dict[str, Any]) -> None:
@@ -118,6 +210,7 @@ def test_compared_models_are_drawn_on_the_same_scales(comparison: dict[str, Any]
     alone = [sketches(one, target=0.1) for one in pair]
     shared = [sketches(one, target=0.1, beside=pair) for one in pair]
     assert axes_of(*alone) != []
+    assert not {"det", "rates_by_group", "fairness_over_fmr"} & {sketch.name for sketch in shared[0]}
     assert axes_of(*shared) == []
 
 
@@ -129,18 +222,65 @@ def axes_of(first: list[Sketch], second: list[Sketch]) -> list[str]:
             [(ax.get_xlim(), [image.get_clim() for image in ax.get_images()]) for ax in sketch.figure.axes[:2]]
             for sketch in (one, two)
         ]
-        heights = [sketch.figure.axes[0].get_ylim() for sketch in (one, two)] if one.name == "det" else [0, 0]
-        if pair[0] != pair[1] or heights[0] != heights[1]:
+        if pair[0] != pair[1]:
             differing.append(one.name)
     return differing
 
 
-def test_every_groups_colour_can_be_read_on_white() -> None:
+def linear(colour: Any) -> np.ndarray:
+    """Linear light of a colour, shape (3,)."""
+    found = np.array(to_rgb(colour))
+    return np.where(found <= 0.04045, found / 12.92, ((found + 0.055) / 1.055) ** 2.4)
+
+
+def contrast_on_white(colour: Any) -> float:
+    """WCAG 2 contrast ratio with white."""
+    return 1.05 / (float(np.dot([0.2126, 0.7152, 0.0722], linear(colour))) + 0.05)
+
+
+def lab(light: np.ndarray) -> np.ndarray:
+    """CIE 1976 L*a*b* (D65) of linear sRGB."""
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ light
+    f = np.cbrt(np.clip(xyz, 0, None) / [0.9505, 1.0, 1.089])
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+# Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009, table 1, severity 1.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}  # fmt: skip
+
+
+def test_every_colour_can_be_read_on_white() -> None:
+    for colour in (
+        MATED_COLOUR,
+        NON_MATED_COLOUR,
+        BASELINE_COLOUR,
+        OTHER_COLOUR,
+        ACCENT,
+        CHANCE_COLOUR,
+        UNCLEAR_COLOUR,
+        INK,
+    ):
+        assert contrast_on_white(colour) >= 3, colour
     for count in range(1, 9):
-        for red, green, blue, _ in colours(count):
-            linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
-            luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
-            assert 1.05 / (luminance + 0.05) >= 3, count
+        assert all(contrast_on_white(colour) >= 3 for colour in colours(count)), count
+
+
+@pytest.mark.parametrize("kind", BLINDNESS)
+def test_colours_are_told_apart_with_every_kind_of_colour_vision(kind: str) -> None:
+    def seen_as(colour: Any) -> np.ndarray:
+        return lab(np.clip(BLINDNESS[kind] @ linear(colour), 0, 1))
+
+    for one, two in ((BASELINE_COLOUR, OTHER_COLOUR), (OTHER_COLOUR, ACCENT), (MATED_COLOUR, NON_MATED_COLOUR)):
+        assert np.linalg.norm(seen_as(one) - seen_as(two)) > 12, (one, two)
+    for count in range(2, 6):
+        shades = [seen_as(colour) for colour in colours(count)]
+        for one, two in itertools.pairwise(shades):
+            assert np.linalg.norm(one - two) > 8, count
 
 
 def test_words_say_what_is_seen(evaluation: dict[str, Any], drawn: tuple[Drawn, ...]) -> None:
@@ -151,7 +291,10 @@ def test_words_say_what_is_seen(evaluation: dict[str, Any], drawn: tuple[Drawn, 
     assert f"({worst['name']})." in said.partition("fnmr: ")[2]
     words = {f.name: seen(f.name, f.title, f.points) for f in drawn}
     assert "median score about" in words["distributions_by_group"]
-    assert [name for name, text in words.items() if not any(c.isdigit() for c in text)] == ["det"]
+    assert not [name for name, text in words.items() if not any(c.isdigit() for c in text.removeprefix(name))]
+    assert f"sim, {worst['name']}: FMR " in words["operating_points"]
+    meet = re.search(r"all groups: rates meet at about ([\d.]+)%", words["det"])
+    assert float(meet.group(1)) / 100 == pytest.approx(evaluation["overall"]["eer"]["value"], abs=0.02)
 
 
 def test_differences_keep_quantities_apart(comparison: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """The report page: every number is one of the document, nothing is loaded, the verdict says what the document says."""
 
+import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -14,10 +16,13 @@ import pytest
 from frbias.core.data.images import write_png
 from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.foundation.provenance import claim_folder
+from frbias.core.foundation.provenance import Work, claim_folder, claim_work
 from frbias.core.reporting.figures import comparison as figures_comparison
 from frbias.core.reporting.figures import evaluation as figures_evaluation
+from frbias.core.reporting.figures.every import Gallery
 from frbias.core.reporting.html import write_report
+from frbias.core.reporting.lanes import Side, fmr_ticks, rate_lanes
+from frbias.core.reporting.making import read_stages, told_by
 from frbias.core.reporting.tracing import MINUS, resolve
 from frbias.core.reporting.verdict import headline_index, judge
 from frbias.core.verification.evaluation import evaluate_embeddings
@@ -30,9 +35,9 @@ GROUPS = "0-12,13-59,60+"
 def few_figures() -> Iterator[None]:
     """Two figures of an evaluation and two of a comparison are enough here; all are drawn in the tests of figures."""
     with pytest.MonkeyPatch.context() as patch:
-        evaluation = (figures_evaluation.rates_by_group, figures_evaluation.det)
+        evaluation = (figures_evaluation.rates_by_group, figures_evaluation.fmr_by_groups)
         patch.setattr(figures_evaluation, "MAKERS", evaluation)
-        patch.setattr(figures_comparison, "MAKERS", (figures_comparison.slope, figures_comparison.differences))
+        patch.setattr(figures_comparison, "MAKERS", (figures_comparison.rates_of_both, figures_comparison.differences))
         yield
 
 
@@ -198,7 +203,7 @@ def test_names_from_outside_are_escaped(page: str) -> None:
 
 def test_people_and_provenance_are_shown(page: str) -> None:
     assert page.count("data:image/jpeg") == 4
-    assert page.count("data:image/svg+xml") == 3  # one of the pair, one of each side
+    assert page.count("data:image/svg+xml") == 4  # two of the pair, one of each side
     assert "ada at 5 years" in page
     assert "Made the faces" in page
     assert "These images are synthetic, made by mesh" in page
@@ -223,6 +228,50 @@ def test_what_was_measured_is_named(document: dict[str, Any], tmp_path: Path) ->
     assert "<dd>7321</dd>" in text
     assert text.count("photographs looked at while it was learned") == 1
     assert "Guard albums: TAR 97.31 -&gt; 97.25 % (kept)." in text
+
+
+def test_command_data_licence_and_date_are_named(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frbias.core.reporting.html.draw_document", lambda *a, **k: Gallery(()))
+    told = {"command": "frbias compare a <b> --alpha 0.25", "data": "faces", "licence": "CC0-1.0"}
+    claim_work(tmp_path, Work("compare", 1, {}, {}, told)).finish({})
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    text = write_report(tmp_path / "r.html", document, source="comparison.json").read_text(encoding="utf-8")
+    assert "<code>frbias compare a &lt;b&gt; --alpha 0.25</code>" in text
+    for words, value in (("data set", "faces"), ("its licence", "CC0-1.0"), ("date of this page", "1970-01-02")):
+        assert f"<dt>{words}</dt><dd>{value}</dd>" in text
+    given = write_report(tmp_path / "q.html", document, source="comparison.json", made_on="2001-02-03")
+    assert "<dd>2001-02-03</dd>" in given.read_text(encoding="utf-8")
+
+
+def test_the_licence_of_what_was_generated_is_found_among_the_stages(document: dict[str, Any], tmp_path: Path) -> None:
+    claim_folder(tmp_path / "g", stage="generate", arguments={"head": {"licence": "CC0-1.0"}}).finish({})
+    assert told_by(read_stages([tmp_path / "g"], tmp_path)) == {"licence": "CC0-1.0"}
+    claim_folder(tmp_path / "m", stage="embed", arguments={"backbone": {"licence": "Apache-2.0"}}).finish({})
+    assert told_by(read_stages([tmp_path / "g", tmp_path / "m"], tmp_path)) == {"licence": "CC0-1.0"}
+    claim_work(tmp_path / "e", Work("evaluate", 1, {}, {}, {"licence": "own"})).finish({})
+    assert told_by(read_stages([tmp_path / "g", tmp_path / "e"], tmp_path)) == {"licence": "own"}
+
+
+def test_fmr_lanes_are_logarithmic_and_zeros_stand_at_the_left(document: dict[str, Any]) -> None:
+    sides = [Side("baseline.", "a", 0), Side("other.", "b", 0)]
+    places: dict[float, float] = {}
+    for group in rate_lanes(document, sides, "fmr", 0):
+        for lane in group.lanes:
+            assert lane.dot is not None
+            places[float(resolve(document, lane.value))] = lane.dot
+    seen = sorted((value, place) for value, place in places.items() if value > 0)
+    assert len(seen) > 2
+    steps = [
+        (b[1] - a[1]) / math.log(b[0] / a[0]) for a, b in itertools.pairwise(seen) if b[0] > 1.05 * a[0] and a[1] > 0
+    ]
+    assert steps
+    assert max(steps) == pytest.approx(min(steps), rel=0.05)
+    assert all(place == 0 for value, place in places.items() if value == 0)
+    assert [place for place, _ in fmr_ticks(document, sides)] == sorted(
+        place for place, _ in fmr_ticks(document, sides)
+    )
 
 
 def test_same_input_same_bytes(document: dict[str, Any], tmp_path: Path) -> None:
@@ -264,7 +313,7 @@ def test_the_page_shows_the_verdict_of_the_document(
     words: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("frbias.core.reporting.html.draw_all", lambda *a, **k: ())
+    monkeypatch.setattr("frbias.core.reporting.html.draw_document", lambda *a, **k: Gallery(()))
     changed = json.loads(json.dumps(document))
     verdict = next(v for v in changed["verdicts"] if v["target"] == 0.01)
     verdict |= {"outcome": outcome, "sentence": "made of 9 <words>", "reasons": ["because of 0-12"]}
@@ -329,7 +378,7 @@ def test_undefined_values_are_said_to_be_undefined(document: dict[str, Any], tmp
 def test_the_headline_moves_to_where_garbe_is_defined(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frbias.core.reporting.html.draw_all", lambda *a, **k: ())
+    monkeypatch.setattr("frbias.core.reporting.html.draw_document", lambda *a, **k: Gallery(()))
     changed = json.loads(json.dumps(document))
     index = next(i for i, t in enumerate(changed["targets"]) if t["target"] == 0.01)
     changed["targets"][index]["garbe"] |= {"other": None, "difference": None, "bootstrap": None}

@@ -17,6 +17,7 @@ BROWSER = next(
 )
 GROUPS = "0-12,13-19,20-39,40-59,60+"
 MOST_PAGES = 8
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 printed = pytest.mark.skipif(
     BROWSER is None or not shutil.which("pdftotext") or not shutil.which("pdftoppm"),
     reason="printing needs Chromium and the tools of poppler",
@@ -53,6 +54,49 @@ def pdf(request: pytest.FixtureRequest, page: Path) -> Path:
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     return out
+
+
+def browse(page: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in the browser without a window."""
+    command = [
+        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+        f"--user-data-dir={page.with_suffix('.profile')}", *arguments, page.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+
+
+@needs_browser
+def test_the_browser_has_nothing_to_say_and_asks_for_nothing(page: Path) -> None:
+    log = page.with_suffix(".net.json")
+    said = browse(page, f"--log-net-log={log}", "--dump-dom")
+    assert "<h1>" in said.stdout
+    assert [line for line in said.stderr.splitlines() if "CONSOLE" in line] == []
+    asked = set(re.findall(r'"url":"((?!data:|chrome|about:)[^"]+)"', log.read_text(errors="replace")))
+    ours = {url for url in asked if "google" not in url and "gvt1" not in url}  # the browser asks for its own updates
+    assert ours <= {page.as_uri()}, ours
+
+
+@needs_browser
+def test_a_request_and_an_error_would_be_seen(page: Path) -> None:
+    bad = page.with_name("bad.html")
+    text = page.read_text(encoding="utf-8").replace("</body>", '<img src="http://127.0.0.1:9/x.png"></body>')
+    bad.write_text(text, encoding="utf-8")
+    said = browse(bad, "--dump-dom")
+    assert any("CONSOLE" in line and "Content Security Policy" in line for line in said.stderr.splitlines())
+
+
+@needs_browser
+def test_every_picture_is_drawn(page: Path) -> None:
+    count = page.with_name("count.html")
+    script = (
+        "<script>addEventListener('load', () => { const all = [...document.images]; document.title = "
+        "`${all.filter(i => i.complete && i.naturalWidth > 0).length} of ${all.length}`; });</script>"
+    )
+    text = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page.read_text(encoding="utf-8"))
+    count.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    shown, there = map(int, re.findall(r"<title>(\d+) of (\d+)</title>", browse(count, "--dump-dom").stdout)[0])
+    assert shown == there == page.read_text(encoding="utf-8").count("<img ")
+    assert there > 10
 
 
 def pages(pdf: Path) -> list[str]:

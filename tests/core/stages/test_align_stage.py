@@ -10,11 +10,9 @@ from frbias.core.data.images import read_image
 from frbias.core.data.samples import POINT_COLUMNS, make_table, read_rejected, read_samples
 from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.detect import load_detector
-from frbias.core.faces.multiscale import DOUBTFUL_AGREEMENT
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.align import align_table, crop_names
-from frbias.core.stages.align_result import DoubtfulFace, doubtful_faces
 from frbias.core.stages.requests.align import AlignOptions
 
 POINTS = dict(zip(POINT_COLUMNS, (ARCFACE_112 + 20).ravel().tolist(), strict=True))
@@ -158,16 +156,3 @@ def test_what_is_known_of_the_points_becomes_columns(tmp_path: Path) -> None:
     crop = frame[list(POINT_COLUMNS)].to_numpy()[0].reshape(5, 2)
     residual = np.sqrt(((crop - ARCFACE_112) ** 2).sum(axis=1).mean()) / 112
     assert frame["transform_residual"].tolist() == pytest.approx([residual] * 2, abs=1e-4)
-
-
-def test_doubtful_faces_are_listed_the_worst_first(tmp_path: Path) -> None:
-    agreements = (0.99, 0.9, float("nan"), 0.4, DOUBTFUL_AGREEMENT)
-    rows = [
-        {"file_name": f"{i}.png", "subject": "s", "age": 1, "source_file": f"{i}.jpg", "point_agreement": a}
-        for i, a in enumerate(agreements)
-    ]
-    assert doubtful_faces(make_table(tmp_path, rows)) == (
-        DoubtfulFace("3.png", "3.jpg", 0.4),
-        DoubtfulFace("1.png", "1.jpg", 0.9),
-    )
-    assert doubtful_faces(make_table(tmp_path, [{"file_name": "a.png", "subject": "s", "age": 1}])) == ()

@@ -169,6 +169,7 @@ def embed_case(root: Path) -> Case:
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
                 "flip": {"flip": "add"},
+                "arithmetic": {"arithmetic": "bf16"},
                 **inputs(open_graph(root / "open.onnx")),
             },
             same={
@@ -399,6 +400,7 @@ def pairs_case(root: Path) -> Case:
                 **inputs(open_graph(root / "open.onnx")),
             },
             same={
+                "fail_if": {"fail_if": ("eer > 2",)},
                 "pairs": {"pairs": (copied(lists[0], root / "copy" / "pairs.csv"),)},
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},
@@ -426,10 +428,12 @@ def identify_case(root: Path) -> Case:
                 "gallery": {"gallery": "youngest"},
                 "at_fpir": {"at_fpir": (0.2,)},
                 "ranks": {"ranks": 5},
+                "figures": {"figures": False},
                 "name": {"name": "mine"},
                 **inputs(open_graph(root / "open.onnx")),
             },
             same={
+                "fail_if": {"fail_if": ("rank_1 < 0",)},
                 "identify": {"identify": True},
                 "data": {"data": copied(data, root / "elsewhere" / "set")},
                 "weights": {"weights": copied(model, root / "copy" / "model.safetensors")},

@@ -66,6 +66,21 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
 
 
 @pytest.fixture(scope="session")
+def two_groups(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
+    """7 other subjects, each twice as a child and twice as an adult."""
+    made = make_people(tmp_path_factory.mktemp("two"), subjects=7, seed=3, prefix="t")
+    table = SampleTable(made.root, made.frame.assign(age=np.tile([5.0, 8.0, 30.0, 34.0], 7)))
+    write_samples(table)
+    return table
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
+    """3 other subjects with one image each."""
+    return make_people(tmp_path_factory.mktemp("alone"), subjects=3, images=1, seed=9, prefix="q")
+
+
+@pytest.fixture(scope="session")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
     """10 people with 4 images each: enough for batches of 25."""
     return make_people(tmp_path_factory.mktemp("crowd"), subjects=10, seed=3, prefix="m")

@@ -14,7 +14,7 @@ from frbias.cli import evaluation_view
 from frbias.cli.numerals import percent
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_json
-from frbias.core.reporting.documents import read_document
+from frbias.core.reporting.documents import checked, read_document
 from frbias.core.reporting.figures import evaluation as figures
 from frbias.core.reporting.figures.scales import Scales
 from frbias.core.reporting.lanes import Side, rate_lanes
@@ -195,3 +195,10 @@ def test_confidence_holds_in_the_curves() -> None:
 
 def test_records_are_frozen() -> None:
     assert all(kind.__dataclass_params__.frozen for kind in Record.__subclasses__())  # type: ignore[attr-defined]
+
+
+def test_what_is_said_twice_is_taken_from_what_was_checked(document: dict[str, Any]) -> None:
+    changed = copy.deepcopy(document)
+    changed["baseline"]["targets"][0]["garbe"] = []
+    changed["baseline"]["targets"][0]["tar"] = "x"
+    assert checked(changed, "comparison.json") == document

@@ -5,16 +5,20 @@ from typing import Any
 
 from frbias.core.reporting.figures.drawing import (
     ACCENT,
-    MATED_COLOUR,
+    BASELINE_COLOUR,
+    CHANCE_COLOUR,
+    OTHER_COLOUR,
+    UNCLEAR_COLOUR,
     Document,
     Points,
     Sketch,
     at_target,
-    colours,
+    logarithmic_rates,
     new_figure,
     percent,
     percent_axis,
 )
+from frbias.core.reporting.figures.plane import det_of_both, operating_points_of_both
 from frbias.core.reporting.figures.scales import Scales
 from frbias.core.verification.measures.table import HIGHER_IS_BETTER, measures_shown
 
@@ -26,55 +30,20 @@ _RATES = {
 }
 
 
-def slope(document: Document, target: float) -> Sketch:
-    """GARBE at every target and FNMR of every group, baseline on the left and the other model on the right."""
-    record = next(t for t in document["targets"] if t["target"] == target)
-    figure, axes = new_figure(8.6, 4.2, 1, 2)
-    names = (document["baseline"]["name"], document["other"]["name"])
-    fairness = [(f"FMR {percent(t['target'])}", t["garbe"]) for t in document["targets"]]
-    errors = [(g["name"], g["fnmr"]) for g in record["groups"]]
-    rows: list[tuple[Any, ...]] = []
-    for ax, lines, quantity in ((axes[0, 0], fairness, "garbe"), (axes[0, 1], errors, "fnmr")):
-        lines = [line for line in lines if line[1]["difference"] is not None]
-        heights = _spread([change["other"] for _, change in lines], [change["baseline"] for _, change in lines])
-        for (label, change), height, colour in zip(lines, heights, colours(len(lines)), strict=True):
-            pair = [change["baseline"], change["other"]]
-            ax.plot([0, 1], pair, "o-", color=colour, markersize=6)
-            ax.text(1.06, height, f"{label}{_arrow(change)}", va="center", fontsize=8, color=colour)
-            band = change["bootstrap"] or {}
-            rows.append(
-                (quantity, label, *pair, change["difference"], band.get("low"), band.get("high"), change["verdict"])
-            )
-        ax.set_xlim(-0.15, 1.75)
-        ax.set_ylim(bottom=0)
-        ax.set_xticks([0, 1], names)
-        ax.grid(axis="x", visible=False)
-    axes[0, 0].set_title("GARBE (0 is equal)")
-    axes[0, 1].set_title(f"FNMR by group at FMR {percent(target)}")
-    return Sketch(
-        "slope",
-        f"{names[0]} and {names[1]}",
-        f"Each model at its own threshold for the target FMR. Arrows: the paired {_confidence(document)} interval of the difference "
-        "excludes 0; no arrow: no clear difference.",
-        figure,
-        Points(("quantity", "line", "baseline", "other", "difference", "low", "high", "verdict"), rows),
-    )
-
-
 def differences(document: Document, target: float) -> Sketch | None:
     """Paired differences with intervals at one target, one panel for each kind of quantity."""
     panels = [(title, lines) for title, found in _kinds(document, target) if (lines := _with_interval(found))]
     if not panels:
         return None
     sizes = [len(lines) for _, lines in panels]
-    figure, axes = new_figure(7.4, 0.9 + 0.75 * len(panels) + 0.3 * sum(sizes), len(panels), 1, height_ratios=sizes)
+    figure, axes = new_figure(1, 0.7 + 0.42 * len(panels) + 0.17 * sum(sizes), len(panels), 1, height_ratios=sizes)
     rows: list[tuple[Any, ...]] = []
     for ax, (title, lines) in zip(axes[:, 0], panels, strict=True):
         for position, (label, change) in enumerate(lines):
             low, high = change["bootstrap"]["low"], change["bootstrap"]["high"]
-            colour = {"better": MATED_COLOUR, "worse": ACCENT}.get(change["verdict"], "#8a8d91")
-            ax.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
-            ax.plot(change["difference"], position, "o", color=colour, markersize=7)
+            colour = {"better": OTHER_COLOUR, "worse": ACCENT}.get(change["verdict"], UNCLEAR_COLOUR)
+            ax.plot([low, high], [position, position], color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
+            ax.plot(change["difference"], position, "o", color=colour, markersize=4.5)
             rows.append((label, change["difference"], low, high, change["improved_share"], change["verdict"]))
         ax.axvline(0, color="#5b6168", linewidth=1)
         ax.set_yticks(range(len(lines)), [label for label, _ in lines])
@@ -82,14 +51,14 @@ def differences(document: Document, target: float) -> Sketch | None:
         ax.set_title(title)
         if "rate" in title:
             ax.xaxis.set_major_formatter(percent_axis())
-    axes[-1, 0].set_xlabel(
-        f"{document['other']['name']} minus {document['baseline']['name']} (left of 0 is better, unless said)"
-    )
+    axes[-1, 0].set_xlabel("left of 0 is better, unless said")
     return Sketch(
         "differences",
         f"Paired differences at FMR {percent(target)}",
-        f"Bars: {_confidence(document)} interval over the same subjects drawn for both models. Grey: no clear "
-        "difference. Every panel has its own axis.",
+        f"{document['other']['name']} minus {document['baseline']['name']}. Left of 0 is better (unless said). A bar that touches 0 (grey) is no clear difference; coloured ones are: "
+        f"blue better, red worse. Bars: {_confidence(document)} interval over the same subjects drawn for both. Look at "
+        "the groups' FNMR first: a smaller GARBE with all of them right of 0 is levelling down. Every panel has its own "
+        "axis.",
         figure,
         Points(("quantity", "difference", "low", "high", "improved_share", "verdict"), rows),
     )
@@ -123,9 +92,9 @@ def fairness_of_both(document: Document, target: float) -> Sketch | None:
     pair = [(document[k]["name"], document[k].get("curves", {}).get("fairness")) for k in ("baseline", "other")]
     if not all(data for _, data in pair):
         return None
-    figure, axes = new_figure(6.6, 3.8)
+    figure, axes = new_figure(1, 2.6)
     ax, rows = axes[0, 0], []
-    for (name, data), colour in zip(pair, ("#8a8d91", MATED_COLOUR), strict=True):
+    for (name, data), colour in zip(pair, (BASELINE_COLOUR, OTHER_COLOUR), strict=True):
         shown = [p for p in data if p["garbe"] is not None]
         x = [p["target"] for p in shown]
         banded = [p for p in shown if (p.get("band") or {}).get("garbe", [None])[0] is not None]
@@ -142,16 +111,18 @@ def fairness_of_both(document: Document, target: float) -> Sketch | None:
     floor = [(p["target"], p["noise_floor"]["garbe"]["p95"]) for p in pair[0][1] if p["noise_floor"]["garbe"]["p95"]]
     if not rows and not floor:
         return None
-    ax.plot(*zip(*floor, strict=True), color="#9aa0a6", linestyle=":", linewidth=1.4, label="chance (95%)")
+    ax.plot(*zip(*floor, strict=True), color=CHANCE_COLOUR, linestyle=":", linewidth=1.2, label="chance (95%)")
     ax.set_xscale("log")
     ax.set_ylim(0, 1)
     ax.set_xlabel("target FMR")
     ax.set_ylabel("GARBE (0 is equal)")
-    ax.legend(fontsize=8)
+    ax.legend()
     return Sketch(
         "fairness_of_both",
         "GARBE over the target FMR",
-        f"Bands: {_confidence(document)} subject bootstrap of each model by itself; dotted: what equal groups reach by chance.",
+        f"0 is equal groups. Below the dotted line (what equal groups reach by chance) nothing can be told. Bands: "
+        f"{_confidence(document)} subject bootstrap of each model by itself, so overlapping bands may still differ: the "
+        "paired differences tell.",
         figure,
         Points(("model", "target_fmr", "garbe", "low", "high"), rows),
     )
@@ -159,30 +130,33 @@ def fairness_of_both(document: Document, target: float) -> Sketch | None:
 
 def rates_of_both(document: Document, target: float) -> Sketch:
     """FMR and FNMR of every group for both models."""
-    figure, axes = new_figure(8.2, 3.6, 1, 2)
+    figure, axes = new_figure(1, 3.3, 2, 1, sharex=True)
     rows: list[tuple[Any, ...]] = []
     models = [(document[k]["name"], at_target(document[k], target)["groups"]) for k in ("baseline", "other")]
     scales = Scales.of([document["baseline"], document["other"]], target)
-    for ax, rate, title in zip(axes[0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
+    for ax, rate, title in zip(axes[:, 0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
         floor = _rate_axis(ax, rate, scales)
-        for shift, (name, groups), colour in zip((-0.12, 0.12), models, ("#8a8d91", MATED_COLOUR), strict=True):
+        for shift, (name, groups), colour in zip((-0.12, 0.12), models, (BASELINE_COLOUR, OTHER_COLOUR), strict=True):
             for k, g in enumerate(groups):
                 low, high = g[f"{rate}_interval"]["low"], g[f"{rate}_interval"]["high"]
-                ax.plot([k + shift] * 2, [max(low, floor), max(high, floor)], color=colour, linewidth=3, alpha=0.45)
+                ax.plot([k + shift] * 2, [max(low, floor), max(high, floor)], color=colour, linewidth=2.2, alpha=0.45)
                 mark = "o" if g[rate] >= floor else "v"
+                face = "white" if colour == BASELINE_COLOUR else colour
                 ax.plot(
-                    k + shift, max(g[rate], floor), mark, color=colour, label=name if k == 0 else None, clip_on=False
-                )
+                    k + shift, max(g[rate], floor), mark, color=colour, markerfacecolor=face, linestyle="none",
+                    label=name if k == 0 else None, clip_on=False,
+                )  # fmt: skip
                 rows.append((name, g["name"], rate, g[rate], low, high))
         ax.set_xticks(range(len(models[0][1])), [g["name"] for g in models[0][1]])
         ax.set_title(title)
         ax.grid(axis="x", visible=False)
-    axes[0, 1].legend(fontsize=8)
+    axes[1, 0].legend()
     return Sketch(
         "rates_of_both",
         f"Error rates by group at FMR {percent(target)}",
-        f"Each model at its own global threshold; bars: {_confidence(document)} interval. FMR on a logarithmic axis (a triangle "
-        "at its end: no error).",
+        "Each model at its own global threshold. Equal groups would stand at one height; what to see is whether the full "
+        f"marks lie below the hollow ones in every group. Bars: {_confidence(document)} interval; FMR on a logarithmic axis "
+        "(a triangle at its end: no error).",
         figure,
         Points(("model", "group", "rate", "value", "low", "high"), rows),
     )
@@ -192,16 +166,22 @@ def _rate_axis(ax: Any, rate: str, scales: Scales) -> float:
     """Scale the upright axis of a rate, FMR logarithmically; returns its lower end."""
     ends = scales.group_fmr if rate == "fmr" else scales.group_fnmr
     low, high = ends or (1e-3, 1.0)
-    bottom = 0.7 * low if rate == "fmr" else 0.0
+    limits = (0.7 * low, 1.4 * high) if rate == "fmr" else (0.0, 1.05 * high)
+    ax.set_ylim(*limits)
     if rate == "fmr":
-        ax.set_yscale("log")
-        ax.minorticks_off()
-    ax.set_ylim(bottom, 1.4 * high if rate == "fmr" else 1.05 * high)
-    ax.yaxis.set_major_formatter(percent_axis())
-    return bottom
+        logarithmic_rates(ax.yaxis, limits)
+    else:
+        ax.yaxis.set_major_formatter(percent_axis())
+    return limits[0]
 
 
-MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (slope, differences, fairness_of_both, rates_of_both)
+MAKERS: tuple[Callable[[Document, float], Sketch | None], ...] = (
+    differences,
+    fairness_of_both,
+    rates_of_both,
+    operating_points_of_both,
+    det_of_both,
+)
 
 
 def _confidence(document: Document) -> str:
@@ -211,20 +191,3 @@ def _confidence(document: Document) -> str:
 def _directed(label: str, change: Document) -> str:
     """The label of a quantity, saying so where more is better."""
     return f"{label} (right is better)" if change["direction"] == HIGHER_IS_BETTER else label
-
-
-def _arrow(change: Document) -> str:
-    if change["verdict"] not in ("better", "worse"):
-        return ""
-    return " ↓" if change["difference"] < 0 else " ↑"
-
-
-def _spread(ends: list[float], starts: list[float]) -> list[float]:
-    """Heights of labels near ``ends``, at least 5 % of the axis apart."""
-    gap = 0.05 * max([*ends, *starts, 1e-9])
-    heights = [0.0] * len(ends)
-    lowest = -gap
-    for position in sorted(range(len(ends)), key=lambda k: ends[k]):
-        lowest = max(ends[position], lowest + gap)
-        heights[position] = lowest
-    return heights

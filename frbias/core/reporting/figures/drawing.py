@@ -6,6 +6,7 @@ Everything is drawn from the JSON document alone (``docs/evaluation.md``), so a 
 
 import csv
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Drawn:
         title: One line.
         caption: How to read it.
         points: What is plotted.
+        columns: Columns of a paper that it spans, 1 or 2.
         png, svg, pdf, csv: Files.
     """
 
@@ -47,6 +49,7 @@ class Drawn:
     title: str
     caption: str
     points: Points
+    columns: int
     png: Path
     svg: Path
     pdf: Path
@@ -62,6 +65,11 @@ class Sketch:
     caption: str
     figure: Any
     points: Points
+
+    @property
+    def columns(self) -> int:
+        """Columns of a paper that it spans, 1 or 2."""
+        return 2 if self.figure.get_size_inches()[0] > COLUMN_WIDTHS[1] else 1
 
 
 def nearest_target(document: Document, target: float | None) -> float:
@@ -84,12 +92,19 @@ def colours(count: int) -> list[Any]:
     return [matplotlib.colormaps["viridis"](float(place)) for place in places]
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
-    """A figure of ``width`` x ``height`` inches and its axes (always an array of shape (rows, columns))."""
+def new_figure(span: int, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
+    """A figure and its axes (always an array of shape (rows, columns)).
+
+    Args:
+        span: Columns of a paper that it is made for, 1 or 2; see ``COLUMN_WIDTHS``.
+        height: Inches.
+        rows, columns: Panels.
+        options: Of matplotlib's ``Figure.subplots``.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(COLUMN_WIDTHS[span], height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
@@ -100,10 +115,32 @@ def percent(fraction: float) -> str:
 
 
 def percent_axis() -> Any:
-    """Formatter of an axis of fractions."""
+    """Formatter of an axis of fractions in per cent."""
     from matplotlib.ticker import FuncFormatter
 
     return FuncFormatter(lambda value, _: percent(value))
+
+
+def logarithmic_rates(axis: Any, ends: tuple[float, float]) -> None:
+    """Make an axis of fractions logarithmic, labelled in per cent at 1, 2 and 5 when it spans less than two decades."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")
+    axis.set_major_locator(FixedLocator(decades(*ends)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(percent_axis())
+
+
+def decades(low: float, high: float) -> list[float]:
+    """Round numbers between two positive ones: 1, 2 and 5 times a power of ten, powers alone over two decades and more.
+
+    Example:
+        >>> decades(0.004, 0.03)
+        [0.005, 0.01, 0.02]
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1,) if high >= 100 * low else (1, 2, 5)
+    return [value for power in powers for step in steps if low <= (value := float(f"{step}e{power}")) <= high]
 
 
 def save(sketch: Sketch, folder: Path) -> Drawn:
@@ -112,7 +149,7 @@ def save(sketch: Sketch, folder: Path) -> Drawn:
 
     paths = {suffix: folder / f"{sketch.name}.{suffix}" for suffix in ("png", "svg", "pdf", "csv")}
     with matplotlib.rc_context(STYLE):
-        sketch.figure.suptitle(sketch.title, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
+        sketch.figure.suptitle(sketch.title, x=0.01, ha="left", fontsize=9, fontweight="bold")
         said: dict[str, dict[str, str | None]] = {
             "png": {"Software": None},
             "svg": {"Date": None, "Creator": "frbias"},
@@ -122,32 +159,46 @@ def save(sketch: Sketch, folder: Path) -> Drawn:
             with atomic_path(paths[suffix]) as temporary:
                 sketch.figure.savefig(temporary, metadata=metadata)
     write_text(paths["csv"], sketch.points.to_csv())
-    return Drawn(sketch.name, sketch.title, sketch.caption, sketch.points, **paths)
+    return Drawn(sketch.name, sketch.title, sketch.caption, sketch.points, sketch.columns, **paths)
 
 
-MATED_COLOUR = "#2a788e"
-NON_MATED_COLOUR = "#8a8d91"
+COLUMN_WIDTHS = {1: 3.5, 2: 7.16}
+"""Inches of one and of two columns of a paper (IEEE and the like); text of 7 points can be read in either."""
+SMALL, TINY = 6.5, 5.5
+MATED_COLOUR = OTHER_COLOUR = "#2a788e"
+NON_MATED_COLOUR = BASELINE_COLOUR = "#85888c"
 ACCENT = "#c44e34"
+CHANCE_COLOUR = "#7d838a"
+UNCLEAR_COLOUR = "#85888c"
 INK = "#22262b"
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
+    "font.size": 7.5,
     "text.color": INK,
     "axes.edgecolor": "#9aa0a6",
     "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 8,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.linewidth": 0.6,
     "grid.color": "#e6e8ea",
-    "grid.linewidth": 0.8,
+    "grid.linewidth": 0.6,
     "xtick.color": "#5b6168",
     "ytick.color": "#5b6168",
+    "xtick.labelsize": 6.8,
+    "ytick.labelsize": 6.8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
     "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "savefig.dpi": 150,
+    "legend.fontsize": SMALL,
+    "legend.title_fontsize": SMALL,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.5,
+    "savefig.dpi": 300,
     "figure.facecolor": "white",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,

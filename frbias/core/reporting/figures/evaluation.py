@@ -8,19 +8,23 @@ import numpy.typing as npt
 
 from frbias.core.reporting.figures.drawing import (
     ACCENT,
+    CHANCE_COLOUR,
     INK,
     MATED_COLOUR,
     NON_MATED_COLOUR,
+    TINY,
     Document,
     Points,
     Sketch,
     at_target,
     colours,
+    logarithmic_rates,
     new_figure,
     percent,
     percent_axis,
 )
 from frbias.core.reporting.figures.heatmaps import fmr_by_groups, fnmr_by_age, score_by_age
+from frbias.core.reporting.figures.plane import deviate, deviate_axes, operating_points
 from frbias.core.reporting.figures.scales import Range, Scales
 from frbias.core.verification.measures.table import measures_shown
 
@@ -32,17 +36,17 @@ def rates_by_group(document: Document, target: float, scales: Scales) -> Sketch:
     """FMR and FNMR of every group with intervals, beside the pooled rate."""
     record = at_target(document, target)
     groups = record["groups"]
-    figure, axes = new_figure(8.6, 1.4 + 0.42 * len(groups), 1, 2, sharey=True)
+    figure, axes = new_figure(1, 1.2 + 0.36 * len(groups), 2, 1)
     rows: list[tuple[Any, ...]] = []
     shared = {"fmr": record["achieved_fmr"], "fnmr": record["fnmr"]}
-    for ax, rate, words in zip(axes[0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
+    for ax, rate, words in zip(axes[:, 0], ("fmr", "fnmr"), ("False match rate", "False non-match rate"), strict=True):
         limits = _rate_axis(ax, rate, scales)
         for position, (group, colour) in enumerate(zip(groups, colours(len(groups)), strict=True)):
             low, high, kind = (group[f"{rate}_interval"][key] for key in ("low", "high", "method"))
             value = group[rate]
             shown = [max(v, limits[0]) for v in (low, high, value)]
-            ax.plot(shown[:2], [position, position], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
-            ax.plot(shown[2], position, "o" if value >= limits[0] else "<", color=colour, markersize=7, clip_on=False)
+            ax.plot(shown[:2], [position, position], color=colour, linewidth=2.4, alpha=0.45, solid_capstyle="butt")
+            ax.plot(shown[2], position, "o" if value >= limits[0] else "<", color=colour, markersize=5, clip_on=False)
             errors = group["false_matches" if rate == "fmr" else "false_non_matches"]
             trials = group["non_mated" if rate == "fmr" else "mated"]
             ax.text(
@@ -51,20 +55,22 @@ def rates_by_group(document: Document, target: float, scales: Scales) -> Sketch:
                 f"{errors:,} / {trials:,}",
                 transform=ax.get_yaxis_transform(),
                 va="center",
-                fontsize=7.5,
+                fontsize=TINY,
             )
             rows.append((group["name"], rate, errors, trials, value, low, high, kind))
         if shared[rate] >= limits[0]:
-            ax.axvline(shared[rate], color=ACCENT, linewidth=1.2, linestyle="--", label="all groups")
+            ax.axvline(shared[rate], color=ACCENT, linewidth=0.9, linestyle="--", label="all groups")
         ax.set_yticks(range(len(groups)), [g["name"] for g in groups])
         ax.set_ylim(len(groups) - 0.4, -0.7)
         ax.set_title(words)
-    axes[0, 1].legend(loc="lower right", fontsize=8)
+    axes[1, 0].legend(loc="lower right")
     return Sketch(
         "rates_by_group",
         f"Error rates by group at FMR {percent(target)}",
-        f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Dots: rate, FMR on a logarithmic axis (a triangle at its end: no error); "
-        f"right: errors / comparisons; bars: {percent(document['confidence'])} interval (subject bootstrap; binomial where there is no error); dashed: all groups together. Equal groups would line up.",
+        f"{document['name']}: one threshold ({record['tau']:.4f}) for all groups. Equal groups would line up on the "
+        f"dashed line, all groups together; a dot right of it pays more. Bars: {percent(document['confidence'])} interval "
+        "(subject bootstrap; binomial where there is no error); beside them errors / comparisons. FMR on a logarithmic "
+        "axis, a triangle at its end: no error.",
         figure,
         Points(("group", "rate", "errors", "comparisons", "value", "low", "high", "interval"), rows),
     )
@@ -76,13 +82,13 @@ def distributions_by_group(document: Document, target: float, scales: Scales) ->
     if not data or not data["groups"]:
         return None
     edges, groups = np.array(data["edges"]), data["groups"]
-    figure, axes = new_figure(8.2, 1.2 + 0.85 * len(groups), len(groups), 1, sharex=True)
+    figure, axes = new_figure(1, 0.9 + 0.44 * len(groups), len(groups), 1, sharex=True)
     rows = []
     for position, (ax, group) in enumerate(zip(axes[:, 0], groups, strict=True)):
         for kind, colour in (("non_mated", NON_MATED_COLOUR), ("mated", MATED_COLOUR)):
-            density = _density(group[kind], edges)
-            ax.stairs(density, edges, fill=True, color=colour, alpha=0.35)
-            ax.stairs(density, edges, color=colour, linewidth=1.3, label=kind.replace("_", "-"))
+            density, middles = smooth(group[kind], edges), (edges[:-1] + edges[1:]) / 2
+            ax.fill_between(middles, density, color=colour, alpha=0.35, linewidth=0)
+            ax.plot(middles, density, color=colour, linewidth=0.9, label=kind.replace("_", "-"))
             rows += _histogram_rows(group["name"], kind, edges, group[kind], density)
         _threshold(ax, document, target)
         ax.set_yticks([])
@@ -91,14 +97,15 @@ def distributions_by_group(document: Document, target: float, scales: Scales) ->
         ax.spines["left"].set_visible(False)
         ax.text(0.005, 0.78, group["name"], transform=ax.transAxes, fontweight="bold")
         if position == 0:
-            ax.legend(loc="upper right", fontsize=8, ncols=3, bbox_to_anchor=(1, 1.35))
+            ax.legend(loc="upper right", ncols=3, bbox_to_anchor=(1, 1.6))
     _score_axis(axes[-1, 0], scales)
     axes[-1, 0].set_xlabel("comparison score")
     return Sketch(
         "distributions_by_group",
         "Score distributions by group",
-        f"{document['name']}: within-group comparisons, each area is 1. Mated scores left of the threshold are false "
-        "non-matches, non-mated scores right of it are false matches.",
+        f"{document['name']}: within-group comparisons, each area is 1, smoothed the more, the fewer there are. Mated scores left of the dashed threshold are "
+        "false non-matches, non-mated scores right of it are false matches. Look for humps that sit elsewhere than "
+        "those of the other groups: there the one threshold fits worst.",
         figure,
         Points(("group", "kind", "score_from", "score_to", "count", "density"), rows),
     )
@@ -110,10 +117,10 @@ def distributions_by_age_gap(document: Document, target: float, scales: Scales) 
     if not data or not data["age_gaps"]:
         return None
     edges, gaps = np.array(data["edges"]), data["age_gaps"]
-    figure, axes = new_figure(8.2, 3.8)
+    figure, axes = new_figure(1, 2.3)
     ax, rows = axes[0, 0], []
     for gap, colour in zip(gaps, colours(len(gaps)), strict=True):
-        density = _smooth(_density(gap["mated"], edges))
+        density = smooth(gap["mated"], edges)
         ax.plot(
             (edges[:-1] + edges[1:]) / 2, density, color=colour, label=f"{gap['gap_years']} y ({sum(gap['mated']):,})"
         )
@@ -123,12 +130,13 @@ def distributions_by_age_gap(document: Document, target: float, scales: Scales) 
     ax.set_xlabel("comparison score")
     ax.set_ylabel("density (smoothed)")
     ax.set_ylim(bottom=0)
-    ax.legend(title="age gap (mated comparisons)", fontsize=8, title_fontsize=8)
+    ax.legend(title="age gap (mated comparisons)")
     return Sketch(
         "distributions_by_age_gap",
         "Mated scores by age gap",
-        f"{document['name']}: all mated comparisons, within and across groups, by the years between the two photographs; "
-        f"dashed: threshold at FMR {percent(target)}.",
+        f"{document['name']}: all mated comparisons, within and across groups, by the years between the two images. The "
+        "more a curve lies left of the dashed threshold, the more often people of that gap are not recognised. Smoothed "
+        "the more, the fewer comparisons there are (in brackets).",
         figure,
         Points(("gap_years", "kind", "score_from", "score_to", "count", "density"), rows),
     )
@@ -140,10 +148,10 @@ def distributions_by_protocol(document: Document, target: float, scales: Scales)
     if not data.get("classes"):
         return None
     edges, classes = np.array(data["edges"]), data["classes"]
-    figure, axes = new_figure(8.2, 3.8)
+    figure, axes = new_figure(1, 2.3)
     ax, rows = axes[0, 0], []
     for kind, colour in zip(classes, colours(len(classes)), strict=True):
-        density = _smooth(_density(kind["counts"], edges))
+        density = smooth(kind["counts"], edges)
         style = "-" if kind["kind"] == "mated" else "--"
         ax.plot(
             (edges[:-1] + edges[1:]) / 2,
@@ -158,11 +166,12 @@ def distributions_by_protocol(document: Document, target: float, scales: Scales)
     ax.set_xlabel("comparison score")
     ax.set_ylabel("density (smoothed)")
     ax.set_ylim(bottom=0)
-    ax.legend(fontsize=8)
+    ax.legend()
     return Sketch(
         "distributions_by_protocol",
         f"Score distributions of the protocol {document['groups']['protocol']}",
-        f"{document['name']}: single comparisons, not means per identity; red: threshold at FMR {percent(target)}.",
+        f"{document['name']}: single comparisons, not means per identity; full lines: mated, dashed: non-mated. Mated "
+        "curves of equal groups would lie on one another, all right of the red threshold.",
         figure,
         Points(("class", "kind", "score_from", "score_to", "count", "density"), rows),
     )
@@ -173,14 +182,14 @@ def det(document: Document, target: float, scales: Scales) -> Sketch | None:
     data = document.get("curves", {}).get("det")
     if not data:
         return None
-    figure, axes = new_figure(6.6, 6.0)
+    figure, axes = new_figure(1, 3.5)
     ax, rows = axes[0, 0], []
     palette = [INK, *colours(len(data) - 1)]
     for curve, colour in zip(data, palette, strict=True):
         fmr, fnmr = np.array(curve["fmr"]), np.array(curve["fnmr"])
         inside = (fmr > 0) & (fmr < 1) & (fnmr > 0) & (fnmr < 1)
-        style: dict[str, Any] = {"linestyle": "--", "linewidth": 1.4} if curve["name"] == "all groups" else {}
-        ax.plot(_deviate(fmr[inside]), _deviate(fnmr[inside]), color=colour, label=curve["name"], **style)
+        style: dict[str, Any] = {"linestyle": "--", "linewidth": 1.1} if curve["name"] == "all groups" else {}
+        ax.plot(deviate(fmr[inside]), deviate(fnmr[inside]), color=colour, label=curve["name"], **style)
         rows += [(curve["name"], *v) for v in zip(curve["threshold"], curve["fmr"], curve["fnmr"], strict=True)]
     marks = ("o", "s", "^", "D", "v")
     by_name = dict(zip((c["name"] for c in data), palette, strict=True))
@@ -188,21 +197,22 @@ def det(document: Document, target: float, scales: Scales) -> Sketch | None:
         for group in record["groups"]:
             if 0 < group["fmr"] < 1 and 0 < group["fnmr"] < 1:
                 ax.plot(
-                    _deviate(group["fmr"]), _deviate(group["fnmr"]), mark, color=by_name[group["name"]],
-                    markeredgecolor="white", markersize=7,
+                    deviate(group["fmr"]), deviate(group["fnmr"]), mark, color=by_name[group["name"]],
+                    markeredgecolor="white", markersize=5,
                 )  # fmt: skip
         ax.plot(
             [], [], mark, color="#777777", linestyle="none", label=f"global threshold, FMR {percent(record['target'])}"
         )
-    _deviate_axes(ax, scales.fmr, scales.fnmr)
+    deviate_axes(ax, scales.fmr, scales.fnmr)
     ax.set_xlabel("false match rate")
     ax.set_ylabel("false non-match rate")
-    ax.legend(fontsize=8)
+    ax.legend()
     return Sketch(
         "det",
         "Detection error trade-off",
-        f"{document['name']}: normal-deviate axes; marks show where each group lands at the one global threshold. "
-        "Lower left is better; marks that scatter mean unequal groups.",
+        f"{document['name']}: normal-deviate axes, lower left is better. Marks show where each group lands at the one "
+        "global threshold: marks of one shape that lie apart mean unequal groups, curves that lie apart groups that no "
+        "threshold makes equal.",
         figure,
         Points(("group", "threshold", "fmr", "fnmr"), rows),
     )
@@ -214,7 +224,7 @@ def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sket
     if not data:
         return None
     names = {entry.name: entry.label for entry in measures_shown("curve")}
-    figure, axes = new_figure(3.0 * len(names), 3.4, 1, len(names), sharey=True, sharex=True)
+    figure, axes = new_figure(2, 2.3, 1, len(names), sharey=True, sharex=True)
     x = np.array([p["target"] for p in data])
     rows: list[tuple[Any, ...]] = []
     for ax, (name, title) in zip(axes[0], names.items(), strict=True):
@@ -230,11 +240,11 @@ def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sket
             linewidth=0,
             label=f"{percent(document['confidence'])} subject bootstrap",
         )
-        ax.fill_between(x, 0, floor, color="#9aa0a6", alpha=0.25, linewidth=0, label="chance (95%)")
+        ax.fill_between(x, 0, floor, color=CHANCE_COLOUR, alpha=0.25, linewidth=0, label="chance (95%)")
         ax.plot(x, value, color=MATED_COLOUR)
         for record in document["targets"]:
             if record[name] is not None:
-                ax.plot(record["target"], record[name], "o", color=ACCENT, markeredgecolor="white", markersize=6)
+                ax.plot(record["target"], record[name], "o", color=ACCENT, markeredgecolor="white", markersize=4.5)
         ax.set_xscale("log")
         ax.set_xlim(x.min() / 1.2, x.max() * 1.2)  # also where no measure is defined, so that nothing has a place
         ax.set_ylim(0, 1)
@@ -245,12 +255,13 @@ def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sket
              p["noise_floor"][name]["p95"])
             for p in data
         ]  # fmt: skip
-    axes[0, 0].legend(fontsize=8, loc="upper right")
+    axes[0, 0].legend(loc="upper right")
     return Sketch(
         "fairness_over_fmr",
         "Fairness over the target FMR",
-        f"{document['name']}: 0 is equal, 1 is worst. Grey: what equal groups reach by chance (95%, independent "
-        "comparisons); dots: reported operating points.",
+        f"{document['name']}: 0 is equal, 1 is worst. Only where the line is above the grey (what equal groups reach by "
+        "chance in 95% of cases, independent comparisons) is there a difference to speak of; dots: reported operating "
+        "points.",
         figure,
         Points(("measure", "target_fmr", "achieved_fmr", "value", "band_low", "band_high", "chance_p95"), rows),
     )
@@ -258,6 +269,7 @@ def fairness_over_fmr(document: Document, target: float, scales: Scales) -> Sket
 
 MAKERS: tuple[Maker, ...] = (
     rates_by_group,
+    operating_points,
     fairness_over_fmr,
     det,
     distributions_by_group,
@@ -269,22 +281,26 @@ MAKERS: tuple[Maker, ...] = (
 )
 
 
+ALONE: tuple[Maker, ...] = (rates_by_group, operating_points, fairness_over_fmr, det)
+"""What is not drawn of recognisers that are compared, since there is a figure of both."""
+
+
 def _rate_axis(ax: Any, rate: str, scales: Scales) -> Range:
     """Scale an axis of a rate over the groups, FMR logarithmically; returns its ends."""
     ends = scales.group_fmr if rate == "fmr" else scales.group_fnmr
     low, high = ends or (1e-3, 1.0)
     limits = (0.7 * low, 1.4 * high) if rate == "fmr" else (0.0, 1.05 * high)
-    if rate == "fmr":
-        ax.set_xscale("log")
-        ax.minorticks_off()
     ax.set_xlim(*limits)
-    ax.xaxis.set_major_formatter(percent_axis())
+    if rate == "fmr":
+        logarithmic_rates(ax.xaxis, limits)
+    else:
+        ax.xaxis.set_major_formatter(percent_axis())
     return limits
 
 
 def _threshold(ax: Any, document: Document, target: float) -> None:
     words = f"threshold at FMR {percent(target)}"
-    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=1.2, linestyle="--", label=words)
+    ax.axvline(at_target(document, target)["tau"], color=ACCENT, linewidth=0.9, linestyle="--", label=words)
 
 
 def _score_axis(ax: Any, scales: Scales) -> None:
@@ -298,9 +314,22 @@ def _density(counts: list[int], edges: Float) -> Float:
     return values / (total * np.diff(edges)) if total else values
 
 
-def _smooth(density: Float) -> Float:
-    kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
-    return np.convolve(density, kernel / kernel.sum())[4:-4]  # as many as there were, however few
+def smooth(counts: list[int], edges: Float) -> Float:
+    """Density of a histogram, smoothed the more the fewer scores it has (Silverman's rule), at least over one bin.
+
+    The width is 0.9 s n^(-1/5), where s is the standard deviation (Silverman, Density Estimation, 1986, eq. 3.31,
+    without the interquartile range). What would leave the histogram is mirrored at its ends, so the area stays 1.
+    """
+    density, middles = _density(counts, edges), (edges[:-1] + edges[1:]) / 2
+    total = sum(counts)
+    if len(density) < 2 or not total:
+        return density
+    weights = np.array(counts) / total
+    spread = float(np.sqrt(weights @ (middles - weights @ middles) ** 2))
+    width = max(0.9 * spread * total**-0.2 / float(edges[1] - edges[0]), 1.0)
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(density, width, mode="reflect"))
 
 
 def _histogram_rows(name: str, kind: str, edges: Float, counts: list[int], density: Float) -> list[tuple[Any, ...]]:
@@ -312,17 +341,3 @@ def _histogram_rows(name: str, kind: str, edges: Float, counts: list[int], densi
 
 def _column(values: list[float | None]) -> Float:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _deviate(rates: Any) -> Float:
-    from scipy.special import ndtri
-
-    return np.asarray(ndtri(rates))
-
-
-def _deviate_axes(ax: Any, fmr: Range | None, fnmr: Range | None) -> None:
-    ticks = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95]
-    for ends, axis, limits in ((fmr, ax.xaxis, ax.set_xlim), (fnmr, ax.yaxis, ax.set_ylim)):
-        axis.set_ticks(_deviate(ticks), [percent(t) for t in ticks])
-        if ends:
-            limits(_deviate(max(ends[0], 1e-7)) - 0.1, _deviate(min(ends[1], 0.95)) + 0.1)

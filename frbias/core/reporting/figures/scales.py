@@ -15,7 +15,8 @@ class Scales:
     """Ranges over all documents that are drawn for comparison; None where none of them has such values.
 
     Attributes:
-        fnmr_by_age, fmr_by_groups: Rates of the cells of the heat maps, from 0.
+        fnmr_by_age: Rates of the cells of the heat map, from 0.
+        fmr_by_groups: Rates of the cells of the heat map, zeros left out.
         score_by_age: Mean scores of the cells.
         scores: Comparison scores that occur.
         fmr, fnmr: Rates on the DET curves, 0 and 1 left out.
@@ -40,7 +41,7 @@ class Scales:
         curves = [curve for d in documents for curve in (d.get("curves") or {}).get("det") or []]
         return cls(
             fnmr_by_age=_from_zero(_cells(a["fnmr"] for a in ages)),
-            fmr_by_groups=_from_zero(_cells(g["fmr"] for g in groups)),
+            fmr_by_groups=_range([v for v in _cells(g["fmr"] for g in groups) if v > 0]),
             score_by_age=_range(_cells(a["mean_score"] for a in ages)),
             scores=_range([edge for d in documents for edge in _score_ends(d)]),
             fmr=_range([v for c in curves for v in c["fmr"] if 0 < v < 1]),

@@ -5,7 +5,7 @@ from typing import Any
 
 from frbias.core.reporting.figures.drawing import Points, percent
 
-_RATES = frozenset({"fmr", "fnmr", "rate"})
+_RATES = frozenset({"fmr", "fnmr", "rate", "share"})
 _SHOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "rates_by_group": ("rate", ("group",), "value"),
     "rates_of_both": ("model rate", ("group",), "value"),
@@ -15,12 +15,14 @@ _SHOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "fairness_over_fmr": ("measure", ("target_fmr",), "value"),
     "fairness_of_both": ("model", ("target_fmr",), "garbe"),
     "differences": ("verdict", ("quantity",), "difference"),
+    "cmc": ("group", ("rank",), "share"),
 }
 _DISTRIBUTIONS = {
     "distributions_by_group": "group",
     "distributions_by_age_gap": "gap_years",
     "distributions_by_protocol": "class",
 }
+_CURVES = {"det": ("group",), "det_of_both": ("group", "model")}
 """Per figure: columns that part the points, columns that name one, column of the value."""
 
 
@@ -35,6 +37,10 @@ def seen(name: str, title: str, points: Points) -> str:
     rows = [dict(zip(points.columns, row, strict=True)) for row in points.rows]
     if name in _DISTRIBUTIONS:
         return " ".join([f"{title}.", *_middles(rows, _DISTRIBUTIONS[name])])
+    if name in _CURVES:
+        return " ".join([f"{title}.", *_meetings(rows, _CURVES[name])])
+    if name == "operating_points":
+        return " ".join([f"{title}.", *(_place(row) for row in rows)])
     if name not in _SHOWN:
         return f"{title}."
     parting, naming, value = _SHOWN[name]
@@ -47,7 +53,7 @@ def seen(name: str, title: str, points: Points) -> str:
 
 def _ends(part: str, rows: Sequence[dict[str, Any]], naming: Sequence[str], value: str) -> str:
     def said(row: dict[str, Any]) -> str:
-        fraction = value == "rate" or bool(_RATES & set(part.split()))
+        fraction = value in _RATES or bool(_RATES & set(part.split()))
         number = percent(float(f"{row[value]:.3g}")) if fraction else f"{row[value]:.3g}"
         labels = [percent(row[c]) if c == "target_fmr" else str(row[c]) for c in naming]
         return f"{number} ({' and '.join(labels)})"
@@ -72,3 +78,21 @@ def _middles(rows: Sequence[dict[str, Any]], naming: str) -> list[str]:
                 found.append(f"{name}, {kind.replace('_', '-')}: median score about {middle:.2f}.")
                 break
     return found
+
+
+def _meetings(rows: Sequence[dict[str, Any]], naming: Sequence[str]) -> list[str]:
+    """Where on every curve the two rates meet."""
+    nearest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        name = ", ".join(str(row[column]) for column in naming)
+        if name not in nearest or abs(row["fmr"] - row["fnmr"]) < abs(nearest[name]["fmr"] - nearest[name]["fnmr"]):
+            nearest[name] = row
+    return [
+        f"{name}: rates meet at about {percent(float(format((row['fmr'] + row['fnmr']) / 2, '.2g')))}."
+        for name, row in nearest.items()
+    ]
+
+
+def _place(row: dict[str, Any]) -> str:
+    fmr, fnmr = (percent(float(f"{row[rate]:.3g}")) for rate in ("fmr", "fnmr"))
+    return f"{row['model']}, {row['group']}: FMR {fmr}, FNMR {fnmr}."

@@ -11,6 +11,7 @@ from frbias.core.stages.requests.embed import EmbedOptions, Flip
 from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.requests.input import InputOptions
 from frbias.core.stages.requests.measuring import MeasureOptions
+from frbias.core.verification.protocol_gates import PAIR_QUANTITIES, SEARCH_QUANTITIES, protocol_gate_problems
 
 PAIRS, SEARCHES = "Pairs (--pairs)", "Searches (--identify)"
 ALL_PAIRS, CACDVS = "all", "cacdvs"
@@ -34,6 +35,7 @@ class PairsRequest(InputOptions):
         at_fmr: Target FARs of TAR at FAR.
         alpha, bootstrap, confidence, seed: See :class:`MeasureOptions`.
         name: Name to show; None: the recogniser's, or the file's.
+        fail_if: Conditions that make the evaluation fail, such as ``accuracy < 99%`` or ``tar[young]@0.1% < 0.9``.
         figures: Draw figures.
     """
 
@@ -63,12 +65,14 @@ class PairsRequest(InputOptions):
     confidence: float = shared_option(MeasureOptions, "confidence")
     seed: int = shared_option(MeasureOptions, "seed")
     name: str | None = shared_option(EvaluateRequest, "name")
+    fail_if: tuple[str, ...] = shared_option(EvaluateRequest, "fail_if")
     figures: bool = shared_option(EvaluateRequest, "figures")
 
     def conflicts(self) -> Iterator[str]:
         """Lists without pictures, ``.bin`` sets with them, and targets that are no rates."""
         yield from super().conflicts()
         yield from _no_rates(self.at_fmr, "--at-fmr")
+        yield from protocol_gate_problems(self.fail_if, PAIR_QUANTITIES, self.at_fmr, "--at-fmr")
         if not self.pairs:
             yield "--pairs is empty; name a list of pairs or a .bin set."
         packed = [text for text in self.pairs if is_bin(text)]
@@ -102,6 +106,8 @@ class IdentifyRequest(InputOptions):
         ranks: Length of the CMC.
         bootstrap, confidence, seed: See :class:`MeasureOptions`.
         name: Name to show; None: the recogniser's, or the file's.
+        fail_if: Conditions that make the evaluation fail, such as ``rank_1 < 90%`` or ``fnir@1% > 0.3``.
+        figures: Draw figures.
     """
 
     title = "evaluate --identify"
@@ -130,11 +136,14 @@ class IdentifyRequest(InputOptions):
     confidence: float = shared_option(MeasureOptions, "confidence")
     seed: int = shared_option(MeasureOptions, "seed")
     name: str | None = shared_option(EvaluateRequest, "name")
+    fail_if: tuple[str, ...] = shared_option(EvaluateRequest, "fail_if")
+    figures: bool = shared_option(EvaluateRequest, "figures")
 
     def conflicts(self) -> Iterator[str]:
         """No source or two, and targets that are no rates."""
         yield from super().conflicts()
         yield from _no_rates(self.at_fpir, "--at-fpir")
+        yield from protocol_gate_problems(self.fail_if, SEARCH_QUANTITIES, self.at_fpir, "--at-fpir")
         if not self.identify:
             yield "--no-identify asks for no search."
         if (self.data is None) == (self.embeddings is None):

@@ -19,6 +19,7 @@ class ReportRequest(Request):
         stage: Folders of stages that led here, in order.
         held_out: Whether these people were kept out of training; None when it is not known.
         heading: Title of the page.
+        tables: Write the tables of the page for a paper, too: Markdown and LaTeX.
         at_fmr: Target FMR of the headline, a fraction; None: the one nearest 0.01 with enough errors.
     """
 
@@ -39,6 +40,7 @@ class ReportRequest(Request):
         None, help="Whether these people were kept out of training; left open when not given.", negative="in-training"
     )
     heading: str | None = option(None, name="title", help="Title of the page.", metavar="TEXT")
+    tables: bool = option(False, help="Also write the tables as Markdown and LaTeX, in tables/ beside the page.")
     at_fmr: float | None = option(
         None,
         help="Target FMR of the headline, e.g. 1%; default: nearest 0.01 with enough errors.",
