@@ -87,15 +87,14 @@ def produce(
         workers: Worker processes for producers that work in processes; 0 means one per core.
         force: Replace an earlier image set in ``out``.
         world: Place among torchrun's processes; default: read from the environment.
-        unchanged: Asked at the end when a file could not be read: whether what is read still is what was planned with.
+        unchanged: Whether what is read still is as it was planned with; asked when a file could not be read.
         progress: Where to report.
 
     Raises:
         UsageError: ``out`` holds something else.
         BadInputError: The plan is empty, not one image could be made, or files vanished meanwhile.
     """
-    world = world or world_from_environment()
-    units = producer.plan()
+    world, units = world or world_from_environment(), producer.plan()
     if not any(unit.tasks for unit in units):
         raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
     with process_group(world) as barrier:

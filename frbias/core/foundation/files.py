@@ -132,7 +132,7 @@ def os_error_sentence(error: OSError) -> str:
         errno.EMFILE: "Too many files are open at once; raise the limit (ulimit -n) or use fewer workers.",
         errno.EIO: f"{place} cannot be read or written: the device reports an error.",
     }
-    anywhere = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE)
+    anywhere = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENOMEM)
     told = sentences.get(error.errno or 0) if place or error.errno in anywhere else None
     return told or f"{f'{place}: ' if place else ''}{error.strerror or str(error).splitlines()[0]}."
 

@@ -93,7 +93,7 @@ def test_a_worker_that_the_system_ends_is_told(tmp_path: Path, monkeypatch: pyte
         def __init__(self, *arguments: object, **options: object) -> None:
             pass
 
-        def map(self, *arguments: object) -> object:
+        def submit(self, *arguments: object) -> object:
             raise BrokenProcessPool("terminated abruptly")
 
         def shutdown(self, **options: object) -> None:
@@ -105,5 +105,5 @@ def test_a_worker_that_the_system_ends_is_told(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(imagesets, "ProcessPoolExecutor", Ended)
     with pytest.raises(FrbiasError, match="ended from outside") as caught:
-        list(imagesets._in_processes(Nothing(), tmp_path, [], 2))  # type: ignore[arg-type]
+        list(imagesets._in_processes(Nothing(), tmp_path, [WorkUnit("u", ())], 2))  # type: ignore[arg-type]
     assert caught.value.exit_code == 1
