@@ -212,6 +212,7 @@ def embed(
     mean: Sequence[float] | float | str = ...,
     scale: Sequence[float] | float | str = ...,
     flip: Literal["none", "add", "concat"] = ...,
+    arithmetic: Literal["fp32", "bf16"] = ...,
     weights: str = ...,
     device: str = ...,
     workers: int = ...,

@@ -204,6 +204,10 @@ def errors_as_sentences() -> Iterator[None]:
     except Exception as error:
         if is_disk_full(error):
             _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
+        from frbias.core.foundation.group import what_was_lost
+
+        if lost := what_was_lost(error):
+            _fail(error, lost, EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]
         sentence = (
             f"Unexpected {type(error).__name__}: {text}\nThis is a bug or a broken installation; --debug shows where."

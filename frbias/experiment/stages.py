@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.data.datasets.resolving import resolve_data
-from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_json
-from frbias.core.foundation.group import process_group
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.reporting.verdict import Verdict, judge
 from frbias.core.stages.finetune import FinetuneResult
@@ -135,12 +134,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     training, measured = _results(made, results)
     protocols = {name: _judged_by(plan, name, measured, paths, machine) for name in plan.protocols}
     machine.tell("writing the report")
-    world = world_from_environment()
-    with process_group(world) as barrier:
-        if world.leader:
-            write_json(paths.evaluation, measured.document)
-            _report(plan, paths, machine)
-        barrier()
+    _report(plan, paths, measured.document, machine)
     verdict = judge(measured.document, held_out=True)
     broken = [text for found in protocols.values() for one in found for text in one.broken_gates]
     gates = (*measured.broken_gates, *broken)
@@ -181,7 +175,9 @@ def _results(made: list[Node], results: Mapping[str, Any]) -> tuple[FinetuneResu
     return by_stage["finetune"], by_stage["compare"]
 
 
-def _report(plan: ExperimentPlan, paths: ExperimentPaths, machine: Machine) -> None:
+@led
+def _report(plan: ExperimentPlan, paths: ExperimentPaths, document: Document, machine: Machine) -> None:
+    write_json(paths.evaluation, document)
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
     request = ReportRequest(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frbias.core.foundation.constants import constant
 from frbias.core.foundation.errors import BadInputError
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -40,7 +41,7 @@ def fir_filter(x: Tensor, padding: tuple[int, int, int, int], gain: float = 1.0)
         (N, C, H + top + bottom - 3, W + left + right - 3).
     """
     channels = x.shape[1]
-    taps = torch.tensor(_TAPS, dtype=x.dtype, device=x.device) * (math.sqrt(gain) / sum(_TAPS))
+    taps = constant(_TAPS, x.dtype, x.device) * (math.sqrt(gain) / sum(_TAPS))
     if x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last):
         same = len(set(padding)) == 1
         kernel = torch.outer(taps, taps).expand(channels, 1, 4, 4)

@@ -297,7 +297,7 @@ def test_images_and_a_recogniser(
     def embedded_again(*arguments: object) -> None:
         raise AssertionError("embeddings were made again")
 
-    monkeypatch.setattr("frbias.core.stages.embed._Network", embedded_again)
+    monkeypatch.setattr("frbias.core.stages.embed.FedNetwork", embedded_again)
     others = ("--groups", "0-9,10+"), ("--groups", "0-19,20+", "--at-fmr", "0.2"), ("--protocol", "fgnet4")
     for k, other in enumerate(others):
         code, out, err = run(capsys, "evaluate", "--data", str(folder), "--weights", "small", *other, *wanted[4:])

@@ -53,7 +53,9 @@ def blocks_of(page: Path) -> list[Block]:
 # What makes a line of the documentation small enough for a test; names of options stay as they are written.
 _FEWER = {"--subjects": 4, "--variants": 1, "--epochs": 1}
 _MORE = {
-    "generate": ("--size", "128", "--variants", "1"),
+    "generate": ("--size", "128", "--variants", "1", "--workers", "1"),
+    "align": ("--workers", "1"),
+    "audit": ("--workers", "1"),
     "finetune": ("--epochs", "1", "--batch-size", "6", "--device", "cpu"),
     "evaluate": ("--bootstrap", "20", "--no-figures"),
     "compare": ("--bootstrap", "20", "--no-figures"),

@@ -134,6 +134,6 @@ def test_hardly_anything_is_left_out() -> None:
 def test_lines_are_made_small_without_changing_what_they_say() -> None:
     assert small("frbias generate --backend mesh --subjects 80 --ages 5,12 --out people") == [
         "generate", "--backend", "mesh", "--subjects", "4", "--ages", "5,12", "--out", "people", "--size", "128",
-        "--variants", "1",
+        "--variants", "1", "--workers", "1",
     ]  # fmt: skip
     assert small("frbias evaluate --scores s.csv --at-fmr 1%")[-3:] == ["--bootstrap", "20", "--no-figures"]

@@ -1,17 +1,18 @@
 """Reading and writing images safely: bounded, orientation applied, always RGB uint8."""
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from frbias.core.data.quick_png import decode_plain_png
 from frbias.core.foundation.errors import BadImageError
 from frbias.core.foundation.files import write_bytes
 
@@ -60,15 +61,16 @@ def read_image(path: Path, only: tuple[int, int] | None = None) -> RgbImage:
     """
     path = Path(path)
     with _reasons(path):
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            return _decode(stream, size, path, only)
+        with path.open("rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(MAX_FILE_BYTES) if 0 < size <= MAX_FILE_BYTES else b""
+        return _decode(data, size, path, only)
 
 
 def decode_image(data: bytes, name: Path) -> RgbImage:
     """:func:`read_image` for the bytes of an image file; ``name`` is what errors call it."""
     with _reasons(name):
-        return _decode(io.BytesIO(data), len(data), name)
+        return _decode(data, len(data), name)
 
 
 def image_suffix(data: bytes) -> str | None:
@@ -93,12 +95,14 @@ def _reasons(path: Path) -> Iterator[None]:
         raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error
 
 
-def _decode(stream: IO[bytes], size: int, path: Path, only: tuple[int, int] | None = None) -> RgbImage:
+def _decode(data: bytes, size: int, path: Path, only: tuple[int, int] | None = None) -> RgbImage:
     if size == 0:
         raise BadImageError("is empty (0 bytes)", path=path)
     if size > MAX_FILE_BYTES:
         raise BadImageError(f"has {size} bytes; at most {MAX_FILE_BYTES} are read", path=path)
-    with Image.open(stream, formats=_FORMATS) as picture:
+    if (pixels := decode_plain_png(data, MAX_PIXELS, MAX_SIDE, only)) is not None:
+        return pixels
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
         width, height = picture.size
         most = min(MAX_PIXELS, _FEWER_PIXELS.get(picture.format or "", MAX_PIXELS))
         if width * height > most:

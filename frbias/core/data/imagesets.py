@@ -5,10 +5,10 @@ run killed at any moment goes on where it was, with any number of ranks, and end
 as a run that was never interrupted.
 """
 
-import json
 import math
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.data.images import encode_jpeg, encode_png
-from frbias.core.data.samples import Rejected, SampleTable, make_table, read_samples, write_rejected, write_samples
-from frbias.core.data.units import Made, Producer, WorkUnit
-from frbias.core.foundation.devices import World, world_from_environment
+from frbias.core.data.journal import Finished, append, journal_frame, read_journal
+from frbias.core.data.samples import Rejected, SampleTable, read_samples, table_of, write_rejected, write_samples
+from frbias.core.data.units import Chosen, Made, Producer, WorkUnit, keys_of
+from frbias.core.foundation.devices import World, usable_cores, world_from_environment
 from frbias.core.foundation.errors import BadInputError, FrbiasError
 from frbias.core.foundation.files import make_folder, write_bytes
 from frbias.core.foundation.folders import JOURNAL, Hold, hold
@@ -31,6 +32,7 @@ from frbias.core.foundation.spawning import without_main
 from frbias.core.foundation.words import counted
 
 JPEG_QUALITY = 92
+_AHEAD = 4  # units waiting for every worker
 Record = dict[str, Any]
 
 
@@ -102,29 +104,16 @@ def produce(
             return _summary(out, folder.results().get("rejected", 0), reused=True)
         done = read_journal(out)
         barrier()
-        pending = world.shard([unit for unit in units if unit.key not in done])
+        keys = keys_of(units)
+        pending = Chosen(units, world.shard([k for k, key in enumerate(keys) if key not in done]))
         resumed = f" ({len(done)} of {len(units)} units were done)" if done else ""
-        with progress.task(label + resumed, sum(len(unit.tasks) for unit in pending)) as advance:
+        with progress.task(label + resumed, pending.tasks()) as advance:
             _work(producer, out, pending, batch_size=batch_size, workers=workers, rank=world.rank, advance=advance)
         barrier()
         if world.leader:
-            _complete(folder, units, list(rejected))
+            _complete(folder, keys, list(rejected))
         barrier()
         return _summary(out, folder.results().get("rejected", 0), reused=False, before=done)
-
-
-def read_journal(out: Path) -> dict[str, Record]:
-    """Records of finished units by key, from every rank; a line torn by a crash is ignored."""
-    records: dict[str, Record] = {}
-    for path in sorted((Path(out) / JOURNAL).glob("rank-*.jsonl")):
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and all((Path(out) / row["file_name"]).is_file() for row in record["rows"]):
-                records[record["unit"]] = record
-    return records
 
 
 def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
@@ -182,14 +171,14 @@ def _jpeg(image: Any) -> bytes:
 def _work(
     producer: Producer,
     out: Path,
-    pending: list[WorkUnit],
+    pending: Sequence[WorkUnit],
     *,
     batch_size: int,
     workers: int,
     rank: int,
     advance: Callable[[int], None],
 ) -> None:
-    count = min(workers or os.cpu_count() or 1, len(pending))
+    count = min(workers or usable_cores(), len(pending))
     if producer.parallel == "processes" and count > 1:
         records = _in_processes(producer, out, pending, count)
     else:
@@ -199,27 +188,29 @@ def _work(
     with (journal / f"rank-{rank}.jsonl").open("ab") as stream:
         stream.write(b"\n")
         for record in records:
-            stream.write(json.dumps(record, allow_nan=False).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+            append(stream, record["unit"], record["rows"], record["rejected"])
             advance(len(record["rows"]) + len(record["rejected"]))
 
 
-def _in_batches(producer: Producer, out: Path, units: list[WorkUnit], step: int) -> Iterator[Record]:
+def _in_batches(producer: Producer, out: Path, units: Sequence[WorkUnit], step: int) -> Iterator[Record]:
     for start in range(0, len(units), step):
         batch = units[start : start + step]
         for unit, made in zip(batch, producer.render(batch), strict=True):
             yield finish_unit(out, unit, made)
 
 
-def _in_processes(producer: Producer, out: Path, units: list[WorkUnit], workers: int) -> Iterator[Record]:
+def _in_processes(producer: Producer, out: Path, units: Sequence[WorkUnit], workers: int) -> Iterator[Record]:
     producer.prepare()
     context = get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(producer, out))
     try:
         with without_main(producer):
-            made = pool.map(_render_in_worker, units)
-        yield from made
+            waiting = deque(pool.submit(_render_in_worker, unit) for unit in units[: workers * _AHEAD])
+        for place in range(len(waiting), len(units) + len(waiting)):
+            yield waiting.popleft().result()
+            if place < len(units):
+                with without_main(producer):  # it may start a worker
+                    waiting.append(pool.submit(_render_in_worker, units[place]))
     except BrokenProcessPool:
         raise FrbiasError(
             "A worker process was ended from outside, as systems do when memory runs out; what is done is kept.",
@@ -258,23 +249,24 @@ def _render_in_worker(unit: WorkUnit) -> Record:
     return finish_unit(out, unit, made)
 
 
-def _complete(folder: StageFolder, units: Sequence[WorkUnit], refused: list[Rejected]) -> None:
+def _complete(folder: StageFolder, keys: Sequence[str], refused: list[Rejected]) -> None:
     out = folder.path
-    records = read_journal(out)
-    missing = [unit.key for unit in units if unit.key not in records]
+    found = read_journal(out)
+    missing = [key for key in keys if key not in found]
     if missing:
         raise BadInputError(f"{counted(len(missing), 'unit')} unfinished (first: {missing[0]}); run the command again.")
-    ordered = [records[unit.key] for unit in units]
-    table = make_table(out, [row for record in ordered for row in record["rows"]])
-    rejected = refused + [_rejected(one) for record in ordered for one in record["rejected"]]
-    if not len(table):
+    units = [found[key] for key in keys]
+    rejected = refused + [_rejected(one) for unit in units for one in unit.rejected]
+    frame = journal_frame(units)
+    if not len(frame):
         raise BadInputError(f"Not one image could be made; {rejected[0].file}: {rejected[0].reason}")
+    table = table_of(out, frame)
     write_rejected(out, rejected)
     write_samples(table)
-    folder.finish({"images": len(table), "subjects": len(set(table.subjects)), "rejected": len(rejected)})
+    folder.finish({"images": len(table), "subjects": int(table.frame["subject"].nunique()), "rejected": len(rejected)})
 
 
-def _summary(out: Path, rejected: int, *, reused: bool, before: dict[str, Record] | None = None) -> ImageSetResult:
+def _summary(out: Path, rejected: int, *, reused: bool, before: dict[str, Finished] | None = None) -> ImageSetResult:
     table: SampleTable = read_samples(out)
-    earlier = len(table) if reused else sum(len(record["rows"]) for record in (before or {}).values())
-    return ImageSetResult(Path(out), len(table), len(set(table.subjects)), rejected, earlier)
+    earlier = len(table) if reused else sum(len(unit.rows) for unit in (before or {}).values())
+    return ImageSetResult(Path(out), len(table), int(table.frame["subject"].nunique()), rejected, earlier)

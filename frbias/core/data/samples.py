@@ -31,6 +31,7 @@ Schema of ``rejected.csv``, one row per file that gave no image: ``file`` (the s
 ``subject``, ``age``, ``sex`` as far as they are known (empty otherwise), so that failures can be counted by group.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,9 +42,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frbias.core.data.table_reading import are_harmless_names, read_plain
+from frbias.core.data.table_text import cell, csv_blocks
 from frbias.core.foundation.delimited import read_delimited
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.foundation.files import sha256_bytes, write_text
+from frbias.core.foundation.files import atomic_path, write_text
 
 METADATA_NAME = "metadata.csv"
 REJECTED_NAME = "rejected.csv"
@@ -122,11 +125,16 @@ class SampleTable:
 
     def every_point(self) -> list[npt.NDArray[np.float64] | None]:
         """:meth:`points` of every row, in row order."""
-        if any(c not in self.frame.columns for c in POINT_COLUMNS):
+        if (values := self.point_array()) is None:
             return [None] * len(self)
-        values = self.frame[list(POINT_COLUMNS)].to_numpy(dtype=np.float64).reshape(-1, 5, 2)
-        known = ~np.isnan(values).any(axis=(1, 2))
-        return [points if there else None for points, there in zip(values, known, strict=True)]
+        known = ~np.asarray(np.isnan(values).any(axis=(1, 2)))
+        return [points if there else None for points, there in zip(values, known.tolist(), strict=True)]
+
+    def point_array(self) -> npt.NDArray[np.float64] | None:
+        """The face points of all rows in pixels, shape (n, 5, 2), NaN unknown; None when the table has no columns of them."""
+        if any(c not in self.frame.columns for c in POINT_COLUMNS):
+            return None
+        return self.frame[list(POINT_COLUMNS)].to_numpy(dtype=np.float64).reshape(-1, 5, 2)
 
     def select(self, mask: npt.NDArray[np.bool_] | list[int]) -> "SampleTable":
         """The rows chosen by a boolean mask or a list of positions, in order, over the same root."""
@@ -135,7 +143,10 @@ class SampleTable:
 
     def content_hash(self) -> str:
         """SHA-256 of the table as it would be written (names, subjects, ages and the rest, not the pixels)."""
-        return sha256_bytes(to_csv_text(self.frame).encode())
+        digest = hashlib.sha256()
+        for block in csv_blocks(_ordered(self.frame)):
+            digest.update(block)
+        return digest.hexdigest()
 
 
 def make_table(root: Path, rows: list[dict[str, Any]]) -> SampleTable:
@@ -145,7 +156,11 @@ def make_table(root: Path, rows: list[dict[str, Any]]) -> SampleTable:
         BadInputError: A required column is missing, an age is not a number of years from 0 to 150,
             a file name is used twice or leaves ``root``.
     """
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(REQUIRED_COLUMNS))
+    return table_of(root, pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(REQUIRED_COLUMNS)))
+
+
+def table_of(root: Path, frame: pd.DataFrame) -> SampleTable:
+    """:func:`make_table` of rows in a frame."""
     return SampleTable(Path(root), _checked(frame, str(root)))
 
 
@@ -163,13 +178,16 @@ def read_samples(folder: Path) -> SampleTable:
         raise BadInputError(
             f"{folder} has no {METADATA_NAME}; give an image set written by frbias, or import the folder first."
         )
-    frame = pd.DataFrame(read_delimited(path).columns, dtype=object)
+    frame = read_plain(path, TEXT_COLUMNS, NUMBER_COLUMNS)
+    if frame is None:
+        frame = pd.DataFrame(read_delimited(path).columns, dtype=object)
     return SampleTable(folder, _checked(frame, str(path)))
 
 
 def write_samples(table: SampleTable, folder: Path | None = None) -> None:
     """Write the table as ``metadata.csv`` in ``folder`` (default: its root), atomically; same table, same bytes."""
-    write_text((folder or table.root) / METADATA_NAME, to_csv_text(table.frame))
+    with atomic_path((folder or table.root) / METADATA_NAME) as temporary, temporary.open("wb") as stream:
+        stream.writelines(csv_blocks(_ordered(table.frame)))
 
 
 @dataclass(frozen=True)
@@ -231,23 +249,17 @@ def write_rejected(folder: Path, rejected: Sequence[Rejected]) -> None:
         path.unlink(missing_ok=True)
         return
     frame = pd.DataFrame([asdict(one) for one in rejected])
-    write_text(path, frame.map(_cell).to_csv(index=False, lineterminator="\n"))
+    write_text(path, frame.map(cell).to_csv(index=False, lineterminator="\n"))
 
 
 def to_csv_text(frame: pd.DataFrame) -> str:
     """CSV text of a table: required columns first, floats in shortest exact form, unknown as empty."""
+    return b"".join(csv_blocks(_ordered(frame))).decode()
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     rest = [c for c in frame.columns if c not in REQUIRED_COLUMNS]
-    ordered = frame[[*REQUIRED_COLUMNS, *rest]]
-    return ordered.map(_cell).to_csv(index=False, lineterminator="\n")
-
-
-def _cell(value: Any) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value)):
-        return ""
-    if isinstance(value, float | np.floating):
-        number = float(value)
-        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
-    return str(value)
+    return frame[[*REQUIRED_COLUMNS, *rest]]
 
 
 def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -256,7 +268,9 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         raise BadInputError(f"{where} lacks the column {missing[0]!r}; required are {', '.join(REQUIRED_COLUMNS)}.")
     frame = frame.copy()
     for column in frame.columns:
-        if column in TEXT_COLUMNS:
+        if column in TEXT_COLUMNS and isinstance(frame[column].dtype, pd.StringDtype):
+            frame[column] = frame[column].fillna("").astype(str)
+        elif column in TEXT_COLUMNS:
             frame[column] = (
                 frame[column].astype(object).map(lambda v: "" if v is None or v != v else str(v)).astype(str)
             )
@@ -266,11 +280,15 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     bad = np.flatnonzero((ages < 0) | (ages > 150) | np.isinf(ages))
     if bad.size:
         raise BadInputError(f"{where}, row {bad[0] + 2}: age {ages[bad[0]]:g} is not between 0 and 150 years.")
-    _check_names(frame["file_name"].tolist(), where)
+    if not are_harmless_names(frame["file_name"]):
+        _check_names(frame["file_name"].tolist(), where)
     return frame.reset_index(drop=True)
 
 
 def _numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]":
+    if column.dtype == np.float64 and not np.isinf(column).any():
+        return column
+
     def parse(position: int, value: Any) -> float:
         if value is None or value == "" or value is pd.NA:
             return math.nan

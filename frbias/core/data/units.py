@@ -4,9 +4,9 @@ A producer is a small picklable object. It loads weights, meshes or detectors on
 :meth:`Producer.render`, not before, so that planning is cheap and worker processes load their own copy.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,73 @@ class Made:
     file_name: str = ""
 
 
+@dataclass(frozen=True)
+class LazyUnits(Sequence[WorkUnit]):
+    """Units that are made when they are asked for, so that a plan of a million images takes no memory.
+
+    Attributes:
+        keys: Of all units.
+        tasks: How many images each has.
+        make: Makes the unit of a position.
+    """
+
+    keys: Sequence[str]
+    tasks: Sequence[int]
+    make: Callable[[int], WorkUnit]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> WorkUnit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Sequence[WorkUnit]": ...
+
+    def __getitem__(self, index: int | slice) -> "WorkUnit | Sequence[WorkUnit]":
+        if isinstance(index, slice):
+            return [self.make(k) for k in range(len(self))[index]]
+        return self.make(range(len(self))[index])
+
+
+@dataclass(frozen=True)
+class Chosen(Sequence[WorkUnit]):
+    """Some units of a plan, in order.
+
+    Attributes:
+        units: The plan.
+        positions: Which.
+    """
+
+    units: Sequence[WorkUnit]
+    positions: list[int]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @overload
+    def __getitem__(self, index: int) -> WorkUnit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Sequence[WorkUnit]": ...
+
+    def __getitem__(self, index: int | slice) -> "WorkUnit | Sequence[WorkUnit]":
+        if isinstance(index, slice):
+            return [self.units[k] for k in self.positions[index]]
+        return self.units[self.positions[index]]
+
+    def tasks(self) -> int:
+        """Images in them."""
+        if isinstance(self.units, LazyUnits):
+            return sum(self.units.tasks[k] for k in self.positions)
+        return sum(len(self.units[k].tasks) for k in self.positions)
+
+
+def keys_of(units: Sequence[WorkUnit]) -> Sequence[str]:
+    """The keys of a plan; units that are made when asked for are not made."""
+    return units.keys if isinstance(units, LazyUnits) else [unit.key for unit in units]
+
+
 class Producer(Protocol):
     """Makes the images of one stage (generation, alignment)."""
 
@@ -79,7 +146,7 @@ class Producer(Protocol):
         """Everything the images depend on, as JSON values: options, seed, hashes of weights and sources."""
         ...
 
-    def plan(self) -> list[WorkUnit]:
+    def plan(self) -> Sequence[WorkUnit]:
         """All units, in the order of the table; cheap, needs no weights."""
         ...
 

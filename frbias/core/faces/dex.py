@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from frbias.core.assets.exact_loading import load_exactly
 from frbias.core.assets.store import resolve_weights
+from frbias.core.foundation.constants import constant
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
 from frbias.core.installing.recognise import recognise
@@ -79,7 +80,7 @@ class AgeClassifier(nn.Module):
         x = x.flip(1)
         if x.shape[-1] != CLASSIFIER_SIDE or x.shape[-2] != CLASSIFIER_SIDE:
             x = F.interpolate(x, (CLASSIFIER_SIDE, CLASSIFIER_SIDE), mode="bilinear", align_corners=False)
-        x = (x + 1) * 127.5 - 255 * x.new_tensor(self.means).view(1, 3, 1, 1)
+        x = (x + 1) * 127.5 - 255 * constant(self.means, x.dtype, x.device).view(1, 3, 1, 1)
         for group, count in enumerate(_GROUPS, start=1):
             for index in range(1, count + 1):
                 x = self._relu(self.get_submodule(f"conv{group}_{index}")(x))

@@ -9,11 +9,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.devices import World, alone, world_from_environment
 from frbias.core.foundation.errors import ElsewhereError, FrbiasError, UsageError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 TIMEOUT_VARIABLE = "FRBIAS_TIMEOUT"
 _SECONDS = 1800.0
@@ -52,16 +54,21 @@ def of_the_leader(value: T, world: World) -> T:
     return found
 
 
-def agreed_on(value: T, bad: Callable[[T], bool], world: World) -> T:
-    """The first bad value of any process, in every process; each its own when none is bad."""
+def of_everyone(value: T, world: World) -> list[T]:
+    """Every process' ``value`` (of any type that pickles), in the order of their ranks, in every process."""
     if world.size == 1:
-        return value
+        return [value]
     import torch.distributed as dist
 
     _open(world)
-    box: list[Any] = [None] * world.size
-    dist.all_gather_object(box, value if bad(value) else None)
-    found: list[T] = [one for one in box if one is not None]
+    found: list[Any] = [None] * world.size
+    dist.all_gather_object(found, value)
+    return found
+
+
+def agreed_on(value: T, bad: Callable[[T], bool], world: World) -> T:
+    """The first bad value of any process, in every process; each its own when none is bad."""
+    found = [one for one in of_everyone(value if bad(value) else None, world) if one is not None]
     return found[0] if found else value
 
 
@@ -78,7 +85,8 @@ def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
     outcome: tuple[Any, str, int] = (None, "", 0)
     if world.leader:
         try:
-            outcome = (decide(), "", 0)
+            with alone():  # the others wait: nothing in it can be shared with them
+                outcome = (decide(), "", 0)
         except FrbiasError as error:
             refusal, outcome = error, (None, str(error), error.exit_code)
     shared = of_the_leader(outcome, world)
@@ -89,6 +97,35 @@ def decided_by_the_leader(decide: Callable[[], T], world: World) -> T:
         raise ElsewhereError(message, code)
     found: T = result
     return found
+
+
+def led(stage: Callable[P, T]) -> Callable[P, T]:
+    """A stage that cannot be shared: the leader of a launch does it, the others wait and get its result or refusal.
+
+    The result has to be of a type that pickles.
+    """
+
+    @wraps(stage)
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
+        world = world_from_environment()
+
+        with process_group(world):
+            return decided_by_the_leader(lambda: stage(*arguments, **options), world)
+
+    return run
+
+
+def what_was_lost(error: BaseException) -> str:
+    """One sentence when ``error`` says that another process of the launch is gone or silent, else nothing."""
+    text = str(error)
+    if not isinstance(error, RuntimeError) or not any(word in text for word in ("gloo", "NCCL", "c10d", "TCPStore")):
+        return ""
+    if "imed out" in text:
+        return (
+            f"Another process of the launch did not answer for {_timeout():g} seconds ({TIMEOUT_VARIABLE} sets how long "
+            "to wait); run the same command again to go on."
+        )
+    return "Another process of the launch has ended; run the same command again to go on."
 
 
 def _nothing() -> None:

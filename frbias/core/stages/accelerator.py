@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.foundation.devices import exact_arithmetic
 from frbias.core.verification.scores.scan import TILE, TileProduct
 
 Float32 = npt.NDArray[np.float32]
@@ -24,7 +25,7 @@ def device_product(device: str) -> Callable[[Float32], TileProduct]:
     def make(vectors: Float32) -> TileProduct:
         import torch
 
-        torch.backends.cuda.matmul.allow_tf32 = False
+        exact_arithmetic()
         held: Any = torch.from_numpy(vectors).to(device)
 
         def product(row: int, column: int, out: Float32) -> Float32:

@@ -8,6 +8,7 @@ from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World, choose_device, describe_device
 from frbias.core.foundation.errors import BadInputError, FrbiasError
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_work
@@ -56,6 +57,7 @@ class Adapted:
     reused: bool
 
 
+@led
 def adapt(request: AdaptRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> Adapted:
     """Adapt a recogniser into the folder ``out``; the call behind ``frbias adapt``.
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +12,11 @@ import numpy.typing as npt
 
 from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_with_rejected
+from frbias.core.data.file_hashes import file_hashes
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import produce
 from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
-from frbias.core.data.units import Column, Made, Task, WorkUnit
+from frbias.core.data.units import Column, LazyUnits, Made, Task, WorkUnit
 from frbias.core.faces.align import (
     AlignedFace,
     align_arcface,
@@ -24,9 +24,10 @@ from frbias.core.faces.align import (
 )
 from frbias.core.faces.detect import describe_detector, find_face, load_detector
 from frbias.core.faces.point_errors import point_error
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import BadImageError, BadInputError
-from frbias.core.foundation.files import sha256_file, sha256_json
+from frbias.core.foundation.files import sha256_json
+from frbias.core.foundation.group import decided_by_the_leader, process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.progress import SILENT, Progress
@@ -69,25 +70,36 @@ class AlignProducer:
         """The options, resolved."""
         return self.options.identity()
 
-    def plan(self) -> list[WorkUnit]:
-        """Units of a few images each, in the order of the table."""
-        files = [str(name) for name in self.table.frame["file_name"]]
-        names, points = crop_names(files), self.table.every_point()
-        keep = [c for c in self.table.frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
-        rows = self.table.frame[keep].to_dict("records")
-        tasks, sources = [], []
-        for index, (path, subject, age) in enumerate(
-            zip(self.table.paths, self.table.subjects, self.table.ages, strict=True)
-        ):
-            columns = {str(k): _plain(v) for k, v in rows[index].items()}
-            columns["source_file"] = files[index]
-            tasks.append(Task(names[index], subject, float(age), columns))
-            sources.append(_Source(path, points[index]))
-        steps = range(0, len(tasks), _UNIT_IMAGES)
-        return [
-            WorkUnit(f"{s:08d}", tuple(tasks[s : s + _UNIT_IMAGES]), tuple(sources[s : s + _UNIT_IMAGES]))
-            for s in steps
-        ]
+    def plan(self) -> LazyUnits:
+        """Units of a few images each, in the order of the table; made when they are asked for."""
+        frame, root = self.table.frame, self.table.root
+        files = frame["file_name"].tolist()
+        names, points = crop_names(files), self.table.point_array()
+        keep = [str(c) for c in frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
+        subjects, ages = frame["subject"].tolist(), self.table.ages
+        values = [frame[name].to_numpy() for name in keep]
+
+        def task(row: int) -> Task:
+            columns = {name: _plain(column[row]) for name, column in zip(keep, values, strict=True)}
+            columns["source_file"] = files[row]
+            return Task(names[row], str(subjects[row]), float(ages[row]), columns)
+
+        def source(row: int) -> _Source:
+            known = points is not None and not np.isnan(points[row]).any()
+            return _Source(root / files[row], points[row] if known and points is not None else None)
+
+        def make(unit: int) -> WorkUnit:
+            start = unit * _UNIT_IMAGES
+            rows = range(start, min(start + _UNIT_IMAGES, len(files)))
+            return WorkUnit(f"{start:08d}", tuple(map(task, rows)), tuple(map(source, rows)))
+
+        starts = range(0, len(files), _UNIT_IMAGES)
+        counts = [min(_UNIT_IMAGES, len(files) - start) for start in starts]
+        return LazyUnits([f"{start:08d}" for start in starts], counts, make)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What workers get: the options; what they align comes with each unit."""
+        return {**self.__dict__, "table": self.table.select([])}
 
     def prepare(self) -> None:
         """Nothing: the detector is embedded, or on this machine."""
@@ -251,24 +263,32 @@ def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable,
 
 
 def hash_of_images(table: SampleTable) -> dict[str, str]:
-    """Hashes of an image set: of its table, and of the contents of its files in row order."""
-    with ThreadPoolExecutor() as pool:
-        files = list(pool.map(_file_hash, table.paths))
-    return {"table": table.content_hash(), "files": sha256_json(files)}
+    """Hashes of an image set: of its table, and of the contents of its files in row order; made once in a launch."""
+    world = world_from_environment()
 
+    def made() -> dict[str, str]:
+        files = file_hashes(table.root, table.frame["file_name"].tolist())
+        return {"table": table.content_hash(), "files": sha256_json(files)}
 
-def _file_hash(path: Path) -> str:
-    return sha256_file(path) if path.is_file() else "missing"
+    with process_group(world):
+        return decided_by_the_leader(made, world)
 
 
 def crop_names(names: Sequence[str]) -> list[str]:
     """PNG names for source names, kept unique (also without regard to case) when only the suffix differs."""
-    stems = [Path(name).with_suffix("").as_posix() for name in names]
+    stems = [_stem(name) for name in names]
+    if len({stem.lower() for stem in stems}) == len(stems):
+        return [stem + ".png" for stem in stems]
     uses = Counter(stem.lower() for stem in stems)
     taken: set[str] = set()
     result = []
     for stem, name in zip(stems, names, strict=True):
-        base = stem if uses[stem.lower()] == 1 else f"{stem}_{Path(name).suffix.lstrip('.').lower()}"
+        low = stem.lower()
+        if uses[low] == 1 and low not in taken:
+            taken.add(low)
+            result.append(stem + ".png")
+            continue
+        base = stem if uses[low] == 1 else f"{stem}_{Path(name).suffix.lstrip('.').lower()}"
         unique, count = base, 1
         while unique.lower() in taken:
             count += 1
@@ -276,6 +296,13 @@ def crop_names(names: Sequence[str]) -> list[str]:
         taken.add(unique.lower())
         result.append(unique + ".png")
     return result
+
+
+def _stem(name: str) -> str:
+    """A path without its last suffix, as :mod:`pathlib` sees it."""
+    front, back = name[:-4], name[-4:]
+    usual = back in (".png", ".jpg") and front[-1:] not in ("", "/", ".") and "//" not in name and "./" not in name
+    return front if usual and name[0] != "/" else Path(name).with_suffix("").as_posix()
 
 
 def _resized(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from frbias.core.data.samples import Rejected, SampleTable, write_rejected, writ
 from frbias.core.foundation.devices import choose_device, describe_device
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes, write_json, write_text
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import Work, claim_work
@@ -58,6 +59,7 @@ class AuditResult:
     reused: bool
 
 
+@led
 def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: bool = False) -> AuditResult:
     """Look through an image set; the call behind ``frbias audit``.
 

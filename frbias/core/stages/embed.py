@@ -8,8 +8,7 @@ are there: a killed run goes on where it was, and ranks of a torchrun launch sha
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,9 @@ import numpy.typing as npt
 from frbias.core.data.datasets.loading import synthetic_origin
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_embeddings
-from frbias.core.data.images import read_image
 from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
 from frbias.core.foundation.devices import World, choose_device, describe_device, world_from_environment
-from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import atomic_path, sha256_json
 from frbias.core.foundation.folders import JOURNAL
 from frbias.core.foundation.group import process_group
@@ -33,13 +31,13 @@ from frbias.core.foundation.provenance import Work, claim_together, library_vers
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.stages.align import hash_of_images
+from frbias.core.stages.embedding import TILE, Embedded, FedNetwork, in_arithmetic
 from frbias.core.stages.requests.embed import EmbedOptions, EmbedRequest
 
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
 
 STAGE, VERSION = "embed", 3
-TILE = 16
 PART = 32 * TILE
 
 
@@ -79,6 +77,7 @@ def embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL, force: 
     choose_device(machine.resources.device)
     table = resolve_data(request.data)
     recogniser = load_recogniser(request.weights, given=request.input_format(), progress=machine.progress)
+    recogniser = in_arithmetic(recogniser, request.arithmetic)
     return embed_table(table, recogniser, out, options=request, machine=machine, force=force)
 
 
@@ -92,7 +91,7 @@ def plan_embed(request: EmbedRequest, out: Path, *, machine: Machine = LOCAL) ->
     """
     device = describe_device(choose_device(machine.resources.device))
     table = resolve_data(request.data)
-    recogniser = load_recogniser(request.weights, given=request.input_format())
+    recogniser = in_arithmetic(load_recogniser(request.weights, given=request.input_format()), request.arithmetic)
     what = f"Embed {counted(len(table), 'face')} with {recogniser.name}"
     return Plan((step_of(what, embed_work(table, recogniser, request), out),), device)
 
@@ -127,8 +126,8 @@ def embed_table(
     if not len(table):
         raise BadInputError(f"{table.root} has no images to embed.")
     chosen, world = options or EmbedOptions(), world or world_from_environment()
-    work = work or embed_work(table, recogniser, chosen)
     with process_group(world) as barrier:
+        work = work or embed_work(table, recogniser, chosen)
         folder = claim_together(out, work, world, barrier, force=force)
         if not folder.finished:
             _embed_parts(table, recogniser, out, chosen, machine, world)
@@ -153,9 +152,11 @@ def embed_images(
 ) -> Embeddings:
     """Embed an aligned set in memory, without a folder; see :func:`embed_table`."""
     chosen = options or EmbedOptions()
-    network = _Network(recogniser, chosen, machine)
+    parts = []
     with machine.progress.task("embedding", len(table)) as advance:
-        parts = [network.part(table, start, advance) for start in range(0, len(table), PART)]
+        for part in FedNetwork(recogniser, chosen, machine).embed(table.paths):
+            parts.append(part)
+            advance(len(part.reasons))
     return _assemble(table, parts, embed_work(table, recogniser, chosen))[0]
 
 
@@ -167,6 +168,8 @@ def embed_work(table: SampleTable, recogniser: "Recogniser", options: EmbedOptio
         "weights_sha256": recogniser.sha256,
         "flip": options.flip,
     }
+    if options.arithmetic != "fp32":
+        arguments["arithmetic"] = options.arithmetic
     inputs: dict[str, Any] = hash_of_images(table)
     if before := _earlier_failures(table):
         listed = [[str(value) for value in astuple(row)] for row in _earlier_rejected(table)]
@@ -174,55 +177,6 @@ def embed_work(table: SampleTable, recogniser: "Recogniser", options: EmbedOptio
     if (origin := synthetic_origin(table)) is not None:
         inputs["synthetic"] = origin
     return Work(STAGE, VERSION, arguments, inputs)
-
-
-@dataclass(frozen=True)
-class _Part:
-    vectors: npt.NDArray[np.float32]
-    reasons: list[str]  # empty: embedded
-
-
-class _Network:
-    """A recogniser on its device, fed with tiles."""
-
-    def __init__(self, recogniser: "Recogniser", options: EmbedOptions, machine: Machine) -> None:
-        target = choose_device(machine.resources.device)
-        self.recogniser = recogniser.on(str(target))
-        self.size = recogniser.input_size
-        self.flip = options.flip
-        self.tile = TILE if target.type == "cpu" else machine.resources.batch_size
-
-    def part(self, table: SampleTable, start: int, advance: Callable[[int], None]) -> _Part:
-        """Vectors of the rows ``start`` to ``start + PART``; zeros where an image cannot be embedded."""
-        paths = table.paths[start : start + PART]
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            loaded = list(pool.map(self._load, paths))
-        pixels = np.zeros((len(paths), *self.size, 3), np.uint8)
-        for index, (image, _) in enumerate(loaded):
-            if image is not None:
-                pixels[index] = image
-        vectors = []
-        for first in range(0, len(paths), self.tile):
-            vectors.append(self._forward(pixels[first : first + self.tile]))
-            advance(min(self.tile, len(paths) - first))
-        return _Part(np.concatenate(vectors), [reason for _, reason in loaded])
-
-    def _load(self, path: Path) -> tuple[npt.NDArray[np.uint8] | None, str]:
-        try:
-            return read_image(path, only=self.size), ""
-        except BadImageError as error:
-            return None, error.reason
-
-    def _forward(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        count = len(pixels)
-        if count < self.tile:
-            pixels = np.concatenate([pixels, np.zeros((self.tile - count, *pixels.shape[1:]), np.uint8)])
-        straight = self.recogniser.embed(pixels)
-        if self.flip == "none":
-            return straight[:count]
-        mirrored = self.recogniser.embed(np.ascontiguousarray(pixels[:, :, ::-1]))
-        both = straight + mirrored if self.flip == "add" else np.concatenate([straight, mirrored], axis=1)
-        return both[:count]
 
 
 def _embed_parts(
@@ -238,32 +192,51 @@ def _embed_parts(
         return
     where = describe_device(choose_device(machine.resources.device))
     machine.tell(f"embedding {counted(len(table), 'face')} with {recogniser.name} on {where}")
-    network = _Network(recogniser, options, machine)
-    with machine.progress.task("embedding", sum(min(PART, len(table) - s) for s in mine)) as advance:
-        for start in mine:
-            _write_part(_part_path(out, start), network.part(table, start, advance))
+    lengths = [min(PART, len(table) - start) for start in mine]
+    paths = [path for start, length in zip(mine, lengths, strict=True) for path in table.paths[start : start + length]]
+    network = FedNetwork(recogniser, options, machine)
+    parts = _in_parts(network.embed(paths), lengths)
+    with machine.progress.task("embedding", len(paths)) as advance:
+        for start, part in zip(mine, parts, strict=True):
+            _write_part(_part_path(out, start), part)
+            advance(len(part.reasons))
+
+
+def _in_parts(batches: Iterable[Embedded], lengths: Sequence[int]) -> Iterator[Embedded]:
+    """Cut what comes in batches into parts of the given lengths."""
+    vectors: list[npt.NDArray[np.float32]] = []
+    reasons: list[str] = []
+    wanted = iter(lengths)
+    length = next(wanted)
+    for batch in batches:
+        vectors.append(batch.vectors)
+        reasons += batch.reasons
+        while length and len(reasons) >= length:
+            whole = np.concatenate(vectors)
+            yield Embedded(whole[:length], reasons[:length])
+            vectors, reasons, length = [whole[length:]], reasons[length:], next(wanted, 0)
 
 
 def _part_path(out: Path, start: int) -> Path:
     return Path(out) / JOURNAL / f"part-{start:09d}.npz"
 
 
-def _write_part(path: Path, part: _Part) -> None:
+def _write_part(path: Path, part: Embedded) -> None:
     reasons = np.frombuffer(json.dumps(part.reasons).encode(), dtype=np.uint8)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, vectors=part.vectors, reasons=reasons)
 
 
-def _read_part(path: Path) -> _Part:
+def _read_part(path: Path) -> Embedded:
     with np.load(path, allow_pickle=False) as saved:
-        return _Part(saved["vectors"], json.loads(saved["reasons"].tobytes()))
+        return Embedded(saved["vectors"], json.loads(saved["reasons"].tobytes()))
 
 
 def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[Rejected]]:
     return _assemble(table, [_read_part(_part_path(out, s)) for s in range(0, len(table), PART)], work)
 
 
-def _assemble(table: SampleTable, parts: list[_Part], work: Work) -> tuple[Embeddings, list[Rejected]]:
+def _assemble(table: SampleTable, parts: list[Embedded], work: Work) -> tuple[Embeddings, list[Rejected]]:
     reasons = [reason for part in parts for reason in part.reasons]
     kept = np.array([not reason for reason in reasons])
     names = [str(name) for name in table.frame["file_name"]]

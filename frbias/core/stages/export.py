@@ -8,6 +8,7 @@ from typing import Any
 
 from frbias.core.foundation.errors import BadInputError, FrbiasError, UsageError
 from frbias.core.foundation.files import atomic_path, sha256_file, sha256_json, write_bytes, write_json, write_text
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.foundation.plans import Plan, step_of
 from frbias.core.foundation.provenance import PROVENANCE_NAME, Work, claim_work, read_provenance
@@ -48,6 +49,7 @@ class Exported:
     largest_difference: float | None
 
 
+@led
 def export(
     request: ExportRequest, out: Path | None = None, *, machine: Machine = LOCAL, force: bool = False
 ) -> Exported:

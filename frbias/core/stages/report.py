@@ -6,6 +6,7 @@ from pathlib import Path
 
 from frbias.core.data.datasets.loading import may_show_people, synthetic_origin
 from frbias.core.data.datasets.resolving import resolve_data
+from frbias.core.foundation.group import led
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.reporting.documents import read_document
 from frbias.core.reporting.html import write_report
@@ -31,6 +32,7 @@ class Reported:
     tables: tuple[Path, ...] = ()
 
 
+@led
 def report(request: ReportRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Reported:
     """Write the page about an evaluation; the call behind ``frbias report``. An earlier page is replaced.
 

@@ -65,7 +65,8 @@ def _moved(face: Faces, rng: np.random.Generator) -> Faces:
 def _relit(face: Faces, rng: np.random.Generator) -> Faces:
     gain, gamma = np.exp(rng.normal(0, 0.12)), np.exp(rng.normal(0, 0.12))
     tint = np.exp(rng.normal(0, 0.03, 3))
-    values = np.clip((face / 255.0) ** gamma * gain * tint, 0, 1)
+    table = np.clip((np.arange(256) / 255.0)[:, None] ** gamma * gain * tint, 0, 1)
+    values = table[face, np.arange(3)]
     grey = values.mean(axis=2, keepdims=True)
     values = grey + (values - grey) * rng.uniform(0.6, 1.2)
     return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)

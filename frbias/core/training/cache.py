@@ -7,9 +7,11 @@ shared by all runs that need the same.
 """
 
 import os
+import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ import numpy.typing as npt
 import torch
 
 from frbias.core.assets.paths import data_home
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.ahead import done_ahead
+from frbias.core.foundation.devices import World, on_this_machine, usable_cores
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
 from frbias.core.foundation.folders import make_private
+from frbias.core.foundation.group import of_everyone
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
 from frbias.core.recognisers.trainable.weights import state_sha256
@@ -30,6 +34,9 @@ from frbias.core.training.pixels import FaceSet
 
 _DATA, _RECORD = "features.bin", "entry.json"
 _CHUNK = 32
+_PIECE = 32  # images that a thread gathers at a time
+_AHEAD = 2  # batches under way
+Rows = npt.NDArray[np.int64]
 _KEPT_BYTES = 20 * 1024**3
 _SPARE_BYTES = 1024**3
 _WORTH_IT = 1.25  # writing and reading has a price
@@ -65,7 +72,12 @@ class Prefix:
     @torch.no_grad()
     def __call__(self, faces: npt.NDArray[np.uint8]) -> torch.Tensor:
         """Features of uint8 RGB faces (n, 112, 112, 3) on the model's device."""
-        x = self.model.preprocess(torch.from_numpy(np.ascontiguousarray(faces)).to(self.device))
+        return self.of(torch.from_numpy(np.ascontiguousarray(faces)))
+
+    @torch.no_grad()
+    def of(self, faces: torch.Tensor) -> torch.Tensor:
+        """Features of faces as above in a tensor of the host; pinned memory is copied in the background."""
+        x = self.model.preprocess(faces.to(self.device, non_blocking=True))
         x = x.contiguous(memory_format=torch.channels_last)
         if not self.stages:
             return x
@@ -151,21 +163,34 @@ class Features:
     def __init__(self, faces: FaceSet, prefix: Prefix, cached: dict[int, torch.Tensor] | None = None) -> None:
         self.faces, self.prefix, self.cached = faces, prefix, cached or {}
 
-    def batch(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> torch.Tensor:
+    def batch(self, rows: Rows, views: Rows) -> torch.Tensor:
         """Features (n, ...) in float32 of the given rows, each in its view."""
-        if all(int(number) in self.cached for number in np.unique(views)):
-            return self._stored(rows, views)
-        faces = np.empty((len(rows), *self.faces.pixels.shape[1:]), np.uint8)
-        for number, places in _by_view(views):
-            faces[places] = view(self.faces.pixels[rows[places]], rows[places], number)
-        return self.prefix(faces)
+        return next(self.feed([(rows, views)]))
 
-    def _stored(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> torch.Tensor:
-        first = self.cached[int(views[0])]
-        found = torch.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+    def feed(self, wanted: Iterable[tuple[Rows, Rows]]) -> Iterator[torch.Tensor]:
+        """Features of one batch of (rows, views) after the other; threads gather and augment the next ones meanwhile."""
+        for host, _ in done_ahead(map(self._gathering, wanted), threads=usable_cores(), depth=_AHEAD):
+            if host.dtype == torch.uint8:
+                yield self.prefix.of(host)
+            else:
+                yield host.to(self.prefix.device, non_blocking=True).float()
+
+    def _gathering(self, batch: tuple[Rows, Rows]) -> tuple[torch.Tensor, list[Callable[[], None]]]:
+        """Memory for a batch, and the pieces of work that fill it."""
+        rows, views = batch
+        kept = all(int(number) in self.cached for number in np.unique(views))
+        like = self.cached[int(views[0])] if kept else torch.from_numpy(self.faces.pixels[:1])
+        shape, pinned = (len(rows), *like.shape[1:]), self.prefix.device.type == "cuda"
+        host = torch.empty(shape, dtype=like.dtype, pin_memory=pinned)
+        cuts = (slice(start, start + _PIECE) for start in range(0, len(rows), _PIECE))
+        return host, [partial(self._fill, host[cut], rows[cut], views[cut], kept) for cut in cuts]
+
+    def _fill(self, host: torch.Tensor, rows: Rows, views: Rows, kept: bool) -> None:
         for number, places in _by_view(views):
-            found[torch.from_numpy(places)] = self.cached[number][torch.from_numpy(rows[places])]
-        return found.to(self.prefix.device).float()
+            if kept:
+                host[torch.from_numpy(places)] = self.cached[number][torch.from_numpy(rows[places])]
+            else:
+                host.numpy()[places] = view(self.faces.pixels[rows[places]], rows[places], number)
 
 
 def _by_view(views: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
@@ -183,15 +208,20 @@ def cached_features(
     barrier: Callable[[], None],
     progress: Progress = SILENT,
 ) -> Features:
-    """Features whose ``views`` are in the cache, building what is missing; ranks of one machine share the work."""
+    """Features whose ``views`` are in the cache, building what is missing; ranks of one machine share the work.
+
+    Every machine needs its own: give each a data root on a disk of its own (a shared one works, and is built twice).
+    """
     stored: dict[int, torch.Tensor] = {}
     weights = prefix.sha256()
     shape = (len(faces.table), *prefix.shape())
     for number in views:
         key = sha256_json([faces.sha256, weights, number, dtype])
         folder = cache_folder() / key[:32]
-        if not _complete(folder, shape, dtype):
-            _build(folder, faces, prefix, number, dtype, shape, world, barrier, progress)
+        wanted = not _complete(folder, shape, dtype)
+        if any(of_everyone(wanted, world)):  # machines may keep their caches to themselves, and take part in waiting
+            here = on_this_machine(world) if wanted else None
+            _build(folder, faces, prefix, number, dtype, shape, here, barrier, progress)
         stored[number] = _open(folder, shape, dtype, write=False)
         if world.leader:
             os.utime(folder / _RECORD)
@@ -205,13 +235,19 @@ def _build(
     number: int,
     dtype: str,
     shape: tuple[int, ...],
-    world: World,
+    here: World | None,
     barrier: Callable[[], None],
     progress: Progress,
 ) -> None:
-    launch = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}" if world.size > 1 else str(os.getpid())
-    work = folder.with_name(f"{folder.name}.{sha256_bytes(launch.encode())[:8]}")
-    if world.leader:
+    """Build an entry with the processes of this machine; None: it is here, and only its barriers are taken part in."""
+    if here is None:
+        barrier()
+        barrier()
+        barrier()
+        return
+    port = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}" if here.size > 1 else str(os.getpid())
+    work = folder.with_name(f"{folder.name}.{sha256_bytes(f'{platform.node()} {port}'.encode())[:8]}")
+    if here.leader:
         _make_room(int(np.prod(shape)) * _TYPES[dtype][1])
         shutil.rmtree(work, ignore_errors=True)
         make_private(work)
@@ -220,7 +256,7 @@ def _build(
     barrier()
     target = _open(work, shape, dtype, write=True)
     rows = np.arange(shape[0])
-    chunks = world.shard([rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)])
+    chunks = here.shard([rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)])
     with progress.task(f"frozen stages, view {number}", sum(map(len, chunks))) as advance:
         for chunk in chunks:
             found = prefix(view(faces.pixels[chunk], chunk, number))
@@ -230,7 +266,7 @@ def _build(
             advance(len(chunk))
     del target
     barrier()
-    if world.leader:
+    if here.leader:
         write_json(
             work / _RECORD, {"shape": list(shape), "dtype": dtype, "view": number, "stages": list(prefix.stages)}
         )

@@ -1,5 +1,6 @@
 """Sharing a training between the processes of a torchrun launch."""
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from torch import nn
 
 from frbias.core.foundation.devices import World
+from frbias.core.foundation.ranks import gather_over_ranks
+from frbias.core.training.options import FinetuneOptions
 
 
 def share(module: nn.Module, world: World) -> nn.Module:
@@ -17,7 +20,15 @@ def share(module: nn.Module, world: World) -> nn.Module:
         return module
     from torch.nn.parallel import DistributedDataParallel
 
-    return DistributedDataParallel(module, broadcast_buffers=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*broadcast_buffers", category=Warning)  # of a change to come
+        return DistributedDataParallel(module, broadcast_buffers=False)
+
+
+def share_statistics(module: nn.Module, options: FinetuneOptions, world: World) -> None:
+    """Make BatchNorms estimate over all processes where any of them, trained or frozen, estimates its statistics anew."""
+    if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn):
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)
 
 
 def without_sync(module: nn.Module, world: World, *, last: bool) -> AbstractContextManager[Any]:
@@ -26,9 +37,33 @@ def without_sync(module: nn.Module, world: World, *, last: bool) -> AbstractCont
 
 
 def my_part(batch: npt.NDArray[np.int64], world: World) -> npt.NDArray[np.int64]:
-    """This process' consecutive share of a batch whose length is a multiple of the number of processes."""
-    size = len(batch) // world.size
-    return batch[world.rank * size : (world.rank + 1) * size]
+    """This process' consecutive share of a batch; shares differ by one image where it cannot be divided evenly."""
+    return np.array_split(batch, world.size)[world.rank]
+
+
+def whole_of_shards(
+    parts: list[npt.NDArray[np.float32]], lengths: list[int], width: int, world: World
+) -> npt.NDArray[np.float32]:
+    """Rows that the processes made in turn, put back in order, in every process.
+
+    Args:
+        parts: This process' chunks: every ``world.size``-th, starting at its rank; float32 (length, width).
+        lengths: Rows of every chunk, those of the others included.
+        width: Columns.
+        world: The processes.
+    """
+    mine = np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+    if world.size == 1:
+        return mine
+    gathered = gather_over_ranks(np.ascontiguousarray(mine).ravel()).reshape(-1, width)
+    found = np.empty_like(gathered)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    order = [chunk for rank in range(world.size) for chunk in range(rank, len(lengths), world.size)]
+    place = 0
+    for chunk in order:
+        found[starts[chunk] : starts[chunk + 1]] = gathered[place : place + lengths[chunk]]
+        place += lengths[chunk]
+    return found
 
 
 def mean_over_processes(values: torch.Tensor, world: World) -> torch.Tensor:

@@ -137,9 +137,8 @@ def margin_logits(
         Logits (N, C); finite, with finite derivatives everywhere, also where an embedding meets its centre.
     """
     cosine = cosine.clamp(-1.0, 1.0)
-    rows = torch.nonzero(labels != IGNORED).squeeze(1)
-    columns = labels[rows]
-    target = cosine[rows, columns]
+    columns = labels.clamp_min(0).unsqueeze(1)  # rows without a class are put back: to find them would make a host wait
+    target = cosine.gather(1, columns)
     if gradient == "straight":
         with torch.no_grad():
             shift = torch.cos(margins[0] * torch.acos(target) + margins[1]) - margins[2] - target
@@ -148,7 +147,8 @@ def margin_logits(
         moved = _with_margin(target, margins)
     if filter_above > 0:
         cosine = cosine.masked_fill(cosine > filter_above, 0.0)  # the labelled entries are put back below
-    return cosine.index_put((rows, columns), moved) * scale
+    moved = torch.where(labels.unsqueeze(1) != IGNORED, moved, cosine.gather(1, columns))
+    return cosine.scatter(1, columns, moved) * scale
 
 
 def _with_margin(cosine: torch.Tensor, margins: tuple[float, float, float]) -> torch.Tensor:

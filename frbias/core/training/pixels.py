@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +15,16 @@ import numpy.typing as npt
 
 from frbias.core.data.images import read_image
 from frbias.core.data.samples import Rejected, SampleTable, rejected_row
+from frbias.core.foundation.devices import ALONE, World, processes_here, usable_cores
 from frbias.core.foundation.errors import BadImageError, BadInputError
+from frbias.core.foundation.group import decided_by_the_leader, of_everyone, of_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.requests import refuse
 
 _IN_MEMORY = 4 * 1024**3
+_SPARE = 1024**3
 _SIZE = 112
+_PREFIX = "frbias-faces-"
 
 
 @dataclass(frozen=True)
@@ -37,26 +44,42 @@ class FaceSet:
     sha256: str
 
 
-def read_faces(table: SampleTable, *, progress: Progress = SILENT) -> FaceSet:
+def read_faces(table: SampleTable, *, world: World = ALONE, progress: Progress = SILENT) -> FaceSet:
     """Decode every image of an aligned set; images that cannot be used are left out and listed.
 
+    Args:
+        table: The set.
+        world: Processes that need the same faces. They decode a share each, into one file a machine that all of them map;
+            it has no name any more while it is used, so that nothing of it stays, however they end.
+        progress: Where to report.
+
     Raises:
+        UsageError: There is no room for the pixels.
         BadInputError: No image is left, or the set is not aligned to 112x112.
     """
-    pixels = _room(len(table))
-    rejected: list[Rejected] = []
-    kept: list[int] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task("reading faces", len(table)) as advance:
-        for row, found in enumerate(pool.map(_read, table.paths)):
+    pixels = _shared_room(len(table), world) if world.size > 1 else _room(len(table))
+    helpers = processes_here() if world.size > 1 else 1
+    mine = np.arange(world.local_rank if world.size > 1 else 0, len(table), helpers)
+    reasons: dict[int, str] = {}
+    paths = table.paths
+    with progress.task("reading faces", len(mine)) as advance, ThreadPoolExecutor(usable_cores()) as pool:
+        for row, found in zip(mine.tolist(), pool.map(_read, (paths[row] for row in mine)), strict=True):
             advance(1)
             if isinstance(found, str):
-                rejected.append(rejected_row(table.frame.iloc[row].to_dict(), found))
-                continue
-            pixels[len(kept)] = found
-            kept.append(row)
+                reasons[row] = found
+            else:
+                pixels[row] = found
+    for others in of_everyone(reasons, world):
+        reasons |= others
+    kept = [row for row in range(len(table)) if row not in reasons]
+    rejected = [rejected_row(table.frame.iloc[row].to_dict(), reasons[row]) for row in sorted(reasons)]
     _check(len(kept), rejected, table.root)
+    if rejected and (world.size == 1 or world.local_rank == 0):
+        for place, row in enumerate(kept):
+            pixels[place] = pixels[row]
+    of_everyone(None, world)  # all have moved what they had to move
     pixels = pixels[: len(kept)]
-    return FaceSet(table.select(kept), pixels, rejected, _hash(pixels))
+    return FaceSet(table.select(kept), pixels, rejected, decided_by_the_leader(lambda: _hash(pixels), world))
 
 
 def _read(path: Path) -> npt.NDArray[np.uint8] | str:
@@ -71,8 +94,41 @@ def _room(count: int) -> npt.NDArray[np.uint8]:
     shape = (count, _SIZE, _SIZE, 3)
     if count * _SIZE * _SIZE * 3 <= _IN_MEMORY:
         return np.empty(shape, np.uint8)
-    with tempfile.TemporaryFile(prefix="frbias-faces-") as file:
+    refuse(filter(None, [no_room(count)]))
+    with tempfile.TemporaryFile(prefix=_PREFIX) as file:
         return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _shared_room(count: int, world: World) -> npt.NDArray[np.uint8]:
+    """Space for ``count`` faces in a file that the processes of a machine share.
+
+    Raises:
+        UsageError: A machine has no room for it.
+    """
+    path = Path(tempfile.gettempdir()) / f"{_PREFIX}{of_the_leader(secrets.token_hex(8), world)}"
+    first = world.local_rank == 0
+    refuse(filter(None, of_everyone(no_room(count) if first else "", world)))
+    if first:
+        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.truncate(max(1, count * _SIZE * _SIZE * 3))
+    of_everyone(None, world)  # the file is there
+    pixels = np.memmap(path, np.uint8, "r+", shape=(count, _SIZE, _SIZE, 3))
+    of_everyone(None, world)  # all have mapped it
+    if first:
+        path.unlink()
+    return pixels
+
+
+def no_room(count: int) -> str:
+    """Why the pixels of ``count`` faces find no place, in a sentence; empty when they do."""
+    needed, place = count * _SIZE * _SIZE * 3, tempfile.gettempdir()
+    free = shutil.disk_usage(place).free
+    if needed + _SPARE <= free:
+        return ""
+    return (
+        f"The pixels of {count:,} faces take {needed / 1e9:.1f} GB in {place}, which has {free / 1e9:.1f} GB free; "
+        "set TMPDIR to a folder on a disk with room."
+    )
 
 
 def _check(kept: int, rejected: list[Rejected], root: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.group import decided_by_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.words import counted
 from frbias.core.recognisers.trainable.base import Backbone, StateDict, parameter_count
@@ -139,11 +140,11 @@ def make_plan(
     world = world or World()
     device = next(backbone.model.parameters()).device
     _check_model(options, backbone, device, world)
-    faces = read_faces(table, progress=progress)
+    faces = read_faces(table, world=world, progress=progress)
     split = split_by_subject(
         faces.table.subjects, validation=options.validation, min_images=options.min_images, seed=options.seed
     )
-    other, kept, guarded = _watched(evaluation, photographs, guards, progress)
+    other, kept, guarded = _watched(evaluation, photographs, guards, world, progress)
     check_no_leak(split, faces, other, names_unrelated=names_unrelated)
     _check_guards(guarded, faces, split, kept)
     start = _copied(backbone.model)
@@ -157,7 +158,7 @@ def make_plan(
         options.sampler, split.labels, ages, options.batch_size, options.per_subject, tuple(views), options.seed
     )
     work = _work(options, sampler, faces, split, other, kept, len(views))
-    cache = decide(options, prefix, kept=work.kept, uncached=work.uncached)
+    cache = decided_by_the_leader(lambda: decide(options, prefix, kept=work.kept, uncached=work.uncached), world)
     seconds = seconds_of(work, backbone.model, ways.tail, prefix, options.amp, cached=cache.used, processes=world.size)
     return TrainingPlan(
         options, backbone, ways, faces, split, sampler, other, guarded, kept, start, prefix, cache, views, seconds
@@ -186,12 +187,17 @@ def _work(
 
 
 def _watched(
-    evaluation: SampleTable | None, photographs: SampleTable | None, guards: Sequence[SampleTable], progress: Progress
+    evaluation: SampleTable | None,
+    photographs: SampleTable | None,
+    guards: Sequence[SampleTable],
+    world: World,
+    progress: Progress,
 ) -> tuple[FaceSet | None, FaceSet | None, tuple[FaceSet, ...]]:
     """The images beside those that are trained on: to evaluate with, to stay near on, and the guards."""
-    other = None if evaluation is None else read_faces(evaluation, progress=progress)
-    kept = None if photographs is None else read_faces(photographs, progress=progress)
-    return other, kept, tuple(read_faces(one, progress=progress) for one in guards)
+    how: dict[str, Any] = {"world": world, "progress": progress}
+    other = None if evaluation is None else read_faces(evaluation, **how)
+    kept = None if photographs is None else read_faces(photographs, **how)
+    return other, kept, tuple(read_faces(one, **how) for one in guards)
 
 
 def _check_guards(guards: Sequence[FaceSet], faces: FaceSet, split: Split, kept: FaceSet | None) -> None:
@@ -215,9 +221,10 @@ def _check_model(options: FinetuneOptions, backbone: Trainable, device: torch.de
         )
     if options.dropout and not isinstance(getattr(backbone.model, "dropout", None), torch.nn.Dropout):
         raise UsageError(f"--dropout has no place in {backbone.model.architecture}; leave it out.")
-    if options.batch_size % (world.size * options.accumulate):
+    if options.batch_size // options.accumulate < world.size and options.epochs:
         raise UsageError(
-            f"--batch-size {options.batch_size} cannot be shared by {counted(world.size, 'process', 'processes')} with --accumulate {options.accumulate}."
+            f"--batch-size {options.batch_size} with --accumulate {options.accumulate} has less than one image for each of "
+            f"{counted(world.size, 'process', 'processes')}; start fewer."
         )
     if world.size > 1 and "train" in (options.trained_bn, options.frozen_bn) and device.type == "cpu":
         raise UsageError("BatchNorm in train mode is not shared between CPU processes; use eval, or one process.")

@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from frbias.core.foundation.group import of_the_leader
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.recognisers.trainable.base import stage_of_entries
 from frbias.core.training.augment import ORIGINAL
-from frbias.core.training.batches import EpochOrder
 from frbias.core.training.cache import Features, cached_features
 from frbias.core.training.checkpoint import newest_checkpoint, save_best, save_checkpoint
-from frbias.core.training.distributed import mean_over_processes, my_part, share, without_sync
+from frbias.core.training.distributed import (
+    mean_over_processes,
+    share,
+    share_statistics,
+    whole_of_shards,
+    without_sync,
+)
 from frbias.core.training.ema import MovingAverage
+from frbias.core.training.feeding import Part, epoch_parts
 from frbias.core.training.finishing import guard_embeddings
 from frbias.core.training.freezing import set_modes
 from frbias.core.training.guarding import Guard
@@ -119,14 +126,15 @@ class Trainer:
         return loss
 
     def _reference(self) -> Any:
-        """What the start model says: embeddings per view, or for views that never end the start model itself."""
+        """What the start model says: embeddings of all rows, view after view, or where views never end the model itself."""
         if not self.options.keep:
             return None
         if not self.plan.views:
             start = copy.deepcopy(self.model).eval()
             return lambda features: tail_embeddings(start, features, self.plan.freezing.tail, "off").detach()
         rows = self.plan.split.train
-        return {v: torch.from_numpy(self.embed(self.features, rows, v)).to(self.device) for v in self.plan.views}
+        every = [self.embed(self.features, rows, view) for view in self.plan.views]
+        return torch.from_numpy(np.concatenate(every)).to(self.device)
 
     def _photographs(self) -> KeptPhotographs | None:
         faces = self.plan.photographs
@@ -138,8 +146,7 @@ class Trainer:
 
     def _prepare_training(self) -> None:
         options = self.options
-        if options.trained_bn == "train" and self.world.size > 1:
-            torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+        share_statistics(self.model, options, self.world)
         groups = parameter_groups(self.model, self.loss, options)
         self.optimiser = make_optimiser(groups, options)
         self.backbone_parameters = [p for g in groups if g["stage"] != LOSS for p in g["params"]]
@@ -153,10 +160,15 @@ class Trainer:
 
     def _epoch(self, epoch: int, first: int, log: MetricsLog | None, advance: Callable[[int], None]) -> None:
         started = time.perf_counter()
+        kept = self.reference if isinstance(self.reference, torch.Tensor) else None
         order = self.plan.sampler.order(epoch)
+        near = None
+        if self.photographs is not None:
+            near = self.photographs.batches(epoch, range(first, self.plan.sampler.steps), self.options, self.world)
+        feed = epoch_parts(self.plan, self.features, order, first, world=self.world, reference=kept, photographs=near)
         set_modes(self.model, self.options.frozen, frozen_bn=self.options.frozen_bn, trained_bn=self.options.trained_bn)
         for step in range(first, self.plan.sampler.steps):
-            self._step(epoch, step, order)
+            self._step(epoch, step, feed)
             advance(1)
             if self.options.save_every and (step + 1) % self.options.save_every == 0:
                 self._check_finite()
@@ -178,26 +190,17 @@ class Trainer:
         times = {"images_per_second": speed, "seconds": seconds}
         self._finish_epoch(log, self._measured(record, epoch), epoch, times)
 
-    def _step(self, epoch: int, step: int, order: EpochOrder) -> None:
+    def _step(self, epoch: int, step: int, feed: Iterator[Part]) -> None:
         options = self.options
         if options.dropout:
             torch.manual_seed(hash((options.seed, epoch, step, self.world.rank)) & (2**63 - 1))
-        positions = my_part(order.positions[step], self.world)
-        views = my_part(order.views[step], self.world)
-        kept = self.photographs
-        seen = positions if kept is None else my_part(kept.drawn(epoch, step, options.batch_size), self.world)
         self.optimiser.zero_grad(set_to_none=True)
-        parts = zip(np.split(positions, options.accumulate), np.split(views, options.accumulate), strict=True)
-        for number, (chosen, view) in enumerate(parts, start=1):
-            features = self.features.batch(self.plan.split.train[chosen], view)
-            reference = self._reference_of(chosen, view, features)
-            part = slice((number - 1) * len(chosen), number * len(chosen))
-            photographs = None if kept is None else kept.batch(seen[part])
+        for number, part in enumerate(islice(feed, options.accumulate), start=1):
+            reference = self.reference(part.features) if callable(self.reference) else part.reference
             with without_sync(self.shared, self.world, last=number == options.accumulate):
-                labels = self.labels[torch.from_numpy(chosen)]
-                total, identity, moved = self.shared(features, labels, reference, photographs)
-                self.scaler.scale(total / options.accumulate).backward()
-            self.sums += torch.stack([total.detach(), identity, moved]).double() / options.accumulate
+                total, identity, moved = self.shared(part.features, part.labels, reference, part.photographs)
+                self.scaler.scale(total * part.share).backward()
+            self.sums += torch.stack([total.detach(), identity, moved]).double() * part.share
         self._update(epoch, step)
 
     def _update(self, epoch: int, step: int) -> None:
@@ -218,15 +221,6 @@ class Trainer:
         if self.average is not None:
             self.average.update(self.model, done)
 
-    def _reference_of(
-        self, chosen: npt.NDArray[np.int64], views: npt.NDArray[np.int64], features: torch.Tensor
-    ) -> torch.Tensor | None:
-        if self.reference is None:
-            return None
-        if callable(self.reference):
-            return torch.as_tensor(self.reference(features))
-        return torch.stack([self.reference[int(v)][int(c)] for c, v in zip(chosen, views, strict=True)])
-
     def _rate(self, epoch: int, step: int) -> float:
         per_epoch = self.plan.sampler.steps
         return rate((epoch - 1) * per_epoch + step, self.plan.steps, self.options, per_epoch)
@@ -241,12 +235,11 @@ class Trainer:
     def embed(self, features: Features, rows: npt.NDArray[np.int64], view: int = ORIGINAL) -> npt.NDArray[np.float32]:
         """Embeddings (n, D) of rows of an image set, in eval mode and float32."""
         self.model.eval()
-        parts = []
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            found = features.batch(chunk, np.full(len(chunk), view, np.int64))
-            parts.append(tail_embeddings(self.model, found, self.plan.freezing.tail, "off").cpu().numpy())
-        embeddings = np.concatenate(parts)
+        chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+        wanted = [(chunk, np.full(len(chunk), view, np.int64)) for chunk in self.world.shard(chunks)]
+        tail = self.plan.freezing.tail
+        parts = [tail_embeddings(self.model, f, tail, "off").cpu().numpy() for f in features.feed(wanted)]
+        embeddings = whole_of_shards(parts, [len(chunk) for chunk in chunks], self.model.embedding_dim, self.world)
         if not np.isfinite(embeddings).all():
             raise FrbiasError(_DIVERGED)
         return embeddings

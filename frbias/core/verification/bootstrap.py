@@ -8,7 +8,6 @@ walk down the sorted scores with integer weights. All weights 1 give the point e
 Two models are compared with the same draws (same seed, same subjects), replicate by replicate.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.foundation.devices import usable_cores
 from frbias.core.verification.measures.intervals import PERCENTILE, Interval
 from frbias.core.verification.measures.rates import error_budgets
 from frbias.core.verification.measures.table import GroupRates, all_values
@@ -152,7 +152,7 @@ def bootstrap(
     totals = _class_totals(comparisons, drawn)
     pooled = totals[:, comparisons.classes.pool].sum(axis=1)
     allowed = np.array([error_budgets(t, pooled) for t in ordered], dtype=np.int64).T.copy()
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or usable_cores()
     counted = _count(comparisons, drawn, tail, mated, allowed, threads)
     member = comparisons.classes.member
     return Replicates(

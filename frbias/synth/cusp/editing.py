@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from frbias.core.faces.dex import AgeClassifier
+from frbias.core.foundation.devices import exact_arithmetic
 from frbias.core.foundation.errors import UsageError
 from frbias.synth.cusp.network import CuspNetwork
 from frbias.synth.cusp.saliency import MaskRule, gradient_map, mask_is_zero, saturated_mask
@@ -92,7 +93,7 @@ class CuspEditor:
             half = self.precision != "fp32" and self.config.half_precision(resolution)
             block.dtype = _DTYPES[self.precision] if half else torch.float32
         if self.device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # float32 convolutions would lose three digits
+            exact_arithmetic()
             self.network.image_dec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._decoder = torch.compile(self.network.image_dec) if compiled else self.network.image_dec
 

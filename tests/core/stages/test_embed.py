@@ -292,3 +292,20 @@ def test_what_is_no_matrix_is_refused(
     monkeypatch.setattr("frbias.core.data.embedding_parquet._ROWS", 2)
     with pytest.raises(BadInputError, match="vectors of one length"):
         read_embeddings(parquet_with(tmp_path / "e.parquet", vectors, kind))
+
+
+def test_sixteen_bits_are_asked_for_and_only_of_what_can_be_trained() -> None:
+    from frbias.core.recognisers.callables import CallableRecogniser
+    from frbias.core.recognisers.trainable.weights import build
+    from frbias.core.stages.embedding import in_arithmetic
+
+    torch.manual_seed(0)
+    model = build("mobilefacenet").eval()
+    plain = Trainable(model, "small", "0", Description("mobilefacenet", 512, (112, 112), True, "here"))
+    faces = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), dtype=np.uint8)
+    exact, half = plain.embed(faces), in_arithmetic(plain, "bf16").embed(faces)
+    assert half.dtype == np.float32
+    assert 0 < np.abs(half - exact).max() < 0.1 * np.abs(exact).max()
+    assert in_arithmetic(plain, "fp32") is plain
+    with pytest.raises(UsageError, match="--arithmetic bf16 needs a recogniser of a known architecture"):
+        in_arithmetic(CallableRecogniser("f", "0", plain.description, lambda given: given), "bf16")

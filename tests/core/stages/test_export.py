@@ -83,6 +83,7 @@ def test_one_file_one_output_open_batch(pack: Path) -> None:
     assert [d.dim_value or d.dim_param for d in graph.input[0].type.tensor_type.shape.dim] == ["N", 3, 112, 112]
     assert {p.name for p in pack.iterdir()} == {
         ".files.csv",
+        "README.md",
         "MODEL.LICENSE",
         "backbone.safetensors",
         "detection.onnx",

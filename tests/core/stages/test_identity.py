@@ -169,6 +169,7 @@ def embed_case(root: Path) -> Case:
                 "data": {"data": str(faces(root / "others" / "set", 1))},
                 "weights": {"weights": str(weights(root / "two" / "model.safetensors", 1e-3))},
                 "flip": {"flip": "add"},
+                "arithmetic": {"arithmetic": "bf16"},
                 **inputs(open_graph(root / "open.onnx")),
             },
             same={

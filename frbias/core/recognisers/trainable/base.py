@@ -10,6 +10,7 @@ from itertools import chain
 import torch
 from torch import nn
 
+from frbias.core.foundation.constants import constant
 from frbias.core.recognisers.base import Pixels
 
 STAGES = ("stem", "1", "2", "3", "4", "head")
@@ -103,7 +104,7 @@ def has_placeholder_norms(model: nn.Module) -> bool:
 
 
 def _channels(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=device).reshape(3, 1, 1)
+    return constant(values, torch.float32, device).reshape(3, 1, 1)
 
 
 StateDict = Mapping[str, torch.Tensor]

@@ -21,12 +21,14 @@ class Trainable:
         name: Short name for tables and files.
         sha256: Hash of the weights themselves, equal for equal weights in any file format.
         description: What is known about it.
+        arithmetic: ``fp32``, or ``bf16`` for what automatic 16-bit arithmetic computes in it.
     """
 
     model: Backbone
     name: str
     sha256: str
     description: Description
+    arithmetic: str = "fp32"
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -56,9 +58,12 @@ class Trainable:
         check_faces(faces, self.input_size)
         tensor = next(chain(self.model.parameters(), self.model.buffers()), None)
         with torch.inference_mode():
-            images = torch.from_numpy(faces).to("cpu" if tensor is None else tensor.device)
+            device = torch.device("cpu") if tensor is None else tensor.device
+            images = torch.from_numpy(faces).to(device, non_blocking=True)
             batch = self.model.preprocess(images).contiguous(memory_format=torch.channels_last)
-            found: Vectors = self.model(batch).float().cpu().numpy()
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.arithmetic == "bf16"):
+                vectors = self.model(batch)
+            found: Vectors = vectors.float().cpu().numpy()
         return found
 
 

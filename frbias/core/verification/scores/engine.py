@@ -6,7 +6,6 @@ every reported count is exact for the float32 scores; should a threshold fall ou
 fetches it.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.devices import World, usable_cores
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.verification.groups import NO_GROUP, Grouping
@@ -212,7 +211,7 @@ def compare_all(
     few = len(matrix) * (len(matrix) - 1) // 2 <= CROSS_LIMIT
     classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
     plan = replace(plan, class_of=classes.table, classes=classes.count)
-    settings = ScanSettings(threads or len(os.sched_getaffinity(0)), block, world)
+    settings = ScanSettings(threads or usable_cores(), block, world)
     wanted = _bins_to_hold(plan, classes, targets, tails, budget or Budget(), settings)
     known = tuple(names.tolist())
     pairs = PairScan(

@@ -1,12 +1,9 @@
 """One process group a process: stages one after the other share it, refusals are heard by all and said once."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from launching import launch
 
 from frbias.core.foundation import group
 from frbias.core.foundation.devices import World
@@ -24,28 +21,6 @@ for turn in range(20):
         barrier()
 print(f"done {world.rank}")
 """
-
-
-def launch(ranks: int, *command: str, folder: Path) -> list[tuple[int, str, str]]:
-    """(exit code, stdout, stderr) of every rank."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = []
-    for rank in range(ranks):
-        place = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, *command],
-                env={**os.environ, **{k: str(v) for k, v in place.items()}},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=folder,
-            )
-        )
-    outputs = [process.communicate(timeout=180) for process in started]
-    return [(process.returncode, *output) for process, output in zip(started, outputs, strict=True)]
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
@@ -83,3 +58,65 @@ def test_a_timeout_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
         group.process_group(World(0, 2)),
     ):
         pass
+
+
+LOST = """
+import os, signal, sys, time
+from frbias.cli.console import errors_as_sentences
+from frbias.core.foundation.devices import world_from_environment
+from frbias.core.foundation.group import process_group
+
+world = world_from_environment()
+with errors_as_sentences(), process_group(world) as barrier:
+    barrier()
+    if world.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1] == "killed" else time.sleep(20)
+    began = time.monotonic()
+    try:
+        barrier()
+    finally:
+        print(time.monotonic() - began)
+"""
+
+
+def test_a_killed_process_ends_the_others_with_a_sentence(tmp_path: Path) -> None:
+    ended = launch(3, "-c", LOST, "killed", folder=tmp_path)
+    assert [code for code, _, _ in ended] == [1, -9, 1], ended
+    assert max(float(out) for _, out, _ in (ended[0], ended[2])) < 10
+    assert ended[0][2] == "frbias: Another process of the launch has ended; run the same command again to go on.\n"
+
+
+def test_a_silent_process_is_waited_for_as_long_as_the_user_says(tmp_path: Path) -> None:
+    ended = launch(2, "-c", LOST, "silent", folder=tmp_path, FRBIAS_TIMEOUT="2")
+    assert ended[0][0] == 1, ended
+    assert "did not answer for 2 seconds (FRBIAS_TIMEOUT sets how long to wait)" in ended[0][2]
+
+
+LED = """
+import sys
+from frbias.cli.console import errors_as_sentences
+from frbias.core.foundation.devices import world_from_environment
+from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.group import led, process_group
+
+calls = []
+
+@led
+def stage(number):
+    calls.append(number)
+    with process_group(world_from_environment()) as barrier:  # what it calls is not shared either
+        barrier()
+    if number < 0:
+        raise UsageError("No.")
+    return number + world_from_environment().size
+
+with errors_as_sentences():
+    assert stage(41) == 42
+    print(len(calls))
+    stage(-1)
+"""
+
+
+def test_a_led_stage_is_done_once_and_all_have_what_came_of_it(tmp_path: Path) -> None:
+    ended = launch(2, "-c", LED, folder=tmp_path)
+    assert ended == [(2, "1\n", "frbias: No.\n"), (2, "0\n", "")]

@@ -1,0 +1,72 @@
+"""Hashes of files are those of their bytes, and are kept for files that have not changed."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from frbias.core.data import file_hashes as module
+from frbias.core.data.file_hashes import MISSING, file_hashes
+
+NAMES = ["a/1.png", "a/2.png", "b/3.png", "b/4.png"]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(module, "_SETTLED", 20_000_000)
+    for number, name in enumerate(NAMES[:3]):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(bytes([number]) * 100)
+    time.sleep(0.05)
+    return tmp_path / "set"
+
+
+def expected(root: Path) -> list[str]:
+    paths = [root / name for name in NAMES]
+    return [hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else MISSING for p in paths]
+
+
+def test_unchanged_files_are_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(path.name)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(module, "sha256_file", counted)
+    assert file_hashes(root, NAMES) == expected(root)
+    assert sorted(read) == ["1.png", "2.png", "3.png"]
+    read.clear()
+    assert file_hashes(root, NAMES) == expected(root)
+    assert read == []
+    assert file_hashes(root, NAMES[::-1]) == expected(root)[::-1]
+    (root / "a/2.png").write_bytes(bytes([9]) * 100)  # as long as before
+    (root / "b/4.png").write_bytes(b"new")
+    time.sleep(0.05)
+    assert file_hashes(root, NAMES) == expected(root)
+    assert sorted(read) == ["2.png", "4.png"]
+    (root / "b/3.png").unlink()
+    assert file_hashes(root, NAMES)[2] == MISSING
+
+
+def test_a_change_that_puts_the_time_back_is_noticed(root: Path) -> None:
+    file_hashes(root, NAMES)
+    before = (root / "a/1.png").stat()
+    (root / "a/1.png").write_bytes(bytes([7]) * 100)
+    os.utime(root / "a/1.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file_hashes(root, NAMES) == expected(root)
+
+
+def test_files_written_just_now_are_not_trusted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SETTLED", 10**12)
+    file_hashes(root, NAMES)
+    assert not module._place(root).exists()
+
+
+def test_a_broken_store_is_made_anew(root: Path) -> None:
+    file_hashes(root, NAMES)
+    module._place(root).write_bytes(b"no parquet")
+    assert file_hashes(root, NAMES) == expected(root)
