@@ -94,7 +94,9 @@ def test_the_dry_run_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert list(garbe["setting"]) == ["train=CUSP", "train=EG3D-Age"]
     assert garbe["baseline"].between(0, 1).all()
     for cell in result.woven.cells:
-        assert sorted(p.name for p in (cell.run / "evaluations").iterdir()) == ["epoch-0001", "epoch-0002"]
+        assert sorted(p.name for p in (cell.run / "evaluations").iterdir()) == [
+            "epoch-0000", "epoch-0001", "epoch-0002",
+        ]  # fmt: skip
         document = json.loads((cell.comparison / "comparison.json").read_text())
         groups = [group["name"] for group in document["other"]["targets"][0]["groups"]]
         assert len(groups) == 2
