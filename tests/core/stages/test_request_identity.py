@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -22,7 +23,7 @@ REQUESTS = (
     CuspRequest(variant="ls"),
     Eg3dRequest(),
     ExportRequest(weights="sface"),
-    AdaptRequest(data=("people",)),
+    AdaptRequest(data=("people",), guard=("album",)),
 )
 
 
@@ -38,6 +39,8 @@ def others(value: Any, kind: Any) -> Iterator[Any]:
         yield from ((value or 0) + step for step in (1, 5, 39, -1))
     elif kind is float:
         yield from ((value or 0.0) + step for step in (0.01, 0.5, -0.01, 1.0))
+    elif kind is Path:
+        yield Path("elsewhere")
     elif kind is str:
         yield from ("elsewhere", "3-6,20-30", "10x0", "mesh:7")
     elif args := get_args(kind):
