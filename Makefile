@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck format bench faults faults-long dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
+.PHONY: help setup demo test test-long lint typecheck format bench faults faults-long dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
   release-check clean
 
 help: ## Show this list
@@ -25,6 +25,9 @@ demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 6 minutes
 
 test: $(STAMP) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q --durations=12
+
+test-long: $(STAMP) ## Run the long tests that `make test` leaves out (pretended CUDA device, all stages under torchrun, ...)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q -m long --durations=12
 
 lint: $(STAMP) ## Check style and the direction of imports
 	$(BIN)/ruff check .

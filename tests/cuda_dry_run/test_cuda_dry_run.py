@@ -52,7 +52,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     return {line["case"]: line for line in map(json.loads, done.stdout.splitlines())}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("cuda_dry_run")
 def test_every_case_runs_as_on_the_cpu(lines: dict[str, dict[str, Any]]) -> None:
@@ -60,7 +60,7 @@ def test_every_case_runs_as_on_the_cpu(lines: dict[str, dict[str, Any]]) -> None
     assert lines.keys() == BOUNDS.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("cuda_dry_run")
 @pytest.mark.parametrize("case", [name for name, bounds in BOUNDS.items() if any(bounds)])

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from small_grids import document, write_grid
 
+from frbias.cli import console
 from frbias.cli.grid_view import result_json, show_result
 from frbias.core.data.embeddings import read_embeddings
 from frbias.core.foundation.errors import AssetMissingError, BadInputError
@@ -217,6 +218,7 @@ def test_the_files_say_the_same(finished: tuple[Path, GridResult]) -> None:
 @pytest.mark.xdist_group("grid")
 def test_what_is_shown(finished: tuple[Path, GridResult], capsys: pytest.CaptureFixture[str]) -> None:
     _, result = finished
+    console.reset()
     show_result(result)
     said = capsys.readouterr().out
     for words in (

@@ -141,7 +141,7 @@ def _files(out: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("grid")
 def test_interrupted_and_run_again_it_ends_with_the_same_files(tmp_path: Path) -> None:
     """Killed while it trains, then, with two processes, while it embeds."""

@@ -115,7 +115,7 @@ def contents(place: Path, leave_out: Sequence[str]) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in named.items() if name.split("/")[0] not in leave_out}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("ranks")
 @pytest.mark.parametrize("ranks", [2, 3])
@@ -129,7 +129,7 @@ def test_every_stage_leaves_the_same_bytes(done: Callable[[int], Path], ranks: i
     assert ("experiment" in made) == (ranks == 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("ranks")
 @pytest.mark.parametrize("ranks", [2, 3])

@@ -174,5 +174,5 @@ def test_a_map_reads_back_and_scale_changes_nothing(tmp_path) -> None:  # type: 
         with pytest.raises(BadInputError):
             EmbeddingMap.of(broken)
     (tmp_path / "map.safetensors").write_bytes(b"nothing")
-    with pytest.raises(BadInputError, match="holds no map"):
+    with pytest.raises(BadInputError, match=r"holds no map|damaged safetensors file: its head is cut off"):
         read_map(tmp_path / "map.safetensors")

@@ -134,10 +134,14 @@ def logarithmic_rates(axis: Any, ends: tuple[float, float]) -> None:
 def decades(low: float, high: float) -> list[float]:
     """Round numbers between two positive ones: 1, 2 and 5 times a power of ten, powers alone over two decades and more.
 
+    There are none when the lower one is 0, as where every rate is.
+
     Example:
         >>> decades(0.004, 0.03)
         [0.005, 0.01, 0.02]
     """
+    if not 0 < low < high:
+        return []
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1,) if high >= 100 * low else (1, 2, 5)
     return [value for power in powers for step in steps if low <= (value := float(f"{step}e{power}")) <= high]

@@ -37,7 +37,8 @@ def operating_points(document: Document, target: float, scales: Scales) -> Sketc
     floor = plane_axes(ax, scales)
     for mark, group, colour in zip(_marks(groups), groups, colours(len(groups)), strict=True):
         rows.append(_point(ax, document["name"], group, floor, colour, mark, label=group["name"]))
-    ax.plot(target, 0, "|", color="#5b6168", markersize=9, clip_on=False)
+    if ax.get_xlim()[0] <= target <= ax.get_xlim()[1]:
+        ax.plot(target, 0, "|", color="#5b6168", markersize=9, clip_on=False)
     _legend(ax, "group")
     return Sketch(
         "operating_points",
@@ -121,10 +122,12 @@ def det_of_both(document: Document, target: float) -> Sketch | None:
 def plane_axes(ax: Any, scales: Scales) -> float:
     """Axes of FMR (logarithmic) and FNMR; returns the left end, where groups without false match are drawn."""
     low, high = scales.group_fmr or (1e-4, 1.0)
+    if low <= 0:  # no rate is above 0: nothing says how far down to go
+        low, high = 1e-4, high or 1.0
     floor, top = 0.6 * low, 1.6 * high
     ax.set_xlim(floor, top)
     logarithmic_rates(ax.xaxis, (floor, top))
-    ax.set_ylim(0, 1.12 * (scales.group_fnmr or (0.0, 1.0))[1])
+    ax.set_ylim(0, 1.12 * ((scales.group_fnmr or (0.0, 1.0))[1] or 1.0))
     ax.yaxis.set_major_formatter(percent_axis())
     ax.set_xlabel("false match rate")
     ax.set_ylabel("false non-match rate")

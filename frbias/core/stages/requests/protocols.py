@@ -11,7 +11,6 @@ from frbias.core.stages.requests.embed import EmbedOptions, Flip
 from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.requests.input import InputOptions
 from frbias.core.stages.requests.measuring import MeasureOptions
-from frbias.core.verification.protocol_gates import PAIR_QUANTITIES, SEARCH_QUANTITIES, protocol_gate_problems
 
 PAIRS, SEARCHES = "Pairs (--pairs)", "Searches (--identify)"
 ALL_PAIRS, CACDVS = "all", "cacdvs"
@@ -72,7 +71,10 @@ class PairsRequest(InputOptions):
         """Lists without pictures, ``.bin`` sets with them, and targets that are no rates."""
         yield from super().conflicts()
         yield from _no_rates(self.at_fmr, "--at-fmr")
-        yield from protocol_gate_problems(self.fail_if, PAIR_QUANTITIES, self.at_fmr, "--at-fmr")
+        if self.fail_if:
+            from frbias.core.verification.protocol_gates import PAIR_QUANTITIES, protocol_gate_problems
+
+            yield from protocol_gate_problems(self.fail_if, PAIR_QUANTITIES, self.at_fmr, "--at-fmr")
         if not self.pairs:
             yield "--pairs is empty; name a list of pairs or a .bin set."
         packed = [text for text in self.pairs if is_bin(text)]
@@ -143,7 +145,10 @@ class IdentifyRequest(InputOptions):
         """No source or two, and targets that are no rates."""
         yield from super().conflicts()
         yield from _no_rates(self.at_fpir, "--at-fpir")
-        yield from protocol_gate_problems(self.fail_if, SEARCH_QUANTITIES, self.at_fpir, "--at-fpir")
+        if self.fail_if:
+            from frbias.core.verification.protocol_gates import SEARCH_QUANTITIES, protocol_gate_problems
+
+            yield from protocol_gate_problems(self.fail_if, SEARCH_QUANTITIES, self.at_fpir, "--at-fpir")
         if not self.identify:
             yield "--no-identify asks for no search."
         if (self.data is None) == (self.embeddings is None):
