@@ -6,12 +6,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from os import getpid, sched_getaffinity
+from os import getpid
 from pathlib import Path
 from time import sleep
 from typing import Any, Protocol
 
-from frbias.core.foundation.devices import World
+from frbias.core.foundation.devices import World, usable_cores
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.group import agreed_on
 from frbias.core.foundation.machine import Machine, Resources
@@ -79,7 +79,7 @@ def _hindered(node: Node, found: Mapping[str, Outcome]) -> Outcome | None:
 
 def shared_among(resources: Resources, jobs: int) -> Resources:
     """What each of several processes on this machine may use, when the user did not say."""
-    each = max(1, len(sched_getaffinity(0)) // jobs)
+    each = max(1, usable_cores() // jobs)
     return Resources(
         device=resources.device,
         workers=resources.workers or each,

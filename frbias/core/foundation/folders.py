@@ -182,16 +182,24 @@ def damage(folder: Path, *, deep: bool = False) -> list[str]:
         return []
     except (OSError, ValueError):
         return [f"{LISTING_NAME} cannot be read"]
+    try:
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except csv.Error:
+        return [f"{LISTING_NAME} is damaged"]
     found = []
-    for row in csv.DictReader(io.StringIO(text)):
+    for row in rows:
         try:
             name, size, digest = str(row["file"]), int(row["bytes"]), str(row["sha256"])
         except (KeyError, TypeError, ValueError):
             return [f"{LISTING_NAME} is damaged"]
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            return [f"{LISTING_NAME} names {name}, which is outside of the folder"]
         path = Path(folder) / name
         try:
             there = path.stat().st_size
-            if there != size:
+            if not path.is_file():
+                found.append(f"{name} is no file")
+            elif there != size:
                 found.append(f"{name} has {there} of {size} bytes")
             elif deep and _sha256(path) != digest:
                 found.append(f"{name} has another content than when it was made")

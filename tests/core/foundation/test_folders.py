@@ -1,5 +1,6 @@
 """Atomic files and claimed folders."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -230,3 +231,18 @@ def test_provenance_of_another_type_is_told(tmp_path: Path, change: dict[str, ob
     write_json(tmp_path / "o" / "provenance.json", {**WORK.record(), "complete": True, **change})
     with pytest.raises(BadInputError, match=rf"provenance.json: {next(iter(change))} is .*, expected"):
         read_provenance(tmp_path / "o")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("/dev/zero", ".files.csv names /dev/zero, which is outside of the folder"),
+        ("../secret", ".files.csv names ../secret, which is outside of the folder"),
+        ("pipe", "pipe is no file"),
+        ("x" * 200_000, ".files.csv is damaged"),
+    ],
+)
+def test_a_listing_of_somebody_else_makes_nobody_read_elsewhere_or_wait(tmp_path: Path, name: str, told: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / ".files.csv").write_text(f"file,bytes,sha256\n{name},0,00\n")
+    assert damage(tmp_path, deep=True) == [told]
