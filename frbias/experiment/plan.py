@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.files import os_error_sentence
 from frbias.core.foundation.requests import Request, attempt, option, suggestion
 from frbias.core.stages.requests.align import AlignOptions
 from frbias.core.stages.requests.compare import CompareRequest
@@ -134,7 +135,9 @@ def read_document(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise BadInputError(f"{path} cannot be read as an experiment: its values are nested too deeply.") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadInputError(os_error_sentence(error)) from error
+    except ValueError as error:
         raise BadInputError(f"{path} cannot be read as an experiment: {str(error).splitlines()[0]}") from error
 
 

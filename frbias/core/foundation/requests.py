@@ -194,7 +194,7 @@ def read_values(
     for key, value in settings.items():
         name = key.replace("_", "-")
         if name not in named:
-            problems.append(f"{where or kind.title} has no option {key!r}{suggestion(name, named)}.")
+            problems.append(f"{where or kind.title} has no option {key!r}{suggestion(name, named, end='.')}")
         elif value is not None:
             given = named[name]
             try:
