@@ -40,7 +40,7 @@ stage.embed_table(read_samples(Path("../set")), Sums(), Path("out"))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_killed_process_costs_only_what_it_was_doing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
