@@ -120,7 +120,7 @@ class _Case:
         names = self.clearly(WORSE, *_ACCURACIES, *_GAPS)
         found = [label_of(n) for n in names]
         found += [f"FNMR of {g}" for g in self.worse_groups]
-        return found + [f"FMR of {g}, above the target" for g in self.overloaded_groups]
+        return found + [f"FMR of {g} (above the target)" for g in self.overloaded_groups]
 
 
 def judge(baseline: Evaluation, other: Evaluation, overall: Mapping[str, Difference], at: PairedAtTarget) -> Verdict:
@@ -160,7 +160,7 @@ def _decide(case: _Case) -> tuple[Outcome, str]:
     fairness = case.found["garbe"].verdict
     if fairness == BETTER:
         if case.price:
-            return "fairer_at_a_price", f"{two} is fairer than {one}, at a price: {_joined(case.price)} worse."
+            return "fairer_at_a_price", f"{two} is fairer than {one}, at a price: {_joined(case.price)} got worse."
         return "fairer", f"{two} is fairer than {one}, and no group is worse."
     return _decide_without_garbe(case, fairness)
 

@@ -208,7 +208,7 @@ def test_the_price_is_named() -> None:
     found = judged({"garbe": "better", "eer": "worse"}, (UP, DOWN), ((0.02, "worse"), (0.009, "worse")))
     assert found.outcome == "fairer_at_a_price"
     assert found.sentence == (
-        "two is fairer than one, at a price: EER, FNMR of group 0 and FMR of group 0, above the target worse."
+        "two is fairer than one, at a price: EER, FNMR of group 0 and FMR of group 0 (above the target) got worse."
     )
 
 
