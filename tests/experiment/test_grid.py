@@ -166,7 +166,7 @@ def _brute_force(folder: Path, weights: np.ndarray | None) -> np.ndarray:
     return np.array(values)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("grid")
 def test_the_table_is_what_the_raw_scores_say(finished: tuple[Path, GridResult]) -> None:
     _, result = finished
@@ -199,7 +199,7 @@ def test_the_table_is_what_the_raw_scores_say(finished: tuple[Path, GridResult])
     assert {row["correction"] for row in rows} == {"Holm"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("grid")
 def test_the_files_say_the_same(finished: tuple[Path, GridResult]) -> None:
     folder, _ = finished
@@ -214,7 +214,7 @@ def test_the_files_say_the_same(finished: tuple[Path, GridResult]) -> None:
     assert written["cells"][3]["options"]["finetune"]["frozen"] == ["stem", "1", "2", "3"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("grid")
 def test_what_is_shown(finished: tuple[Path, GridResult], capsys: pytest.CaptureFixture[str]) -> None:
     _, result = finished
@@ -234,7 +234,7 @@ def test_what_is_shown(finished: tuple[Path, GridResult], capsys: pytest.Capture
     assert (told["cells"], told["failed"], len(told["table"])) == (12, [], len(result.table))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("grid")
 def test_only_what_changed_runs_again_and_a_failure_stops_nobody(
     finished: tuple[Path, GridResult], monkeypatch: pytest.MonkeyPatch
@@ -264,7 +264,7 @@ def test_only_what_changed_runs_again_and_a_failure_stops_nobody(
     assert {path: path.stat().st_mtime_ns for place in places for path in place.rglob("*")} == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("grid")
 def test_the_command_line_lists_every_cell_and_does_nothing(finished: tuple[Path, GridResult]) -> None:
     folder, result = finished
