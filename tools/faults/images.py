@@ -26,7 +26,7 @@ def run_images(seed: int, count: int) -> Outcome:
         if outcome.lost:
             return outcome
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return outcome.plus("memory of all", f"{grown} KiB more" if grown > MAX_GROWTH else "")
+    return outcome.plus("memory of all", f"{grown} KiB more" if grown > MAX_GROWTH else "", grown)
 
 
 def _loss(data: bytes, name: Path) -> str:

@@ -62,11 +62,11 @@ def full_disk(ready: Ready, seed: int, count: int) -> Tries:
     if not can_mount():
         return
     chance = random.Random(seed)
-    start, end = _size(ready.place.root / "before"), _size_of(ready)
+    start, end = _size(ready.place.before), _size_of(ready)
     for index in range(count):
         few = index % 4 == 3
         room = chance.randint(start // 4096 + 3, max(end // 4096, start // 4096 + 4)) * 4096
-        files = chance.randint(4, max(len(ready.wanted), 5)) + _files(ready.place.root / "before")
+        files = chance.randint(4, max(len(ready.wanted), 5)) + _files(ready.place.before)
         options = f"size=1g,nr_inodes={files}" if few else f"size={room}"
         shutil.rmtree(ready.work, ignore_errors=True)
         with small_disk(ready.work, "size=1g"):
