@@ -11,8 +11,9 @@ from faults.killing import Ended, difference, run_command, tree
 from faults.stages import Case, Inputs, make_inputs
 from faults.warming import import_all, run_here
 
-# Locks, and what a machine remembers about the files it has read (which depends on when that was): no results.
-LEFT_OUT = ("locks", ".lock", "__pycache__", "hashes")
+# Locks, and what a machine remembers of files that it has read and of its own speed (all of which hangs on when that was):
+# no results.
+LEFT_OUT = ("locks", ".lock", "__pycache__", "hashes", "timings.jsonl")
 
 
 @dataclass(frozen=True)

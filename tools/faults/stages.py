@@ -123,8 +123,8 @@ def _measuring(inputs: Inputs) -> list[Case]:
         Case("audit", audit),
         Case("audit --drop --force", (*audit, "--drop", "clean", "--seed", "1", "--force"), (audit,)),
         Case("report", report),
-        Case("report with tables", (*report[:2], "--tables", "--out", "out/page.html")),
-        Case("report over an earlier page", (*report, "--title", "again"), (report,)),
+        Case("report with tables", (*report[:2], "--tables", "--out", "out/page.html"), at_most=60),
+        Case("report over an earlier page", (*report, "--title", "again"), (report,), at_most=60),
     ]
 
 
@@ -135,13 +135,15 @@ def _learning(inputs: Inputs) -> list[Case]:
     export = ("export", small, "--out", "out")
     return [
         Case("finetune", finetune),
-        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,)),
+        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,), at_most=40),
         Case("adapt", adapt),
         Case("adapt --force", (*adapt, "--seed", "1", "--force"), (adapt,)),
         Case("export", export),
-        Case("export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,)),
+        Case(
+            "export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,), at_most=30
+        ),
         Case("run", ("run", inputs["experiment.toml"], *ANYWHERE, "--out", "out"), at_most=60),
-        Case("run of a grid", ("run", inputs["grid.toml"], *ANYWHERE, "--out", "out"), at_most=30),
+        Case("run of a grid", ("run", inputs["grid.toml"], *ANYWHERE, "--out", "out"), at_most=15),
     ]
 
 
