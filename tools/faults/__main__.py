@@ -43,12 +43,15 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="leave out what --json holds of this very code")
     parser.add_argument("--older", action="store_true", help="with --resume: what it holds of other code too")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no part after so many (0: no limit)")
+    parser.add_argument("--kills", type=int, help="at so many operations of a command at most (0: at all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="parts whose name has this in it")
     parser.add_argument("--go-on", action="store_true", help="with the next part after a loss")
     parser.add_argument("--table", action="store_true", help="run nothing; print the table of what --json holds")
     chosen = parser.parse_args()
     sizes = LONG if chosen.long else SHORT
+    if chosen.kills is not None:
+        sizes = dataclasses.replace(sizes, kills=chosen.kills)
     book = Book(chosen.json, {"seed": chosen.seed, **dataclasses.asdict(sizes)})
     if chosen.resume or chosen.table:
         book.take_up(older=chosen.older)

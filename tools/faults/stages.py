@@ -135,15 +135,15 @@ def _learning(inputs: Inputs) -> list[Case]:
     export = ("export", small, "--out", "out")
     return [
         Case("finetune", finetune),
-        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,), at_most=40),
+        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,), at_most=20),
         Case("adapt", adapt),
         Case("adapt --force", (*adapt, "--seed", "1", "--force"), (adapt,)),
         Case("export", export),
         Case(
-            "export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,), at_most=30
+            "export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,), at_most=15
         ),
-        Case("run", ("run", inputs["experiment.toml"], *ANYWHERE, "--out", "out"), at_most=60),
-        Case("run of a grid", ("run", inputs["grid.toml"], *ANYWHERE, "--out", "out"), at_most=15),
+        Case("run", ("run", inputs["experiment.toml"], *ANYWHERE, "--out", "out"), at_most=30),
+        Case("run of a grid", ("run", inputs["grid.toml"], *ANYWHERE, "--out", "out"), at_most=10),
     ]
 
 

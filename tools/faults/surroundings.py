@@ -67,13 +67,13 @@ def full_disk(ready: Ready, seed: int, count: int) -> Tries:
         few = index % 4 == 3
         room = chance.randint(start // 4096 + 3, max(end // 4096, start // 4096 + 4)) * 4096
         files = chance.randint(4, max(len(ready.wanted), 5)) + _files(ready.place.before)
-        options = f"size=1g,nr_inodes={files}" if few else f"size={room}"
+        options = f"size=4g,nr_inodes={files}" if few else f"size={room}"
         shutil.rmtree(ready.work, ignore_errors=True)
-        with small_disk(ready.work, "size=1g"):
+        with small_disk(ready.work, "size=4g"):
             ready.place.fill()
             change_disk(ready.work, options)
             ended = ready.run()
-            change_disk(ready.work, "size=1g,nr_inodes=100000")
+            change_disk(ready.work, "size=4g,nr_inodes=100000")
             loss = _after(ready, ended)
         yield options, loss
 
@@ -84,7 +84,7 @@ def read_only_tree(ready: Ready, seed: int, count: int) -> Tries:
         return
     for _ in range(min(count, 1)):
         shutil.rmtree(ready.work, ignore_errors=True)
-        with small_disk(ready.work, "size=1g"):
+        with small_disk(ready.work, "size=4g"):
             ready.place.fill()
             change_disk(ready.work, "ro")
             ended = ready.run()
