@@ -43,4 +43,4 @@ def spread(seed: int, count: int, operations: int) -> Sequence[int]:
     every = range(1, operations + 1)
     if not count or count >= operations:
         return every
-    return sorted({1, operations, *random.Random(seed).sample(every, max(count - 2, 0))})
+    return sorted({1, operations, *random.Random(seed).sample(range(2, operations), max(count - 2, 0))})

@@ -104,8 +104,8 @@ def parts(bench: Bench, seed: int, sizes: Sizes) -> list[Part]:
     """Every part: commands first, then files, servers, and what takes several processes."""
     names = [case.name for case in cases(Inputs(Path(), Path()))]
     return [
-        *(Part(f"kill: {name}", partial(_kills, bench, name, seed, sizes.kills)) for name in names),
         *_surroundings(bench, names, seed, sizes),
+        *(Part(f"kill: {name}", partial(_kills, bench, name, seed, sizes.kills)) for name in names),
         Part("images", partial(run_images, seed, sizes.images)),
         Part("weights", lambda: run_weights(bench.place(), seed, sizes.weights)),
         Part("tables", partial(run_tables, seed, sizes.documents)),
