@@ -18,10 +18,10 @@ def faults() -> Iterator[None]:
     sys.path.remove(str(ROOT / "tools"))
 
 
-def book_of(path: Path, version: str, seed: int = 0, **take_up: bool) -> Any:
+def book_of(path: Path, version: str, **take_up: bool) -> Any:
     from faults.keeping import Book
 
-    book = Book(path, {"seed": seed}, version)
+    book = Book(path, version)
     if take_up:
         book.take_up(**take_up)
     return book
@@ -39,19 +39,20 @@ def tries(campaign: str, *losses: str) -> Any:
 def test_what_was_run_is_not_run_again(tmp_path: Path) -> None:
     kept = tmp_path / "faults.json"
     first = book_of(kept, "a")
-    first.run("kill: one", lambda: tries("kill: one", "", ""))
-    first.run("kill: two", lambda: tries("kill: two", "gone"))
+    first.run("kill: one", (0, 2), lambda: tries("kill: one", "", ""))
+    first.run("kill: two", (0, 2), lambda: tries("kill: two", "gone"))
 
     def never() -> Any:
         raise AssertionError("run again")
 
     again = book_of(kept, "a", older=False)
-    assert again.run("kill: one", never).outcome == tries("kill: one", "", "")
+    assert again.run("kill: one", (0, 2), never).outcome == tries("kill: one", "", "")
     assert list(again.done) == ["kill: one"]  # what lost something has to be run again
     assert not book_of(kept, "b", older=False).done
     assert list(book_of(kept, "b", older=True).done) == ["kill: one"]
-    assert not book_of(kept, "a", seed=1, older=True).done
-    assert {one["part"] for one in json.loads(kept.read_text())["parts"]} == {"kill: one", "kill: two"}
+    with pytest.raises(AssertionError, match="run again"):
+        again.run("kill: one", (1, 2), never)  # another seed
+    assert {one["part"] for one in json.loads(kept.read_text())} == {"kill: one", "kill: two"}
 
 
 def test_the_table_is_of_everything_that_is_kept(tmp_path: Path) -> None:
@@ -59,11 +60,11 @@ def test_the_table_is_of_everything_that_is_kept(tmp_path: Path) -> None:
 
     kept = tmp_path / "faults.json"
     old = book_of(kept, "aaaa")
-    old.run("disk full: one", lambda: tries("disk full", "", ""))
+    old.run("disk full: one", (0,), lambda: tries("disk full", "", ""))
     new = book_of(kept, "bbbb", older=True)
-    new.run("images", lambda: tries("images", "", ""))
-    new.run("disk full: two", lambda: tries("disk full", ""))
-    text = printed(new.in_order(["disk full: one", "disk full: two", "images", "servers"]))
+    new.run("images", (0,), lambda: tries("images", "", ""))
+    new.run("disk full: two", (0,), lambda: tries("disk full", ""))
+    text = printed(new.in_order([(name, (0,)) for name in ("disk full: one", "disk full: two", "images", "servers")]))
     assert "| disk full | 3 | 3 | 0 |\n| images | 2 | 2 | 0 |\n| all | 5 | 5 | 0 |" in text
     assert "Memory taken by images, at most: 2 MiB." in text
     assert "Code aaaa: 1 part, 'disk full: one'." in text
@@ -81,7 +82,7 @@ def test_it_ends_at_the_first_loss_and_when_time_is_over(tmp_path: Path) -> None
             ran.append(name)
             return tries(name, loss)
 
-        return Part(name, run)
+        return Part(name, (0,), run)
 
     every = [part("one", ""), part("two", "gone"), part("three", "")]
     book = book_of(tmp_path / "faults.json", "a")

@@ -22,11 +22,11 @@ def run_parts(chosen: list[Part], book: Book, *, go_on: bool, minutes: float = 0
     """
     until = time.monotonic() + 60 * minutes
     for part in chosen:
-        if part.name in book.done:
+        if book.has(part.name, part.asked):
             continue
         if minutes and time.monotonic() > until:
             return False
-        done = book.run(part.name, part.run)
+        done = book.run(part.name, part.asked, part.run)
         print(f"{row(done.outcome)}  {part.name}, {done.processor:.0f} s", flush=True)
         for loss in done.outcome.lost:
             print(f"lost: {part.name}, {loss}", file=sys.stderr, flush=True)
@@ -52,7 +52,7 @@ def main() -> int:
     sizes = LONG if chosen.long else SHORT
     if chosen.kills is not None:
         sizes = dataclasses.replace(sizes, kills=chosen.kills)
-    book = Book(chosen.json, {"seed": chosen.seed, **dataclasses.asdict(sizes)})
+    book = Book(chosen.json)
     if chosen.resume or chosen.table:
         book.take_up(older=chosen.older)
     with Bench() as bench:
@@ -60,7 +60,7 @@ def main() -> int:
         wanted = [part for part in every if chosen.only in part.name]
         if not chosen.table:
             run_parts(wanted, book, go_on=chosen.go_on, minutes=chosen.minutes)
-    done = book.in_order([part.name for part in wanted])
+    done = book.in_order((part.name, part.asked) for part in wanted)
     print(f"\n{printed(done)}")
     return _code(done, len(wanted))
 

@@ -30,12 +30,14 @@ class Done:
 
     Attributes:
         part: Its name, one of its own.
+        asked: What was asked for: the seed, and how much.
         outcome: What came of it.
         version: Of the code.
         seconds, processor: Seconds of the clock, and of the processor with all children.
     """
 
     part: str
+    asked: tuple[int, ...]
     outcome: Outcome
     version: str
     seconds: float
@@ -44,13 +46,14 @@ class Done:
     def to_json(self) -> dict[str, Any]:
         """JSON object."""
         times = {"seconds": round(self.seconds, 1), "processor_seconds": round(self.processor, 1)}
-        return {"part": self.part, "version": self.version, **self.outcome.to_json(), **times}
+        what = {"part": self.part, "asked": list(self.asked), "version": self.version}
+        return {**what, **self.outcome.to_json(), **times}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Done":
         """What :meth:`to_json` gave."""
         times = (float(value["seconds"]), float(value["processor_seconds"]))
-        return cls(value["part"], Outcome.from_json(value), value["version"], *times)
+        return cls(value["part"], tuple(value["asked"]), Outcome.from_json(value), value["version"], *times)
 
 
 @dataclass
@@ -59,13 +62,11 @@ class Book:
 
     Attributes:
         path: The file; None to keep nothing.
-        settings: What was asked for (seed and sizes): parts of a run that was asked for otherwise do not count.
         version: Of the code.
         done: By name.
     """
 
     path: Path | None
-    settings: dict[str, Any]
     version: str = field(default_factory=version_of_code)
     done: dict[str, Done] = field(default_factory=dict)
 
@@ -74,30 +75,32 @@ class Book:
         if self.path is None or not self.path.exists():
             return
         found = json.loads(self.path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or found.get("settings") != self.settings:
-            return
-        for one in map(Done.from_json, found["parts"]):
+        for one in map(Done.from_json, found):
             if not one.outcome.lost and (older or one.version == self.version):
                 self.done[one.part] = one
 
-    def run(self, part: str, campaign: Callable[[], Outcome]) -> Done:
+    def has(self, part: str, asked: tuple[int, ...]) -> bool:
+        """Whether a part is kept that was asked for in the same way."""
+        return part in self.done and self.done[part].asked == asked
+
+    def run(self, part: str, asked: tuple[int, ...], campaign: Callable[[], Outcome]) -> Done:
         """Run a part and keep what came of it; one that is kept is not run again."""
-        if part not in self.done:
+        if not self.has(part, asked):
             started, used = time.monotonic(), _processor()
             outcome = campaign()
             times = (time.monotonic() - started, _processor() - used)
-            self.done[part] = Done(part, outcome, self.version, *times)
+            self.done[part] = Done(part, asked, outcome, self.version, *times)
             self._write()
         return self.done[part]
 
-    def in_order(self, parts: Iterable[str]) -> list[Done]:
-        """What has been run of ``parts``, in their order."""
-        return [self.done[part] for part in parts if part in self.done]
+    def in_order(self, parts: Iterable[tuple[str, tuple[int, ...]]]) -> list[Done]:
+        """What has been run of ``parts`` (name, what was asked for), in their order."""
+        return [self.done[part] for part, asked in parts if self.has(part, asked)]
 
     def _write(self) -> None:
         if self.path is None:
             return
-        whole = {"settings": self.settings, "parts": [one.to_json() for one in self.done.values()]}
+        whole = [one.to_json() for one in self.done.values()]
         half = self.path.with_name(f"{self.path.name}.half")
         half.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         os.replace(half, self.path)

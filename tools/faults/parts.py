@@ -1,7 +1,7 @@
 """The campaigns in parts, each of which can be run by itself: kills and surroundings one part a command."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,10 +58,12 @@ class Part:
 
     Attributes:
         name: Its own.
+        asked: The seed, and how much is tried.
         run: Does them.
     """
 
     name: str
+    asked: tuple[int, ...]
     run: Callable[[], Outcome]
 
 
@@ -101,30 +103,32 @@ class Bench:
 
 
 def parts(bench: Bench, seed: int, sizes: Sizes) -> list[Part]:
-    """Every part: commands first, then files, servers, and what takes several processes."""
+    """Every part: what costs little first, then kills, and last what takes several processes."""
     names = [case.name for case in cases(Inputs(Path(), Path()))]
+
+    def part(name: str, count: int, run: Callable[[int, int], Outcome]) -> Part:
+        return Part(name, (seed, count), lambda: run(seed, count))
+
     return [
-        *_surroundings(bench, names, seed, sizes),
-        *(Part(f"kill: {name}", partial(_kills, bench, name, seed, sizes.kills)) for name in names),
-        Part("images", partial(run_images, seed, sizes.images)),
-        Part("weights", lambda: run_weights(bench.place(), seed, sizes.weights)),
-        Part("tables", partial(run_tables, seed, sizes.documents)),
-        Part("servers", partial(run_servers, seed, sizes.servers)),
-        Part("load", lambda: run_load(bench.place(), seed, sizes.load)),
-        Part("ranks", lambda: run_ranks(bench.place(), seed, sizes.ranks)),
-        Part("torchrun", lambda: run_torchrun(bench.place(), seed, sizes.torchrun)),
+        part("images", sizes.images, run_images),
+        part("tables", sizes.documents, run_tables),
+        part("servers", sizes.servers, run_servers),
+        part("weights", sizes.weights, lambda *asked: run_weights(bench.place(), *asked)),
+        *(
+            part(f"{campaign}: {name}", sizes.faults, partial(_faults, bench, campaign, name))
+            for kind, campaign in enumerate(CAMPAIGNS)
+            for number, name in enumerate(names)
+            if (number + kind) % sizes.every == 0
+        ),
+        *(part(f"kill: {name}", sizes.kills, partial(_kills, bench, name)) for name in names),
+        part("load", sizes.load, lambda *asked: run_load(bench.place(), *asked)),
+        part("ranks", sizes.ranks, lambda *asked: run_ranks(bench.place(), *asked)),
+        part("torchrun", sizes.torchrun, lambda *asked: run_torchrun(bench.place(), *asked)),
     ]
 
 
 def _kills(bench: Bench, name: str, seed: int, count: int) -> Outcome:
     return kill_everywhere(bench.ready(name), seed, count)
-
-
-def _surroundings(bench: Bench, names: list[str], seed: int, sizes: Sizes) -> Iterator[Part]:
-    for kind, campaign in enumerate(CAMPAIGNS):
-        for number, name in enumerate(names):
-            if (number + kind) % sizes.every == 0:
-                yield Part(f"{campaign}: {name}", partial(_faults, bench, campaign, name, seed, sizes.faults))
 
 
 def _faults(bench: Bench, campaign: str, name: str, seed: int, count: int) -> Outcome:
