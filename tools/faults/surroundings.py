@@ -163,7 +163,10 @@ def vanishing_outputs(ready: Ready, seed: int, count: int) -> Tries:
 
         ended = ready.run(before=before)
         loss = no_sentence(ended, (0, 1, 2, 3)) if ended.code else ""
-        yield f"{target} removed before operation {point} of {ready.operations}", loss or ready.again()
+        loss = loss or ready.again()
+        if loss == f"{target}/ missing":  # an empty folder, which was removed here
+            loss = ""
+        yield f"{target} removed before operation {point} of {ready.operations}", loss
 
 
 def clock(ready: Ready, seed: int, count: int) -> Tries:
