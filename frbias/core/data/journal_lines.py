@@ -172,7 +172,7 @@ def _looked_at(data: bytes) -> Iterator[Block]:
             record = json.loads(line)
             names, rows = _names(record["columns"]), _rows(record)
             rejected = _rejections(record["rejected"])
-            record["unit"].encode()
+            (record["unit"] + record["columns"]).encode()
         except _DAMAGE:
             continue
         one = found.setdefault(names, _Alike())

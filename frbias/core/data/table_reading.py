@@ -21,7 +21,12 @@ def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd
     data = Path(path).read_bytes()
     header = data[: data.find(b"\n")].decode("utf-8", "replace").split(",")
     careful = (
-        b'"' in data or b"\r" in data or not data.endswith(b"\n") or b"\n\n" in data or data[:3] == b"\xef\xbb\xbf"
+        "\ufffd" in ",".join(header)
+        or b'"' in data
+        or b"\r" in data
+        or not data.endswith(b"\n")
+        or b"\n\n" in data
+        or data[:3] == b"\xef\xbb\xbf"
     )
     if careful or any(name != name.strip() or not name for name in header) or len(set(header)) < len(header):
         return None

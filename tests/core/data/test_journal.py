@@ -45,6 +45,7 @@ def row(name: str, **more: object) -> Row:
                 {"unit": None},
                 {"unit": "\ud800"},
                 {"columns": 1},
+                {"columns": "file_name,\ud800"},
                 {"columns": "age,file_name"},
                 {"columns": "file_name,file_name"},
                 {"columns": "file_name,subject,age"},
