@@ -65,10 +65,13 @@ def make_journal(out: Path, table_of: Path) -> None:
 
 def one(way: str, root: Path) -> tuple[float, float]:
     """Seconds and bytes that something takes in this process."""
-    from frbias.core.data.journal import read_journal
+    from frbias.core.data.journal import Journal, read_journal
     from frbias.core.data.samples import read_samples, write_samples
     from frbias.core.stages.align import AlignProducer
     from frbias.core.stages.requests.align import AlignOptions
+
+    def rows_of(journal: Journal) -> pd.DataFrame:
+        return journal.frame(list(journal))
 
     table = None if way in ("pandas", "read", "journal") else read_samples(root / "set")
     work: dict[str, Callable[[], object]] = {
@@ -77,7 +80,7 @@ def one(way: str, root: Path) -> tuple[float, float]:
         "write": lambda: table and write_samples(table, root / "written"),
         "hash": lambda: table and table.content_hash(),
         "plan": lambda: table and AlignProducer(table, AlignOptions(detector="points")).plan(),
-        "journal": lambda: read_journal(root / "out"),
+        "journal": lambda: rows_of(read_journal(root / "out")),
     }
     began = time.perf_counter()
     kept = work[way]()

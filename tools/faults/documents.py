@@ -15,7 +15,10 @@ PAIRS = "2\t1\na\t1\t2\na\t1\tb\t1\nb\t1\t2\na\t2\tb\t2\n"
 PAIRS_CSV = "file1,file2,mated,fold\na/1.png,a/2.png,1,1\na/1.png,b/1.png,0,2\n"
 VECTORS = "file_name,subject,age,e0,e1,e2\na/1.png,a,8,0.1,0.2,0.3\na/2.png,a,35,0.3,0.1,-1\nb/1.png,b,41,1,0,2\n"
 LISTING = "file,bytes,sha256\nmetadata.csv,12,00\nrejected.csv,30,11\n"
-JOURNAL = '{"unit": "a", "columns": ["file_name", "age"], "rows": [["a/1.png", 8.0]], "rejected": []}\n'
+JOURNAL = (
+    '{"unit": "a", "columns": "file_name,subject,age", "rows": "a/1.png,p,8\\n", "count": 1, '
+    '"rejected": "[{\\"file\\": \\"b\\", \\"reason\\": \\"no face\\", \\"age\\": null}]"}\n'
+)
 METRICS = '{"epoch": 0, "step": 0, "validation": null}\n{"epoch": 1, "step": 3, "loss": 0.5, "validation": null}\n'
 EXPERIMENT = """name = "one"
 seed = 0
@@ -86,6 +89,10 @@ def _tables(root: Path) -> list[Document]:
     def vectors() -> None:
         _need_finite(read_embeddings(root / "vectors.csv").matrix, "an embedding that is not finite")
 
+    def journal() -> None:
+        found = read_journal(root)
+        found.frame(list(found))
+
     return [
         Document("scores.csv", SCORES.encode(), scores("scores.csv"), "table"),
         Document("scores.txt", BOB.encode(), scores("scores.txt"), "table"),
@@ -95,7 +102,7 @@ def _tables(root: Path) -> list[Document]:
         Document("pairs.csv", PAIRS_CSV.encode(), lambda: read_pairs(root / "pairs.csv"), "table"),
         Document("vectors.csv", VECTORS.encode(), vectors, "table"),
         Document(".files.csv", LISTING.encode(), lambda: damage(root), "table"),
-        Document(".journal/rank-0.jsonl", JOURNAL.encode(), lambda: read_journal(root), "json"),
+        Document(".journal/rank-0.jsonl", JOURNAL.encode(), journal, "json"),
     ]
 
 

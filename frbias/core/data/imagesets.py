@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 from frbias.core.data.images import UNREADABLE, encode_jpeg, encode_png
-from frbias.core.data.journal import Finished, append, journal_frame, read_journal
+from frbias.core.data.journal import Journal, append, read_journal
 from frbias.core.data.samples import Rejected, SampleTable, read_samples, table_of, write_rejected, write_samples
 from frbias.core.data.units import Chosen, Made, Producer, WorkUnit, keys_of
 from frbias.core.foundation.devices import World, usable_cores, world_from_environment
@@ -103,9 +103,8 @@ def produce(
         folder = claim_together(out, work, world, barrier, force=force)
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)
-        done = {key: unit for key, unit in read_journal(out).items() if not _may_yet_be_read(unit)}
+        keys, done, before = keys_of(units), *_done_before(out)
         barrier()
-        keys = keys_of(units)
         pending = Chosen(units, world.shard([k for k, key in enumerate(keys) if key not in done]))
         resumed = f" ({len(done)} of {len(units)} units were done)" if done else ""
         with progress.task(label + resumed, pending.tasks()) as advance:
@@ -114,7 +113,7 @@ def produce(
         if world.leader:
             _complete(folder, keys, list(rejected), unchanged)
         barrier()
-        return _summary(out, folder.results().get("rejected", 0), reused=False, before=done)
+        return _summary(out, folder.results().get("rejected", 0), reused=False, before=before)
 
 
 def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
@@ -135,7 +134,7 @@ def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
             write_bytes(out / name, data)
         base = {"file_name": task.file_name, "subject": task.subject, "age": None if math.isnan(task.age) else task.age}
         rows.append({**base, **task.columns, **item.columns})
-    return {"unit": unit.key, "rows": rows, "rejected": [_record(one) for one in _unique(rejected)]}
+    return {"unit": unit.key, "rows": rows, "rejected": _unique(rejected)}
 
 
 def _unique(rejected: Sequence[Rejected]) -> list[Rejected]:
@@ -155,14 +154,6 @@ def _common(one: Rejected, other: Rejected) -> Rejected:
         one.age if one.age == other.age else math.nan,
         one.sex if one.sex == other.sex else "",
     )
-
-
-def _record(one: Rejected) -> Record:
-    return {**asdict(one), "age": None if math.isnan(one.age) else one.age}
-
-
-def _rejected(record: Record) -> Rejected:
-    return Rejected(**{**record, "age": math.nan if record["age"] is None else record["age"]})
 
 
 def _jpeg(image: Any) -> bytes:
@@ -256,10 +247,9 @@ def _complete(folder: StageFolder, keys: Sequence[str], refused: list[Rejected],
     missing = [key for key in keys if key not in found]
     if missing:
         raise BadInputError(f"{counted(len(missing), 'unit')} unfinished (first: {missing[0]}); run the command again.")
-    units = [found[key] for key in keys]
-    rejected = refused + [_rejected(one) for unit in units for one in unit.rejected]
+    rejected = refused + [one for key in keys for one in found.rejected(key)]
     refuse_vanished(rejected[len(refused) :], unchanged)
-    frame = journal_frame(units)
+    frame = found.frame(keys)
     if not len(frame):
         raise BadInputError(f"Not one image could be made; {rejected[0].file}: {rejected[0].reason}")
     table = table_of(out, frame)
@@ -286,12 +276,19 @@ def refuse_vanished(rejected: Sequence[Rejected], unchanged: Callable[[], bool])
         )
 
 
-def _may_yet_be_read(unit: Finished) -> bool:
+def _done_before(out: Path) -> tuple[frozenset[str], int]:
+    """Units that are finished, and how many images they have."""
+    journal = read_journal(out)
+    done = frozenset(unit for unit in journal if not _may_yet_be_read(journal, unit))
+    return done, journal.rows(done)
+
+
+def _may_yet_be_read(journal: Journal, unit: str) -> bool:
     """Whether a file of the unit could not be reached when it was made: it may be there when the work is taken up."""
-    return any(str(one["reason"]).startswith(UNREADABLE) for one in unit.rejected)
+    return any(one.reason.startswith(UNREADABLE) for one in journal.rejected(unit))
 
 
-def _summary(out: Path, rejected: int, *, reused: bool, before: dict[str, Finished] | None = None) -> ImageSetResult:
+def _summary(out: Path, rejected: int, *, reused: bool, before: int = 0) -> ImageSetResult:
     table: SampleTable = read_samples(out)
-    earlier = len(table) if reused else sum(len(unit.rows) for unit in (before or {}).values())
+    earlier = len(table) if reused else before
     return ImageSetResult(Path(out), len(table), int(table.frame["subject"].nunique()), rejected, earlier)

@@ -1,98 +1,201 @@
 """The journal of an image set in the making: one line of JSON for every finished unit, in a file for every rank.
 
-A line has the unit's ``unit`` (key), the ``columns`` of its rows, the ``rows`` (lists of values, ``file_name`` first) and
-what was ``rejected``. It is written after the files of its rows; a line torn by a crash, or damaged, is ignored.
+A line has the unit's ``unit`` (key), the ``columns`` of its rows (a line of CSV), the ``rows`` as they will stand in
+``metadata.csv`` (``file_name`` first), their ``count``, and what was ``rejected`` (a list in JSON). It is written after the
+files of its rows; a line torn by a crash, or damaged, is ignored.
 """
 
+import csv
+import io
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
+from frbias.core.data.journal_lines import Block, blocks_of, rejection_record
+from frbias.core.data.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Rejected
+from frbias.core.data.table_reading import frame_of
+from frbias.core.data.table_text import cell
+from frbias.core.foundation.ahead import done_ahead
+from frbias.core.foundation.devices import usable_cores
 from frbias.core.foundation.folders import JOURNAL
 
-_BLOCK = 5000
-Record = dict[str, Any]
+_CHUNK = 8 * 1024**2  # bytes read at a time
+_THREADS = 2  # that parse
+_FOLDERS = 256  # folders that a thread lists at a time
+Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A unit that was made.
+class Journal:
+    """Units that were made.
 
     Attributes:
-        columns: Of its rows, ``file_name`` first.
-        rows: Values of every row.
-        rejected: Its tasks without an image.
+        blocks: Of lines that have the same columns.
+        places: Unit -> its row in ``where``.
+        where: Number of a block, and of a unit in it, shape (n, 2).
     """
 
-    columns: tuple[str, ...]
-    rows: list[list[Any]]
-    rejected: list[Record]
+    blocks: list[Block] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+    where: Int64 = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+
+    def __contains__(self, unit: str) -> bool:
+        return unit in self.places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def rows(self, units: Iterable[str]) -> int:
+        """How many rows some units have."""
+        return sum(int(self.blocks[block].counts[number]) for block, number in self._where(units).tolist())
+
+    def rejected(self, unit: str) -> Sequence[Rejected]:
+        """What of a unit gave no image."""
+        block, number = self.where[self.places[unit]].tolist()
+        return self.blocks[block].rejected.get(number, ())
+
+    def frame(self, units: Sequence[str]) -> pd.DataFrame:
+        """The rows of units, in their order; columns in the order in which they come up."""
+        wanted = self._where(units)
+        counts = np.zeros(len(wanted), np.int64)
+        starts = np.zeros(len(wanted), np.int64)
+        tables, place = [], 0
+        for number in self._in_order_of_columns(wanted):
+            block, mine = self.blocks[number], wanted[:, 0] == number
+            counts[mine] = block.counts[wanted[mine, 1]]
+            starts[mine] = place + block.starts[wanted[mine, 1]]
+            tables.append(block.table)
+            place += block.table.num_rows
+        if not counts.sum():
+            return pd.DataFrame()
+        table = pa.concat_tables(tables, promote_options="default")
+        rows = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        if len(rows) != table.num_rows or (rows != np.arange(len(rows))).any():
+            table = table.take(pa.array(rows))
+        return frame_of(table, TEXT_COLUMNS, NUMBER_COLUMNS)
+
+    def _where(self, units: Iterable[str]) -> Int64:
+        return self.where[np.fromiter(map(self.places.__getitem__, units), np.int64)]
+
+    def _in_order_of_columns(self, wanted: Int64) -> list[int]:
+        """Blocks with rows that are wanted, those with the columns of the first unit first."""
+        numbers, first = np.unique(wanted[:, 0], return_index=True)
+        numbers = numbers[np.argsort(first)]
+        used = [int(number) for number in numbers if self.blocks[int(number)].table.num_rows]
+        kinds = list(dict.fromkeys(self.blocks[number].columns for number in used))
+        return sorted(used, key=lambda number: (kinds.index(self.blocks[number].columns), number))
 
 
-def append(stream: IO[bytes], unit: str, rows: Sequence[Mapping[str, Any]], rejected: Sequence[Record]) -> None:
-    """Add a unit's line, and see that it is on disk."""
+def append(stream: IO[bytes], unit: str, rows: Sequence[Mapping[str, Any]], rejected: Sequence[Rejected]) -> None:
+    """Add a unit's line, and see that it is on disk.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     values = [[row.get(name) for name in columns] for row in rows]
-    line = {"unit": unit, "columns": columns, "rows": values, "rejected": list(rejected)}
-    stream.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+    if any(isinstance(value, float) and not math.isfinite(value) for row in values for value in row):
+        raise ValueError(f"a number of unit {unit} is not finite")
+    line = {
+        "unit": unit,
+        "columns": _csv([columns]).rstrip("\n") if columns else "",
+        "rows": _csv([[cell(value) for value in row] for row in values]),
+        "count": len(rows),
+        "rejected": json.dumps([rejection_record(one) for one in rejected], allow_nan=False),
+    }
+    stream.write(json.dumps(line).encode() + b"\n")
     stream.flush()
     os.fsync(stream.fileno())
 
 
-def read_journal(out: Path) -> dict[str, Finished]:
-    """Units of every rank whose files are all there, by key. Folders are listed, files are not looked at one by one."""
-    found: dict[str, Finished] = {}
-    there = _Listing(Path(out))
-    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for path in sorted((Path(out) / JOURNAL).glob("rank-*.jsonl")):
+def read_journal(out: Path) -> Journal:
+    """Units of every rank whose files are all there. Folders are listed, files are not looked at one by one."""
+    there, blocks = _Listing(Path(out)), list[Block]()
+    units, found = list[str](), list[Int64]()  # place in the files, number of the block, number in it
+    for at, (some,) in done_ahead(_parsing(Path(out)), threads=_THREADS, depth=_THREADS):
+        for block in some:
+            whole = np.flatnonzero(_are_whole(block, there))
+            units += [block.units[number] for number in whole.tolist()]
+            found.append(np.stack([at + np.asarray(block.lines)[whole], np.full_like(whole, len(blocks)), whole], 1))
+            blocks.append(block)
+    if not units:
+        return Journal()
+    every = np.concatenate(found)
+    order = np.argsort(every[:, 0], kind="stable")
+    return Journal(blocks, {units[place]: place for place in order.tolist()}, every[:, 1:])
+
+
+def _parsing(out: Path) -> Iterator[tuple[int, list[Callable[[], list[Block]]]]]:
+    for at, data in _pieces(sorted((out / JOURNAL).glob("rank-*.jsonl"))):
+        yield at, [partial(blocks_of, data)]
+
+
+def _pieces(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
+    """Whole lines of all files, many at a time, with a number that grows by more than the lines."""
+    at = 0
+    for path in paths:
         with path.open("rb") as stream:
-            for line in stream:
-                try:
-                    record = json.loads(line)
-                    columns = tuple(record["columns"])
-                    one = Finished(shared.setdefault(columns, columns), record["rows"], record["rejected"])
-                    names = [row[0] for row in one.rows]
-                    if all(name in there for name in names):
-                        found[record["unit"]] = one
-                except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-                    continue
-    return found
+            while data := b"".join([stream.read(_CHUNK), stream.readline()]):
+                yield at, data
+                at += len(data) + 1
 
 
-def journal_frame(units: Sequence[Finished]) -> pd.DataFrame:
-    """The rows of units, in their order."""
-    blocks = [block for start in range(0, len(units), _BLOCK) for block in _frames(units[start : start + _BLOCK])]
-    return pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame()
+def _are_whole(block: Block, there: "_Listing") -> npt.NDArray[np.bool_]:
+    """Which units of a block have all of their files."""
+    if not block.table.num_rows:
+        return np.ones(len(block.units), np.bool_)
+    here = there.of(block.table.column("file_name").to_pylist())
+    lost = np.cumsum(np.concatenate([[0], ~here]))
+    return np.asarray(lost[block.starts + block.counts] == lost[block.starts])
 
 
-def _frames(units: Sequence[Finished]) -> Iterator[pd.DataFrame]:
-    """Frames of consecutive units with the same columns."""
-    start = 0
-    for end in range(1, len(units) + 1):
-        if end == len(units) or units[end].columns != units[start].columns:
-            rows = [row for unit in units[start:end] for row in unit.rows]
-            if rows:
-                yield pd.DataFrame(rows, columns=list(units[start].columns))
-            start = end
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    returns = any("\r" in value for row in rows for value in row)  # they end a line, and old Pythons do not quote them
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL).writerows(rows)
+    return text.getvalue()
 
 
 class _Listing:
-    """Which files are below a folder; every folder is listed once, when one of its files is asked for."""
+    """Which files are below a folder; every folder is listed once, when its files are asked for."""
 
     def __init__(self, root: Path) -> None:
-        self.root = str(root)
-        self.folders: dict[str, set[str]] = {}
+        self.root = os.path.join(root, "")
+        self.folders: set[str] = set()
+        self.files: set[str] = set()
 
-    def __contains__(self, name: str) -> bool:
-        folder, _, base = name.rpartition("/")
-        if folder not in self.folders:
-            try:
-                self.folders[folder] = set(os.listdir(os.path.join(self.root, folder)))
-            except OSError:
-                self.folders[folder] = set()
-        return base in self.folders[folder]
+    def of(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which of some files are there."""
+        new = list({name[: name.rfind("/") + 1] for name in names} - self.folders)
+        cuts = [new[start : start + _FOLDERS] for start in range(0, len(new), _FOLDERS)]
+        with ThreadPoolExecutor(min(usable_cores(), len(cuts) or 1)) as pool:
+            for found in pool.map(self._list, cuts):
+                self.files.update(found)
+        self.folders.update(new)
+        if self.files.issuperset(names):
+            return np.ones(len(names), np.bool_)
+        return np.array([name in self.files for name in names], np.bool_)
+
+    def _list(self, folders: Sequence[str]) -> list[str]:
+        return [folder + name for folder in folders for name in self._names(self.root + folder)]
+
+    @staticmethod
+    def _names(folder: str) -> list[str]:
+        try:
+            return os.listdir(folder)
+        except (OSError, ValueError):  # not there; a name that cannot be one
+            return []

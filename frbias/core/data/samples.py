@@ -266,8 +266,10 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     missing = [c for c in REQUIRED_COLUMNS if c not in frame.columns]
     if missing:
         raise BadInputError(f"{where} lacks the column {missing[0]!r}; required are {', '.join(REQUIRED_COLUMNS)}.")
-    frame = frame.copy()
+    frame = frame.copy(deep=False)
     for column in frame.columns:
+        if column in TEXT_COLUMNS and frame[column].dtype == "str" and not frame[column].hasnans:
+            continue
         if column in TEXT_COLUMNS and isinstance(frame[column].dtype, pd.StringDtype):
             frame[column] = frame[column].fillna("").astype(str)
         elif column in TEXT_COLUMNS:

@@ -21,7 +21,12 @@ def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd
     data = Path(path).read_bytes()
     header = data[: data.find(b"\n")].decode("utf-8", "replace").split(",")
     careful = (
-        b'"' in data or b"\r" in data or not data.endswith(b"\n") or b"\n\n" in data or data[:3] == b"\xef\xbb\xbf"
+        "\ufffd" in ",".join(header)
+        or b'"' in data
+        or b"\r" in data
+        or not data.endswith(b"\n")
+        or b"\n\n" in data
+        or data[:3] == b"\xef\xbb\xbf"
     )
     if careful or any(name != name.strip() or not name for name in header) or len(set(header)) < len(header):
         return None
@@ -31,25 +36,67 @@ def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd
         table = csv.read_csv(pa.py_buffer(data), convert_options=how)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError):
         return None
+    del data
+    if any(pc.any(pc.is_inf(table.column(name))).as_py() for name in header if name in numbers):
+        return None
+    return frame_of(table, texts, numbers)
+
+
+def frame_of(table: Any, texts: frozenset[str], numbers: frozenset[str]) -> pd.DataFrame:
+    """An Arrow table with texts as ``str``, numbers as float64 (NaN unknown), other columns as they are."""
     columns: dict[str, Any] = {}
-    for name in header:
+    for name in table.column_names:
         column = table.column(name)
+        table = table.drop_columns(name)  # so that it goes as soon as it is copied
         if name in numbers:
-            values = column.to_numpy().astype(np.float64, copy=True)
-            if np.isinf(values).any():
-                return None
-            columns[name] = values
+            values = column.to_numpy()
+            columns[name] = values if values.flags.writeable else values.copy()
         else:
             columns[name] = pd.Series(column.to_pandas(), dtype="str" if name in texts else object)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def are_harmless_names(names: "pd.Series[Any]") -> bool:
     """Whether no file name can be wrong: all different, short, and without anything that could leave the folder."""
-    found = pa.array(names, from_pandas=True)
-    if isinstance(found, pa.ChunkedArray):
-        found = found.combine_chunks()
-    if not pa.types.is_string(found.type) and not pa.types.is_large_string(found.type):
+    found = as_arrow(names)
+    if not pa.types.is_large_string(found.type):
         return False
-    odd = pc.or_(pc.match_substring_regex(found, _SUSPICIOUS), pc.greater(pc.binary_length(found), 1000))
-    return found.null_count == 0 and not pc.any(odd).as_py() and pc.count_distinct(found).as_py() == len(found)
+    if found.null_count or pc.any(pc.greater(pc.binary_length(found), 1000)).as_py():
+        return False
+    if not _are_plain(found) and pc.any(pc.match_substring_regex(found, _SUSPICIOUS)).as_py():
+        return False
+    return are_different(found)
+
+
+def as_arrow(column: "pd.Series[Any]") -> Any:
+    """A column as one Arrow array, texts as large ones."""
+    found = pa.array(column, from_pandas=True)
+    found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    return found.cast(pa.large_string()) if pa.types.is_string(found.type) else found
+
+
+def are_different(texts: Any) -> bool:
+    """Whether no two texts of an Arrow array are the same; that ascending ones are not is seen at once."""
+    if pc.all(pc.less(texts[:-1], texts[1:])).as_py():
+        return True
+    return bool(pc.count_distinct(texts).as_py() == len(texts))
+
+
+def _are_plain(names: Any) -> bool:
+    """Whether the text of all names, looked at as one, can hold nothing suspicious."""
+    ends, text = text_of(names)
+    if any(mark in text for mark in (b"\\", b":", b"..")) or not (np.diff(ends) > 0).all():
+        return False
+    first = np.frombuffer(text, np.uint8)[ends[:-1] - ends[0]]
+    return not np.isin(first, np.frombuffer(b"/.", np.uint8)).any()
+
+
+def text_of(texts: Any) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", bytes]:
+    """Where the texts of an Arrow array of large ones begin and end, and all of their bytes from the first of them on."""
+    if not len(texts):
+        return np.zeros(1, np.int64), b""
+    ends = np.frombuffer(texts.buffers()[1], np.int64)
+    ends = ends[texts.offset : texts.offset + len(texts) + 1]
+    data = texts.buffers()[2]
+    text = b"" if data is None else data.slice(int(ends[0]), int(ends[-1] - ends[0])).to_pybytes()
+    return ends, text

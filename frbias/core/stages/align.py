@@ -1,6 +1,5 @@
 """The alignment stage: an image set or a folder of photographs becomes a set of crops on a template."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from frbias.core.data.file_hashes import file_hashes
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import produce
 from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
+from frbias.core.data.table_rows import rows_of
 from frbias.core.data.units import Column, LazyUnits, Made, Task, WorkUnit
 from frbias.core.faces.align import (
     AlignedFace,
@@ -34,11 +34,13 @@ from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.foundation.provenance import Work
 from frbias.core.foundation.words import counted
 from frbias.core.stages.align_result import AlignResult, align_result
+from frbias.core.stages.crop_names import crops_of
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
 from frbias.core.stages.telling import told_of_folder
 
 STAGE, VERSION = "align", 2
 _UNIT_IMAGES = 8
+_PLACED = ("file_name", "subject", "age")
 _DERIVED = ("detector_score", "point_agreement", "transform_residual", "point_error", "source_file", *POINT_COLUMNS)
 
 
@@ -74,28 +76,23 @@ class AlignProducer:
     def plan(self) -> LazyUnits:
         """Units of a few images each, in the order of the table; made when they are asked for."""
         frame, root = self.table.frame, self.table.root
-        files = frame["file_name"].tolist()
-        names, points = crop_names(files), self.table.point_array()
-        keep = [str(c) for c in frame.columns if c not in ("file_name", "subject", "age", *_DERIVED)]
-        subjects, ages = frame["subject"].tolist(), self.table.ages
-        values = [frame[name].to_numpy() for name in keep]
-
-        def task(row: int) -> Task:
-            columns = {name: _plain(column[row]) for name, column in zip(keep, values, strict=True)}
-            columns["source_file"] = files[row]
-            return Task(names[row], str(subjects[row]), float(ages[row]), columns)
-
-        def source(row: int) -> _Source:
-            known = points is not None and not np.isnan(points[row]).any()
-            return _Source(root / files[row], points[row] if known and points is not None else None)
+        points, keep = self.table.point_array(), [str(c) for c in frame.columns if c not in (*_PLACED, *_DERIVED)]
+        given = [rows_of(frame[name]) for name in (*_PLACED, *keep)]
+        crops = crops_of(frame["file_name"])
 
         def make(unit: int) -> WorkUnit:
-            start = unit * _UNIT_IMAGES
-            rows = range(start, min(start + _UNIT_IMAGES, len(files)))
-            return WorkUnit(f"{start:08d}", tuple(map(task, rows)), tuple(map(source, rows)))
+            start, end = unit * _UNIT_IMAGES, min((unit + 1) * _UNIT_IMAGES, len(frame))
+            rows = zip(crops(start, end), *(column(start, end) for column in given), strict=True)
+            tasks, sources = [], []
+            for place, (crop, file, subject, age, *rest) in enumerate(rows, start):
+                columns = {name: _plain(value) for name, value in zip(keep, rest, strict=True)}
+                tasks.append(Task(crop, str(subject), float(age), {**columns, "source_file": file}))
+                known = points is not None and not np.isnan(points[place]).any()
+                sources.append(_Source(root / file, points[place] if known and points is not None else None))
+            return WorkUnit(f"{start:08d}", tuple(tasks), tuple(sources))
 
-        starts = range(0, len(files), _UNIT_IMAGES)
-        counts = [min(_UNIT_IMAGES, len(files) - start) for start in starts]
+        starts = range(0, len(frame), _UNIT_IMAGES)
+        counts = [min(_UNIT_IMAGES, len(frame) - start) for start in starts]
         return LazyUnits([f"{start:08d}" for start in starts], counts, make)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -276,37 +273,6 @@ def hash_of_images(table: SampleTable) -> dict[str, str]:
 
     with process_group(world):
         return decided_by_the_leader(made, world)
-
-
-def crop_names(names: Sequence[str]) -> list[str]:
-    """PNG names for source names, kept unique (also without regard to case) when only the suffix differs."""
-    stems = [_stem(name) for name in names]
-    if len({stem.lower() for stem in stems}) == len(stems):
-        return [stem + ".png" for stem in stems]
-    uses = Counter(stem.lower() for stem in stems)
-    taken: set[str] = set()
-    result = []
-    for stem, name in zip(stems, names, strict=True):
-        low = stem.lower()
-        if uses[low] == 1 and low not in taken:
-            taken.add(low)
-            result.append(stem + ".png")
-            continue
-        base = stem if uses[low] == 1 else f"{stem}_{Path(name).suffix.lstrip('.').lower()}"
-        unique, count = base, 1
-        while unique.lower() in taken:
-            count += 1
-            unique = f"{base}_{count}"
-        taken.add(unique.lower())
-        result.append(unique + ".png")
-    return result
-
-
-def _stem(name: str) -> str:
-    """A path without its last suffix, as :mod:`pathlib` sees it."""
-    front, back = name[:-4], name[-4:]
-    usual = back in (".png", ".jpg") and front[-1:] not in ("", "/", ".") and "//" not in name and "./" not in name
-    return front if usual and name[0] != "/" else Path(name).with_suffix("").as_posix()
 
 
 def _resized(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

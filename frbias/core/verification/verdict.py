@@ -40,6 +40,8 @@ JUDGED = ("garbe", "fdr", "fdr_range_fnmr", "fdr_range_fmr", "fnmr_worst", "fnmr
 _RATIOS = ("garbe", "gini_fnmr")
 _GAPS = ("fdr", "fdr_range_fnmr")
 _ACCURACIES = ("fnmr", "fnmr_worst", "eer", "d_prime")
+# A fall of GARBE by this share of its value is one that a reader takes for an improvement, whatever its interval.
+VISIBLE_FALL = 0.1
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,13 @@ class _Case:
         return self.found["fnmr"].verdict == BETTER and all((d.value or 0) <= 0 for d in self.groups.values())
 
     @property
+    def ratio_shrank(self) -> bool:
+        """A ratio looks better: clearly so, or GARBE by a tenth of its value."""
+        garbe = self.found["garbe"]
+        fell = bool(garbe.baseline) and (garbe.value or 0.0) <= -VISIBLE_FALL * (garbe.baseline or 0.0)
+        return fell or bool(self.clearly(BETTER, *_RATIOS))
+
+    @property
     def price(self) -> list[str]:
         """What is clearly worse, in words."""
         names = self.clearly(WORSE, *_ACCURACIES, *_GAPS)
@@ -154,7 +163,7 @@ def _decide(case: _Case) -> tuple[Outcome, str]:
         return "undecided", f"Undecided: without intervals nothing can be said about {two} and {one}."
     if not case.enough:
         return "undecided", f"Undecided: too few errors were made to compare the fairness of {two} and {one}."
-    if case.served_worse and case.clearly(BETTER, *_RATIOS):
+    if case.served_worse and case.ratio_shrank:
         missed = _missed(case, "more", "less")
         return "levelling_down", f"Levelling down: with {two} the ratio shrank because {missed} than with {one}."
     fairness = case.found["garbe"].verdict
@@ -186,7 +195,15 @@ def _decide_without_garbe(case: _Case, fairness: Judgement) -> tuple[Outcome, st
         return "undecided", f"Undecided: GARBE of {two} and {one} cannot be compared, it is undefined too often."
     if case.clearly(BETTER, *_GAPS) and not case.price:
         return "fairer", f"{two} is fairer than {one} (the gap between the groups is narrower), and no group is worse."
-    return "no_clear_change", f"No clear change in fairness between {two} and {one}."
+    return "no_clear_change", f"No clear change in fairness between {two} and {one}{_accuracy(case)}."
+
+
+def _accuracy(case: _Case) -> str:
+    """What else changed, a clause; empty when nothing clearly did."""
+    better = [label_of(name) for name in case.clearly(BETTER, *_ACCURACIES)]
+    if case.price:
+        return f", but {_joined(case.price)} got worse with {case.other}"
+    return f"; {_joined(better)} got better with {case.other}" if better else ""
 
 
 def _missed(case: _Case, more: str, less: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from frbias.core.data import imagesets
 from frbias.core.data.imagesets import finish_unit, produce
-from frbias.core.data.journal import append, read_journal
+from frbias.core.data.journal_lines import rejection_record
 from frbias.core.data.samples import read_samples
 from frbias.core.data.units import Made, Task, WorkUnit
 from frbias.core.foundation.errors import BadInputError, FrbiasError
@@ -23,7 +23,7 @@ def test_what_differs_between_the_tasks_of_a_source_is_not_known_of_the_source(t
     image = np.zeros((4, 4, 3), np.uint8)
     record = finish_unit(tmp_path, unit, [*[Made(None, reason="no face")] * 3, Made(image)])
     assert [row["file_name"] for row in record["rows"]] == ["y.png"]
-    assert record["rejected"] == [
+    assert [rejection_record(one) for one in record["rejected"]] == [
         {"file": "p.jpg", "reason": "no face", "subject": "s", "age": None, "sex": "f"},
         {"file": "q.jpg", "reason": "no face", "subject": "t", "age": None, "sex": ""},
     ]
@@ -65,27 +65,6 @@ def test_files_that_come_back_are_read_when_the_work_is_taken_up(tmp_path: Path)
     result = produce(Reads(source), out, stage="align", label="reading")
     assert (result.images, result.rejected) == (2, 0)
     assert len(read_samples(out)) == 2
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'{"unit": "a", "columns": ["file_name"], "rows": 0.5, "rejected": []}',
-        b'{"unit": "a", "columns": ["file_name"], "rows": [null], "rejected": []}',
-        b'{"unit": "a", "columns": ["file_name"], "rows": [[{"a": 1}]], "rejected": []}',
-        b'{"unit": "a", "columns": 1, "rows": [], "rejected": []}',
-        b'{"unit": [], "columns": [], "rows": [], "rejected": []}',
-        b"[" * 5000,
-        b"\xff\x00",
-    ],
-)
-def test_a_damaged_line_of_the_journal_is_a_unit_that_is_made_again(line: bytes, tmp_path: Path) -> None:
-    (tmp_path / "x.png").touch()
-    (tmp_path / ".journal").mkdir()
-    with (tmp_path / ".journal" / "rank-0.jsonl").open("wb") as stream:
-        stream.write(line + b"\n")
-        append(stream, "u", [{"file_name": "x.png", "subject": "t"}], [])
-    assert list(read_journal(tmp_path)) == ["u"]
 
 
 def test_a_worker_that_the_system_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -12,7 +13,8 @@ from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
-from frbias.core.stages.align import align_table, crop_names
+from frbias.core.stages.align import align_table
+from frbias.core.stages.crop_names import crop_names, crops_of
 from frbias.core.stages.requests.align import AlignOptions
 
 POINTS = dict(zip(POINT_COLUMNS, (ARCFACE_112 + 20).ravel().tolist(), strict=True))
@@ -122,6 +124,27 @@ def test_names_stay_unique() -> None:
     assert crop_names(["a/1.jpg", "a/1.png", "b/1.png"]) == ["a/1_jpg.png", "a/1_png.png", "b/1.png"]
     assert crop_names(["x.JPG", "X.png"]) == ["x_jpg.png", "X_png.png"]
     assert len({n.lower() for n in crop_names(["x.png", "X.png", "x_png.png"])}) == 3
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["a/1.jpg", "a/2.png", "b/1.png"],
+        ["a/1.jpg", "a/1.png", "b/1.png"],
+        ["x.JPG", "X.png"],
+        ["a/1.jpeg", "a/2"],
+        ["/1.jpg", "a//2.png", "a/./3.png"],
+        ["a/.jpg", "b/..png", ".png"],
+        ["é.png", "É.png", "a"],
+        [".jpg"],
+        ["b.png", "a.png", "B.png"],
+        [],
+    ],
+)
+def test_names_of_a_column_are_those_of_its_values(files: list[str]) -> None:
+    for column in (pd.Series(files, dtype="str"), pd.Series(files, dtype=object)):
+        assert crops_of(column)(0, len(files)) == crop_names(files)
+    assert crops_of(pd.Series(files, dtype="str"))(1, 2) == crop_names(files)[1:2]
 
 
 def test_options_are_checked() -> None:

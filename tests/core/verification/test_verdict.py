@@ -141,13 +141,14 @@ def judged(
     fnmr: tuple[tuple[float, str], ...] = ((0.0, "no clear difference"),) * 2,
     fmr: tuple[tuple[float, str], ...] = ((0.01, "no clear difference"),) * 2,
     errors: int = 100,
+    values: dict[str, float] | None = None,
 ) -> rules.Verdict:
     """The verdict on differences that are given as judgements; ``fmr`` has the other's rate of the groups."""
 
     def change(name: str, value: float = 0.0, other: float = 0.1, word: str = "") -> Difference:
         direction = "lower is better" if name in ("fmr",) or lower_is_better(name) else "higher is better"
         given: Any = word or (words or {}).get(name, "no clear difference")
-        return Difference(0.1, other, value, direction, None, None, given)  # type: ignore[arg-type]
+        return Difference(0.1, other, (values or {}).get(name, value), direction, None, None, given)  # type: ignore[arg-type]
 
     names = (*MEASURES, *AT_THRESHOLD)
     groups = tuple(
@@ -202,6 +203,32 @@ def test_the_sentence_is_true_of_groups_that_did_not_move() -> None:
     assert "because no group is missed less often and all together are missed more often than" in still
     better = judged({"fnmr": "better"}, (DOWN, (0.0, UNCLEAR))).sentence
     assert better.startswith("two is better than one for all: no group is missed more often and all together")
+
+
+def garbe_fell(value: float, words: dict[str, str], fnmr: tuple[tuple[float, str], ...]) -> rules.Verdict:
+    """The verdict where GARBE, 0.1 before, changed by ``value`` and its interval holds 0."""
+    return judged({**words, "garbe": UNCLEAR}, fnmr, values={"garbe": value})
+
+
+def test_a_visible_fall_of_garbe_is_levelling_down_however_wide_its_interval() -> None:
+    worse = {"fnmr": "worse"}
+    assert garbe_fell(-0.02, worse, (UP, UP)).outcome == "levelling_down"
+    assert garbe_fell(-0.0101, worse, (UP, (0.0, UNCLEAR))).outcome == "levelling_down"
+    assert garbe_fell(-0.009, worse, (UP, UP)).outcome == "worse_for_all"
+    assert garbe_fell(0.02, worse, (UP, UP)).outcome == "worse_for_all"
+    assert garbe_fell(-0.02, worse, (UP, (-0.01, UNCLEAR))).outcome == "no_clear_change"
+    assert garbe_fell(-0.02, {}, (UP, UP)).outcome == "no_clear_change"
+
+
+def test_accuracy_is_named_where_fairness_did_not_change() -> None:
+    assert judged().sentence == "No clear change in fairness between two and one."
+    lost = judged({"eer": "worse", "d_prime": "worse"}, (UP, (-0.1, UNCLEAR)))
+    assert lost.outcome == "no_clear_change"
+    assert lost.sentence == (
+        "No clear change in fairness between two and one, but EER, d' and FNMR of group 0 got worse with two."
+    )
+    won = judged({"eer": "better"}).sentence
+    assert won == "No clear change in fairness between two and one; EER got better with two."
 
 
 def test_the_price_is_named() -> None:
