@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError
+from frbias.core.foundation.errors import AssetMissingError, ElsewhereError, FrbiasError, GateError
 from frbias.core.foundation.files import is_disk_full, os_error_sentence
 
 if TYPE_CHECKING:
@@ -203,7 +203,11 @@ def errors_as_sentences() -> Iterator[None]:
         _fail(error, os_error_sentence(error), EXIT_UNEXPECTED if disk else EXIT_UNUSABLE)
     except Exception as error:
         from frbias.core.foundation.failures import failure_of_the_machine
+        from frbias.core.foundation.light import missing_package
 
+        if package := missing_package(error):
+            sentence = f"This needs {package}, which is not installed here:  pip install {package}"
+            _fail(error, sentence, AssetMissingError.exit_code)
         if told := failure_of_the_machine(error):
             _fail(error, told, EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]

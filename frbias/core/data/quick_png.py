@@ -6,7 +6,6 @@ Every other file, and every damaged one, is left to the decoder that says what i
 import struct
 import zlib
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -34,6 +33,8 @@ def decode_plain_png(
         return None
     if only is not None and only != (height, width):
         return None
+    import cv2  # not at the top: see frbias.core.data.images
+
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None or pixels.shape != (height, width, 3):
         return None
