@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no part after so many (0: no limit)")
     parser.add_argument("--kills", type=int, help="at so many operations of a command at most (0: at all)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="parts whose name has this in it")
+    parser.add_argument("--only", action="append", help="parts whose name has this in it; repeated: in this order")
     parser.add_argument("--go-on", action="store_true", help="with the next part after a loss")
     parser.add_argument("--table", action="store_true", help="run nothing; print the table of what --json holds")
     chosen = parser.parse_args()
@@ -57,7 +57,7 @@ def main() -> int:
         book.take_up(older=chosen.older)
     with Bench() as bench:
         every = parts(bench, chosen.seed, sizes)
-        wanted = [part for part in every if chosen.only in part.name]
+        wanted = list(dict.fromkeys(part for text in chosen.only or [""] for part in every if text in part.name))
         if not chosen.table:
             run_parts(wanted, book, go_on=chosen.go_on, minutes=chosen.minutes)
     done = book.in_order((part.name, part.asked) for part in wanted)
