@@ -45,7 +45,7 @@ class Sizes:
 
 
 SHORT = Sizes(
-    documents=1000, images=2000, weights=50, servers=20, kills=3, faults=1, every=5, load=3, ranks=5, torchrun=1
+    documents=1000, images=2000, weights=50, servers=20, kills=2, faults=1, every=8, load=3, ranks=5, torchrun=1
 )
 LONG = Sizes(
     documents=4000, images=20_000, weights=340, servers=0, kills=0, faults=1, every=1, load=18, ranks=20, torchrun=4
