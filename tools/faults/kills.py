@@ -39,8 +39,10 @@ def kill_at(ready: Ready, point: int) -> str | None:
 
 
 def spread(seed: int, count: int, operations: int) -> Sequence[int]:
-    """Choose ``count`` of the operations 1, 2, ... by chance, the first and last always; 0: every one."""
+    """Choose ``count`` of the operations 1, 2, ... by chance, the first and last among three or more; 0: every one."""
     every = range(1, operations + 1)
     if not count or count >= operations:
         return every
+    if count < 3:
+        return sorted(random.Random(seed).sample(every, count))
     return sorted({1, operations, *random.Random(seed).sample(range(2, operations), max(count - 2, 0))})
