@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup_environment.py
 	$(PYTHON) tools/setup_environment.py --venv $(VENV)
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 6 minutes on 2 cores, set-up included)
+demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 7 minutes on 2 cores, and 2 of set-up)
 	$(BIN)/frbias demo --out $(OUT)
 
 test: $(STAMP) ## Run the test suite

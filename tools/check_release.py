@@ -1,5 +1,7 @@
 """Build wheel and sdist, install each into an environment of its own, and use it: ``make release-check``.
 
+The wheel is installed a second time without the libraries that evaluating scores and embeddings does not need.
+
 Needs pip and a package registry; nothing else is fetched. With ``--constraints`` the pinned versions are installed,
 without it the newest that the package allows.
 """
@@ -7,9 +9,12 @@ without it the newest that the package allows.
 import argparse
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from pathlib import Path
 
@@ -23,7 +28,7 @@ def main() -> None:
     """Check what the command line names, and say what was done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--constraints", type=Path, help="file with pinned versions")
-    parser.add_argument("--only", choices=("wheel", "sdist"), help="check one of the two")
+    parser.add_argument("--only", choices=("wheel", "sdist", "light"), help="check one of the three")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -31,7 +36,10 @@ def main() -> None:
         for kind, path in built.items():
             if given.only in (None, kind):
                 check(path, folder / kind, given.constraints)
-                print(f"{path.name}: installed and used")
+                print(f"{path.name}: installed and used", flush=True)
+        if given.only in (None, "light"):
+            check_light(built["wheel"], folder / "light", given.constraints)
+            print("without torch and the like: installed and used", flush=True)
 
 
 def build(root: Path, dist: Path) -> dict[str, Path]:
@@ -62,13 +70,34 @@ def check(package: Path, folder: Path, constraints: Path | None) -> None:
     venv.create(folder, with_pip=True)
     program = folder / "bin" / "python"
     install_torch(program)
-    pinned = ["-c", str(constraints.resolve())] if constraints else []
-    subprocess.run(
-        [str(program), "-m", "pip", "--disable-pip-version-check", "-q", "install", *pinned, str(package)],
-        check=True,
-        cwd=folder,
-    )
+    _install(program, constraints, str(package))
     use([str(folder / "bin" / "frbias")], folder / "use", {})
+
+
+def check_light(package: Path, folder: Path, constraints: Path | None) -> None:
+    """Install a package without what evaluating does not need, as docs/bring-your-own.md says, and use it."""
+    heavy = set(runpy.run_path(str(ROOT / "frbias" / "core" / "foundation" / "light.py"))["HEAVY"].values())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    kept = [one for one in project["dependencies"] if re.split(r"[<>=!\[; ]", one)[0] not in heavy]
+    venv.create(folder, with_pip=True)
+    program = folder / "bin" / "python"
+    _install(program, constraints, *kept)
+    _install(program, None, "--no-deps", str(package))
+    listed = json.loads(
+        subprocess.run([*_pip(program), "list", "--format=json"], check=True, capture_output=True).stdout
+    )
+    if there := heavy & {one["name"] for one in listed}:
+        sys.exit(f"the light installation brought {', '.join(sorted(there))}")
+    use([str(folder / "bin" / "frbias")], folder / "use", {})
+
+
+def _install(program: Path, constraints: Path | None, *what: str) -> None:
+    pinned = ["-c", str(constraints.resolve())] if constraints else []
+    subprocess.run([*_pip(program), "-q", "install", *pinned, *what], check=True, cwd=program.parent)
+
+
+def _pip(program: Path) -> list[str]:
+    return [str(program), "-m", "pip", "--disable-pip-version-check"]
 
 
 def use(frbias: list[str], folder: Path, variables: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError
+from frbias.core.foundation.errors import AssetMissingError, ElsewhereError, FrbiasError, GateError
 from frbias.core.foundation.files import OUT_OF_MEMORY, is_disk_full, is_out_of_memory, os_error_sentence
 
 if TYPE_CHECKING:
@@ -205,7 +205,11 @@ def errors_as_sentences() -> Iterator[None]:
         if is_disk_full(error):
             _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
         from frbias.core.foundation.group import what_was_lost
+        from frbias.core.foundation.light import missing_package
 
+        if package := missing_package(error):
+            sentence = f"This needs {package}, which is not installed here:  pip install {package}"
+            _fail(error, sentence, AssetMissingError.exit_code)
         if lost := what_was_lost(error):
             _fail(error, lost, EXIT_UNEXPECTED)
         if is_out_of_memory(error):

@@ -161,6 +161,7 @@ def _document(result: "ExperimentResult") -> dict[str, Any]:
 def _show(result: "ExperimentResult", plan: "ExperimentPlan") -> None:
     from frbias.cli.comparison_view import show_comparison
     from frbias.cli.protocol_view import show_protocol
+    from frbias.core.reporting.html import FIGURES
 
     show_comparison(result.document)
     for document in (one.document for found in result.protocols.values() for one in found if one.documents):
@@ -176,7 +177,8 @@ def _show(result: "ExperimentResult", plan: "ExperimentPlan") -> None:
     places = [
         ("report (open it in a browser)", paths.report),
         ("every number in it", paths.evaluation),
-        ("rates and figures", paths.comparison),
+        ("rates and differences", paths.comparison),
+        ("figures, and the points in them", paths.report.parent / FIGURES),
         ("fine-tuned recogniser", paths.run),
         ("faces to train with", paths.out / "train"),
         ("faces to test with", paths.out / "test"),

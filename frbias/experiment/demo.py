@@ -51,5 +51,6 @@ def demo_document(
             "groups": "0-12,13-19,20-39,40-59,60+",
             "at-fmr": [0.1, 0.01, 0.001],
             "bootstrap": bootstrap,
+            "figures": False,  # the page draws them
         },
     }

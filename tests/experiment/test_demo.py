@@ -54,6 +54,8 @@ def test_everything_is_there(finished: tuple[Path, dict[str, object], Path]) -> 
     assert summary["test_images"] == 24
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
+    for words, value in (("data set", "6 people made by mesh"), ("its licence", "CC0-1.0")):
+        assert f"<dt>{words}</dt><dd>{value}</dd>" in page
     document = json.loads((out / "evaluation.json").read_text())
     assert document["schema"] == "frbias.comparison"
     assert summary["targets"] == document["targets"]

@@ -1,4 +1,7 @@
-"""Reading and writing images safely: bounded, orientation applied, always RGB uint8."""
+"""Reading and writing images safely: bounded, orientation applied, always RGB uint8.
+
+OpenCV is imported when a picture is read or written: what evaluates scores and embeddings needs no pictures.
+"""
 
 import io
 import os
@@ -6,7 +9,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
@@ -134,17 +136,23 @@ def write_png(path: Path, rgb: RgbImage) -> None:
 
 def encode_png(rgb: RgbImage) -> bytes:
     """PNG bytes of an RGB (height, width, 3) or grey (height, width) uint8 image."""
+    import cv2
+
     pixels = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
 def encode_jpeg(rgb: RgbImage, quality: int = 90) -> bytes:
     """JPEG bytes of an RGB (height, width, 3) or grey (height, width) uint8 image; ``quality`` 1 to 100."""
+    import cv2
+
     pixels = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return _encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def _encode(suffix: str, pixels: RgbImage, options: list[int]) -> bytes:
+    import cv2
+
     done, data = cv2.imencode(suffix, pixels, options)
     if not done:
         raise BadImageError(f"an image of shape {pixels.shape} could not be encoded as {suffix}")

@@ -64,6 +64,7 @@ def produce(
     label: str,
     arguments: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
+    told: dict[str, str] | None = None,
     rejected: Sequence[Rejected] = (),
     batch_size: int = 1,
     workers: int = 1,
@@ -77,11 +78,10 @@ def produce(
     Args:
         producer: What makes the images.
         out: Output folder: new, empty, or holding the same work.
-        stage: Name of the stage in ``provenance.json``.
-        version: Version of the stage.
+        stage, version: Name and version of the stage in ``provenance.json``.
         label: What the progress bar says.
         arguments: What the images depend on; default: what the producer says of itself.
-        inputs: Hashes of what is read, for ``provenance.json``.
+        inputs, told: Hashes of what is read, and what readers are told beside, for ``provenance.json``.
         rejected: Files (with reasons) that were refused before planning; listed first in ``rejected.csv``.
         batch_size: Units per call for producers that work in batches.
         workers: Worker processes for producers that work in processes; 0 means one per core.
@@ -99,7 +99,7 @@ def produce(
         raise BadInputError(f"There is nothing to {stage}: the plan has no images.")
     with process_group(world) as barrier:
         arguments = producer.describe() if arguments is None else arguments
-        work = Work(stage, version, arguments, inputs or {})
+        work = Work(stage, version, arguments, inputs or {}, told or {})
         folder = claim_together(out, work, world, barrier, force=force)
         if folder.finished:
             return _summary(out, folder.results().get("rejected", 0), reused=True)

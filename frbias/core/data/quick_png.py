@@ -6,7 +6,6 @@ Every other file, and every damaged one, is left to the decoder that says what i
 import struct
 import zlib
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +13,6 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">IIBBBBB")
 _PLAIN = (8, 2, 0, 0, 0)  # bits, RGB, deflate, the five filters, not interlaced
 # what changes no pixel; transparency, orientation (also in texts) and animation are not among it
-_AS_RGB: int = getattr(cv2, "IMREAD_COLOR_RGB", 0)  # of OpenCV 4.11
 _HARMLESS = frozenset({b"IHDR", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"tIME"})
 
 
@@ -35,10 +33,13 @@ def decode_plain_png(
         return None
     if only is not None and only != (height, width):
         return None
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_RGB or cv2.IMREAD_COLOR)
+    import cv2  # not at the top: see frbias.core.data.images
+
+    as_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)  # of OpenCV 4.11
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if as_rgb is None else as_rgb)
     if pixels is None or pixels.shape != (height, width, 3):
         return None
-    return pixels if _AS_RGB else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels) if as_rgb is None else pixels, np.uint8)
 
 
 def _is_whole(data: bytes) -> bool:

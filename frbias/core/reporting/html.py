@@ -26,6 +26,7 @@ from frbias.core.reporting.people import contact_sheet, data_uri
 from frbias.core.reporting.templating import environment, template
 from frbias.core.reporting.tracing import Tracer, resolve
 from frbias.core.reporting.verdict import Verdict, is_comparison, judge
+from frbias.core.verification.measures.table import MEASURES
 
 Document = dict[str, Any]
 FIGURES = "figures"
@@ -117,6 +118,7 @@ def write_report(
         told=told_by(made),
         made_on=made_on or today(),
         version=__version__,
+        terms=_terms(),
         style=template("style.css"),
     )
     write_text(out_html, text)
@@ -166,6 +168,16 @@ def _figures(document: Document, sides: Sequence[Side], beside: Path, progress: 
         "beside_text": {place: placed[place] for place in _BESIDE_TEXT},
         "sections": [(place, placed[place]) for place in _SECTIONS if placed[place]],
     }
+
+
+def _terms() -> dict[str, str]:
+    """What the measures and rates that are defined in a document are called."""
+    rates = {name: name.upper() for name in ("fmr", "fnmr", "tar", "eer")}
+    return (
+        rates
+        | {"d_prime": "d\u2032"}
+        | {name: entry.label[:1].upper() + entry.label[1:] for name, entry in MEASURES.items()}
+    )
 
 
 def _origin(document: Document, people: SampleTable | None) -> str | None:

@@ -83,8 +83,12 @@ def _read(folder: Path, beside: Path) -> Made:
 
 
 def told_by(stages: Sequence[Made]) -> dict[str, str]:
-    """What the last stage that tells anything tells, with the licence that an earlier one notes of what it made."""
-    found = next((stage.told for stage in reversed(stages) if stage.told), {})
+    """What the last stage that measured tells, with the licence that an earlier one notes of what it made.
+
+    What aligning and embedding tell may be about images to learn from.
+    """
+    measured = [stage.told for stage in stages if stage.told and stage.stage not in ("align", "embed")]
+    found = measured[-1] if measured else {}
     makers = [stage for stage in stages if stage.stage == "generate"]  # a recogniser has a licence too
     noted = [value for stage in makers for name, value in stage.facts if name.endswith("licence")]
     return found if "licence" in found or not noted else {**found, "licence": noted[-1]}

@@ -3,7 +3,6 @@
 import base64
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -74,6 +73,8 @@ def contact_sheet(table: SampleTable, *, subjects: int = 6, ages: int = 8) -> Co
 
 def thumbnail(path: object, side: int = THUMBNAIL) -> str:
     """A square picture of at most ``side`` pixels as a data URI; empty when the file cannot be read."""
+    import cv2  # not at the top: see frbias.core.data.images
+
     try:
         image = read_image(path)  # type: ignore[arg-type]
     except BadImageError:

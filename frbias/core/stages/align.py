@@ -36,6 +36,7 @@ from frbias.core.foundation.words import counted
 from frbias.core.stages.align_result import AlignResult, align_result
 from frbias.core.stages.crop_names import crops_of
 from frbias.core.stages.requests.align import AlignOptions, AlignRequest
+from frbias.core.stages.telling import told_of_folder
 
 STAGE, VERSION = "align", 2
 _UNIT_IMAGES = 8
@@ -221,6 +222,7 @@ def align_table(
         label="aligning",
         arguments=work.arguments,
         inputs=work.inputs,
+        told=work.told,
         rejected=[Rejected(*pair) for pair in refused],
         workers=machine.resources.workers,
         force=force,
@@ -240,7 +242,7 @@ def align_work(table: SampleTable, options: AlignOptions, refused: Sequence[tupl
     inputs = {**hash_of_images(table), "detector": describe_detector(options.detector)}
     if refused:
         inputs["refused"] = sha256_json([list(pair) for pair in refused])
-    return Work(STAGE, VERSION, options.identity(), inputs)
+    return Work(STAGE, VERSION, options.identity(), inputs, told_of_folder(table.root))
 
 
 def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable, list[tuple[str, str]]]:

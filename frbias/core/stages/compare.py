@@ -63,7 +63,7 @@ def _task(request: CompareRequest, machine: Machine) -> Task:
     if cohort is not None:
         inputs["cohort"] = cohort.identity()
     return Task(
-        Work(STAGE, VERSION, request.identity(), inputs, told_of(request, STAGE, request.data)),
+        Work(STAGE, VERSION, request.identity(), inputs, told_of(request, STAGE, request.data, request.models)),
         f"comparisons/{file_safe('-'.join(what))}",
         make,
         Writing(

@@ -38,6 +38,7 @@ from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.stages.align import hash_of_images
 from frbias.core.stages.embedding import TILE, Embedded, FedNetwork, in_arithmetic
 from frbias.core.stages.requests.embed import EmbedOptions, EmbedRequest
+from frbias.core.stages.telling import told_of_folder
 
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
@@ -182,7 +183,7 @@ def embed_work(table: SampleTable, recogniser: "Recogniser", options: EmbedOptio
         inputs["rejected_before"] = {"count": before, "listed": sha256_json(listed)}
     if (origin := synthetic_origin(table)) is not None:
         inputs["synthetic"] = origin
-    return Work(STAGE, VERSION, arguments, inputs)
+    return Work(STAGE, VERSION, arguments, inputs, told_of_folder(table.root))
 
 
 def _embed_parts(

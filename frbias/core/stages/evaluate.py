@@ -63,7 +63,7 @@ def _task(request: EvaluateRequest, machine: Machine) -> Task:
             VERSION,
             request.identity(),
             {"models": [source.identity() for source in sources]},
-            told_of(request, STAGE, request.data),
+            told_of(request, STAGE, request.data, [request.embeddings or ""]),
         ),
         f"evaluations/{file_safe('-'.join(what))}",
         make,

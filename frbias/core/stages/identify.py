@@ -52,7 +52,7 @@ def plan_identify(request: IdentifyRequest, out: Path | None = None, *, machine:
 def _task(request: IdentifyRequest, machine: Machine) -> ProtocolTask:
     source = _source(request, machine)
     title = request.name or source.name
-    told = told_of(request, "evaluate --identify", request.data)
+    told = told_of(request, "evaluate --identify", request.data, [request.embeddings or ""])
     work = Work(STAGE, VERSION, request.identity(), {"model": source.identity()}, told)
 
     def make(world: World, folder: Path) -> dict[str, Any]:

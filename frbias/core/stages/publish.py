@@ -23,8 +23,9 @@ from frbias.core.reporting.croissant import croissant
 from frbias.core.reporting.templating import text_environment
 from frbias.core.stages.align import hash_of_images
 from frbias.core.stages.requests.publish import PublishRequest
+from frbias.core.stages.telling import licence_of
 
-STAGE, VERSION = "data export", 1
+STAGE, VERSION = "data export", 2
 TABLE_NAME, CROISSANT_NAME = "metadata.parquet", "croissant.json"
 
 
@@ -89,13 +90,21 @@ def _synthetic(request: PublishRequest) -> tuple[SampleTable, str]:
 
 
 def _work(request: PublishRequest, table: SampleTable) -> Work:
-    return Work(STAGE, VERSION, request.identity(), {"set": hash_of_images(table), "made": _made(table)})
+    inputs = {"set": hash_of_images(table), "made": _made(table), "licence": licence_of(str(table.root))}
+    return Work(STAGE, VERSION, request.identity(), inputs)
 
 
 def _made(table: SampleTable) -> dict[str, Any]:
-    """What is recorded about how the set was generated; empty when it is not."""
+    """What is recorded about how the set was generated, or aligned after that; empty when nothing is."""
     record = read_provenance(table.root) or {}
-    return dict(record.get("arguments") or {}) if record.get("stage") == "generate" else {}
+    return dict(record.get("arguments") or {}) if record.get("stage") in ("generate", "align") else {}
+
+
+def _generator(table: SampleTable, made: dict[str, Any]) -> str:
+    if "backend" in made:
+        return str(made["backend"])
+    named = set(table.frame["generator"]) - {""} if "generator" in table.frame.columns else set()
+    return ", ".join(sorted(str(name) for name in named)) or "unknown"
 
 
 def typed_frame(table: SampleTable) -> pd.DataFrame:
@@ -114,7 +123,7 @@ def _describe(table: SampleTable, origin: str, out: Path) -> None:
     written = io.BytesIO()
     frame.to_parquet(written, index=False)
     write_bytes(out / TABLE_NAME, written.getvalue())
-    licence = str((made.get("head") or {}).get("licence", ""))
+    licence = licence_of(str(table.root))
     name, people = out.resolve().name, counted(len(set(table.subjects)), "person", "people")
     meanings = {str(column): COLUMN_MEANINGS.get(str(column), "as its maker has it") for column in frame.columns}
     images = counted(len(frame), "image")
@@ -138,7 +147,7 @@ def _describe(table: SampleTable, origin: str, out: Path) -> None:
         out,
         card.render(
             header=front_matter(header), name=name, images=images, people=people, span=span, origin=origin,
-            columns=list(meanings.items()), version=__version__, generator=made.get("backend", "unknown"),
+            columns=list(meanings.items()), version=__version__, generator=_generator(table, made),
             licence=licence, arguments=json.dumps(made, indent=2, sort_keys=True, ensure_ascii=False),
         ),
     )  # fmt: skip

@@ -194,10 +194,13 @@ def _watched(
     progress: Progress,
 ) -> tuple[FaceSet | None, FaceSet | None, tuple[FaceSet, ...]]:
     """The images beside those that are trained on: to evaluate with, to stay near on, and the guards."""
-    how: dict[str, Any] = {"world": world, "progress": progress}
-    other = None if evaluation is None else read_faces(evaluation, **how)
-    kept = None if photographs is None else read_faces(photographs, **how)
-    return other, kept, tuple(read_faces(one, **how) for one in guards)
+
+    def read(table: SampleTable) -> FaceSet:
+        return read_faces(table, world=world, progress=progress)
+
+    other = None if evaluation is None else read(evaluation)
+    kept = None if photographs is None else read(photographs)
+    return other, kept, tuple(read(one) for one in guards)
 
 
 def _check_guards(guards: Sequence[FaceSet], faces: FaceSet, split: Split, kept: FaceSet | None) -> None:

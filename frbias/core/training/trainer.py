@@ -114,8 +114,15 @@ class Trainer:
         self.model.eval()
         if not self.plan.cache.used:
             return Features(faces, self.plan.prefix)
-        how = {"world": self.world, "barrier": self.barrier, "progress": self.progress}
-        return cached_features(faces, self.plan.prefix, views, self.options.cache_dtype, **how)  # type: ignore[arg-type]
+        return cached_features(
+            faces,
+            self.plan.prefix,
+            views,
+            self.options.cache_dtype,
+            world=self.world,
+            barrier=self.barrier,
+            progress=self.progress,
+        )
 
     def _loss(self) -> IdentityLoss:
         classes = len(self.plan.split.classes)

@@ -21,7 +21,7 @@ from frbias.synth.eg3d.poses import parse_poses
 from frbias.synth.eg3d.request import Eg3dRequest
 
 if TYPE_CHECKING:
-    from frbias.synth.eg3d.calibration import Calibration
+    from frbias.synth.eg3d.calibration import AgeEstimator, Calibration
     from frbias.synth.eg3d.config import Eg3dConfig
     from frbias.synth.eg3d.loading import LoadedGenerator
     from frbias.synth.eg3d.synthesizer import Synthesizer
@@ -242,13 +242,15 @@ class Eg3dBackend:
 
         if self.path is None:
             raise UsageError("The test model has no place to store a calibration; use --calibrate-from with weights.")
-        how: dict[str, Any] = {}
+        estimate: AgeEstimator | None = None
+        estimator = ""
         if self.request.age_estimator:
             from frbias.core.faces.dex import DexEstimator, load_dex
 
             classifier, digest = load_dex()
-            how = {"estimate": DexEstimator(classifier, self.device), "estimator": f"DEX {digest[:12]}"}
-        fitted = fit_from_table(read_samples(folder), self.request.psi, self.weights_sha256, **how)
+            estimate, estimator = DexEstimator(classifier, self.device), f"DEX {digest[:12]}"
+        table = read_samples(folder)
+        fitted = fit_from_table(table, self.request.psi, self.weights_sha256, estimate=estimate, estimator=estimator)
         write_calibration(calibration_path(self.path, self.request.psi), fitted)
 
 

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from demo_like import MODELS, write_demo_like
 
-from frbias.core.reporting.html import write_report
 from frbias.core.reporting.templating import template
-from frbias.core.verification.paired import compare_embeddings
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
-GROUPS = "0-12,13-19,20-39,40-59,60+"
 MOST_PAGES = 8
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 printed = pytest.mark.skipif(
@@ -26,17 +24,7 @@ printed = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rng = np.random.default_rng(8)
-    people = 24
-    who, ages = np.repeat(np.arange(people), 10), np.tile([5.0, 9, 14, 18, 25, 35, 45, 55, 65, 75], people)
-    noise = (1.0 + 0.5 * (ages < 13))[:, None] * rng.normal(size=(len(who), 24))
-    base = rng.normal(size=(people, 24))[who] + noise
-    tuned = base - 0.3 * noise
-    found = compare_embeddings(
-        base.astype(np.float32), tuned.astype(np.float32), who, ages, names=("first", "tuned"),
-        groups=GROUPS, targets=(0.1, 0.01, 0.001), bootstrap=60,
-    )  # fmt: skip
-    return write_report(tmp_path_factory.mktemp("print") / "report.html", found, source="comparison.json")
+    return write_demo_like(tmp_path_factory.mktemp("print"))
 
 
 @pytest.fixture(scope="module", params=["A4", "letter"])
@@ -99,6 +87,20 @@ def test_every_picture_is_drawn(page: Path) -> None:
     assert there > 10
 
 
+@needs_browser
+def test_a_telephone_scrolls_in_one_direction_only(page: Path) -> None:
+    probe = page.with_name("narrow.html")
+    script = (
+        "<script>addEventListener('load', () => { document.title = "
+        "`${document.documentElement.scrollWidth} in ${innerWidth}`; });</script>"
+    )
+    text = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page.read_text(encoding="utf-8"))
+    probe.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    said = browse(probe, "--window-size=390,900", "--dump-dom").stdout
+    needed, there = map(int, re.findall(r"<title>(\d+) in (\d+)</title>", said)[0])
+    assert needed <= there < 520
+
+
 def pages(pdf: Path) -> list[str]:
     text = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], check=True, capture_output=True, timeout=60).stdout
     return text.decode("utf-8").split("\f")[:-1]
@@ -116,7 +118,7 @@ def test_every_column_is_on_paper_and_pages_are_numbered(pdf: Path) -> None:
     rows = [
         line
         for line in whole.splitlines()
-        if re.search(r"\b(first|tuned)\b.*\d[†‡]? of [\d,]+.*\d[†‡]? of [\d,]+", line)
+        if re.search(rf"\b({'|'.join(MODELS)})\b.*\d[†‡]? of [\d,]+.*\d[†‡]? of [\d,]+", line)
     ]
     assert len(rows) == 2 * (5 + 1)
     for row in rows[:-2]:

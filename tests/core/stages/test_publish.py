@@ -10,6 +10,7 @@ from PIL import Image
 from frbias.core.data.samples import COLUMN_MEANINGS, NUMBER_COLUMNS, TEXT_COLUMNS, make_table, write_samples
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.provenance import Work, claim_work
 from frbias.core.stages.publish import publish
 from frbias.core.stages.requests.publish import PublishRequest
 
@@ -62,6 +63,19 @@ def test_the_files_describe_themselves(published: Path) -> None:
         assert f"| `{column}` | {field['description']} |" in card
     assert "4 images of 3 people aged 0 to 20. These images are synthetic" in card
     assert str(published.parent) not in card + json.dumps(document)
+
+
+def test_the_licence_of_aligned_renders_is_known(tmp_path: Path) -> None:
+    told = {"data": "3 people made by mesh", "licence": "CC0-1.0"}
+    claimed = claim_work(tmp_path / "aligned", Work("align", 1, {"size": 112}, {}, told))
+    image_set(tmp_path / "aligned", "mesh")
+    claimed.finish({})
+    publish(PublishRequest(data=str(tmp_path / "aligned")), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert 'license: "cc0-1.0"' in card
+    assert "generator mesh. Licence: CC0-1.0." in card
+    assert '"size": 112' in card
+    assert json.loads((tmp_path / "out" / "croissant.json").read_text())["license"] == "CC0-1.0"
 
 
 def test_every_known_column_has_a_meaning() -> None:

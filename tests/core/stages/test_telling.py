@@ -10,10 +10,11 @@ import pytest
 from frbias.cli.app import main
 from frbias.core.assets.catalogue import find_dataset_asset
 from frbias.core.foundation.commands import command_of
+from frbias.core.foundation.provenance import Work, claim_work
 from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.requests.evaluate import EvaluateRequest
 from frbias.core.stages.requests.protocols import PairsRequest
-from frbias.core.stages.telling import licence_of
+from frbias.core.stages.telling import licence_of, told_of, told_of_folder
 
 
 def run(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
@@ -73,3 +74,35 @@ def test_licences_are_those_of_the_registry_and_of_the_generator(tmp_path: Path)
     (tmp_path / "provenance.json").write_text(json.dumps(record))
     assert licence_of(str(tmp_path)) == "CC0-1.0"
     assert licence_of(str(tmp_path / "nowhere")) == ""
+
+
+def test_what_was_measured_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+    made, aligned, embedded = tmp_path / "made", tmp_path / "aligned", tmp_path / "embedded"
+    claim_work(made, Work("generate", 1, {"backend": "mesh", "head": {"licence": "CC0-1.0"}}, {})).finish(
+        {"subjects": 24}
+    )
+    told = told_of_folder(made)
+    assert told == {"data": "24 people made by mesh", "licence": "CC0-1.0"}
+    claim_work(aligned, Work("align", 1, {}, {}, told)).finish({})
+    claim_work(embedded, Work("embed", 1, {}, {}, told_of_folder(aligned))).finish({})
+    assert told_of_folder(aligned) == told
+    assert licence_of(str(aligned)) == "CC0-1.0"
+    compared = told_of(CompareRequest(models=("x", "y")), "compare", None, [tmp_path / "x", embedded])
+    assert compared == {"command": "frbias compare x y", **told}
+    of_set = told_of(EvaluateRequest(data=str(aligned), weights="r50"), "evaluate", str(aligned))
+    assert (of_set["data"], of_set["licence"]) == ("aligned (24 people made by mesh)", "CC0-1.0")
+    (tmp_path / "photos").mkdir()
+    assert told_of_folder(tmp_path / "photos") == {"data": "photos"}
+
+
+def test_a_stand_in_has_not_the_licence_of_what_it_stands_in_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    stand_in = tmp_path / "datasets" / "fgnet"
+    work = Work("generate", 1, {"backend": "mesh", "head": {"licence": "CC0-1.0"}, "stands_in_for": "FG-NET"}, {})
+    claim_work(stand_in, work).finish({"subjects": 18})
+    assert licence_of("fgnet") == "CC0-1.0"
+    assert told_of_folder(stand_in) == {"data": "18 people made by mesh", "licence": "CC0-1.0"}

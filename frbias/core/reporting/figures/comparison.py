@@ -35,10 +35,10 @@ def differences(document: Document, target: float) -> Sketch | None:
     panels = [(title, lines) for title, found in _kinds(document, target) if (lines := _with_interval(found))]
     if not panels:
         return None
-    sizes = [len(lines) for _, lines in panels]
-    figure, axes = new_figure(1, 0.7 + 0.42 * len(panels) + 0.17 * sum(sizes), len(panels), 1, height_ratios=sizes)
+    most = max(len(lines) for _, lines in panels)
+    figure, axes = new_figure(2, 0.9 + 0.19 * most, 1, len(panels))
     rows: list[tuple[Any, ...]] = []
-    for ax, (title, lines) in zip(axes[:, 0], panels, strict=True):
+    for ax, (title, lines) in zip(axes[0], panels, strict=True):
         for position, (label, change) in enumerate(lines):
             low, high = change["bootstrap"]["low"], change["bootstrap"]["high"]
             colour = {"better": OTHER_COLOUR, "worse": ACCENT}.get(change["verdict"], UNCLEAR_COLOUR)
@@ -47,11 +47,12 @@ def differences(document: Document, target: float) -> Sketch | None:
             rows.append((label, change["difference"], low, high, change["improved_share"], change["verdict"]))
         ax.axvline(0, color="#5b6168", linewidth=1)
         ax.set_yticks(range(len(lines)), [label for label, _ in lines])
-        ax.set_ylim(len(lines) - 0.4, -0.6)
+        ax.set_ylim(most - 0.4, -0.6)
+        ax.locator_params(axis="x", nbins=5)
         ax.set_title(title)
         if "rate" in title:
             ax.xaxis.set_major_formatter(percent_axis())
-    axes[-1, 0].set_xlabel("left of 0 is better, unless said")
+        ax.set_xlabel("left of 0 is better" + (", unless said" if title == "Fairness" else ""))
     return Sketch(
         "differences",
         f"Paired differences at FMR {percent(target)}",
@@ -88,44 +89,50 @@ def _with_interval(lines: list[tuple[str, Document]]) -> list[tuple[str, Documen
 
 
 def fairness_of_both(document: Document, target: float) -> Sketch | None:
-    """GARBE of both models over the target FMR."""
+    """GARBE and its halves over the target FMR, of both models."""
     pair = [(document[k]["name"], document[k].get("curves", {}).get("fairness")) for k in ("baseline", "other")]
     if not all(data for _, data in pair):
         return None
-    figure, axes = new_figure(1, 2.6)
-    ax, rows = axes[0, 0], []
-    for (name, data), colour in zip(pair, (BASELINE_COLOUR, OTHER_COLOUR), strict=True):
-        shown = [p for p in data if p["garbe"] is not None]
-        x = [p["target"] for p in shown]
-        banded = [p for p in shown if (p.get("band") or {}).get("garbe", [None])[0] is not None]
-        ax.fill_between(
-            [p["target"] for p in banded],
-            [p["band"]["garbe"][0] for p in banded],
-            [p["band"]["garbe"][1] for p in banded],
-            color=colour,
-            alpha=0.18,
-            linewidth=0,
-        )
-        ax.plot(x, [p["garbe"] for p in shown], color=colour, label=name)
-        rows += [(name, p["target"], p["garbe"], *(p.get("band") or {}).get("garbe", [None, None])) for p in shown]
-    floor = [(p["target"], p["noise_floor"]["garbe"]["p95"]) for p in pair[0][1] if p["noise_floor"]["garbe"]["p95"]]
-    if not rows and not floor:
+    names = {entry.name: entry.label for entry in measures_shown("curve")}
+    figure, axes = new_figure(2, 2.2, 1, len(names), sharey=True, sharex=True)
+    rows: list[tuple[Any, ...]] = []
+    chance = False
+    for ax, (measure, label) in zip(axes[0], names.items(), strict=True):
+        for (name, data), colour in zip(pair, (BASELINE_COLOUR, OTHER_COLOUR), strict=True):
+            rows += _curve(ax, name, data, measure, colour)
+        floors = [(p["target"], p["noise_floor"][measure]["p95"]) for p in pair[0][1]]
+        floor = [point for point in floors if point[1]]
+        chance = chance or bool(floor)
+        if floor:
+            ax.plot(*zip(*floor, strict=True), color=CHANCE_COLOUR, linestyle=":", linewidth=1.2, label="chance (95%)")
+        ax.set_xscale("log")
+        ax.set_ylim(0, 1)
+        ax.set_title(label)
+        ax.set_xlabel("target FMR")
+    if not rows and not chance:
         return None
-    ax.plot(*zip(*floor, strict=True), color=CHANCE_COLOUR, linestyle=":", linewidth=1.2, label="chance (95%)")
-    ax.set_xscale("log")
-    ax.set_ylim(0, 1)
-    ax.set_xlabel("target FMR")
-    ax.set_ylabel("GARBE (0 is equal)")
-    ax.legend()
+    axes[0, 0].set_ylabel("0 is equal")
+    axes[0, 0].legend()
     return Sketch(
         "fairness_of_both",
-        "GARBE over the target FMR",
+        "Fairness over the target FMR, before and after",
         f"0 is equal groups. Below the dotted line (what equal groups reach by chance) nothing can be told. Bands: "
         f"{_confidence(document)} subject bootstrap of each model by itself, so overlapping bands may still differ: the "
         "paired differences tell.",
         figure,
-        Points(("model", "target_fmr", "garbe", "low", "high"), rows),
+        Points(("model", "measure", "target_fmr", "value", "low", "high"), rows),
     )
+
+
+def _curve(ax: Any, name: str, data: list[Document], measure: str, colour: str) -> list[tuple[Any, ...]]:
+    """Draw a measure of one model over the targets, with its band; returns the points."""
+    shown = [p for p in data if p[measure] is not None]
+    bands = {p["target"]: (p.get("band") or {}).get(measure, [None, None]) for p in shown}
+    banded = [(target, *band) for target, band in bands.items() if band[0] is not None]
+    if banded:
+        ax.fill_between(*zip(*banded, strict=True), color=colour, alpha=0.18, linewidth=0)
+    ax.plot([p["target"] for p in shown], [p[measure] for p in shown], color=colour, label=name)
+    return [(name, measure, p["target"], p[measure], *bands[p["target"]]) for p in shown]
 
 
 def rates_of_both(document: Document, target: float) -> Sketch:

@@ -13,7 +13,7 @@ _SHOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "score_by_age": ("", ("younger_sample", "older_sample"), "mean_score"),
     "fmr_by_groups": ("", ("first_group", "second_group"), "rate"),
     "fairness_over_fmr": ("measure", ("target_fmr",), "value"),
-    "fairness_of_both": ("model", ("target_fmr",), "garbe"),
+    "fairness_of_both": ("model measure", ("target_fmr",), "value"),
     "differences": ("verdict", ("quantity",), "difference"),
     "cmc": ("group", ("rank",), "share"),
 }
