@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import atomic_path
 
 SCHEMA_VERSION = 1
@@ -60,7 +60,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, npt.NDArray[np.float32], dic
             )
             rows = parquet.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise BadInputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        raise BadInputError(f"{path} cannot be read as Parquet: {reason_of(error)}") from error
     return checked_rows(frame, path), checked_matrix(matrix, rows, path), provenance
 
 
@@ -121,7 +121,7 @@ def _finite(text: str) -> float:
 
 
 def _first(error: Exception) -> str:
-    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+    return reason_of(error)[:100]
 
 
 def _lists(parquet: Any, column_name: str, file: Path) -> npt.NDArray[np.float32]:

@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 
 from frbias.core.assets.paths import data_home
 from frbias.core.foundation.devices import usable_cores
-from frbias.core.foundation.files import atomic_path
+from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path
 from frbias.core.foundation.hashes import sha256_bytes, sha256_file
 
 MISSING = "missing"
 _JOB = 64  # files that a thread hashes at a time
 _SETTLED = 2_000_000_000  # nanoseconds
+_LONG_AGO = 3600.0  # seconds
 Int64 = npt.NDArray[np.int64]
 
 
@@ -111,4 +112,12 @@ def _keep(place: Path, names: Sequence[str], stats: _Stats, hashes: list[str], r
     }
     with contextlib.suppress(OSError), atomic_path(place) as temporary:  # to keep nothing is no failure
         place.parent.chmod(0o700)
+        _clear_leftovers(place.parent)
         pq.write_table(pa.table(columns).filter(pa.array(rows)), temporary)
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Delete what killed processes left half written; others may be writing now, which takes seconds."""
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if leftover.stat().st_mtime < time.time() - _LONG_AGO:
+            leftover.unlink(missing_ok=True)

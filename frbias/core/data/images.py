@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from frbias.core.data.quick_png import decode_plain_png
-from frbias.core.foundation.errors import BadImageError
+from frbias.core.foundation.errors import BadImageError, reason_of
 from frbias.core.foundation.files import write_bytes
 
 RgbImage = npt.NDArray[np.uint8]
@@ -202,4 +202,4 @@ def _strip_to_rgb(picture: Image.Image, top: float) -> RgbImage:
 
 
 def _one_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    return reason_of(error).rstrip(".")

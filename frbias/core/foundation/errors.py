@@ -80,3 +80,13 @@ class ElsewhereError(FrbiasError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error of a library says; the name of its kind when it says nothing.
+
+    Example:
+        >>> reason_of(ValueError("no number\\nat line 3")), reason_of(EOFError())
+        ('no number', 'EOFError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.folders import TEMPORARY_PREFIX as TEMPORARY_PREFIX
 from frbias.core.foundation.folders import make_below
 from frbias.core.foundation.hashes import sha256_bytes as sha256_bytes
@@ -169,7 +169,7 @@ def os_error_sentence(error: OSError) -> str:
     }
     anywhere = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENOMEM)
     told = sentences.get(error.errno or 0) if place or error.errno in anywhere else None
-    return told or f"{f'{place}: ' if place else ''}{error.strerror or str(error).splitlines()[0]}."
+    return told or f"{f'{place}: ' if place else ''}{error.strerror or reason_of(error)}."
 
 
 def is_disk_full(error: BaseException) -> bool:
