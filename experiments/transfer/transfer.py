@@ -11,6 +11,7 @@ makes a recogniser from them; all are measured against the start model, and the 
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -23,6 +24,7 @@ import numpy as np
 from photographs import LagRates, LfwRates, Matrix, judge_fgnet, judge_lag, judge_lfw
 
 from frbias.core.data.embeddings import Embeddings, read_embeddings
+from frbias.core.data.samples import read_samples, write_samples
 from frbias.core.foundation.files import write_json
 from frbias.core.recognisers.adapted import AdaptedRecogniser
 from frbias.core.recognisers.loading import load_recogniser
@@ -59,8 +61,13 @@ def frbias(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "frbias", *(str(word) for word in words)], check=True)
 
 
+def tag_of(given: argparse.Namespace) -> str:
+    """Name of the start model in the folders that depend on it."""
+    return Path(given.weights).stem
+
+
 def embedded(given: argparse.Namespace, name: str, weights: str, tag: str) -> Embeddings:
-    """Embeddings of one of the sets, aligned and embedded once."""
+    """Embeddings of one of the sets, aligned and embedded once by a recogniser."""
     aligned, out = given.work / f"aligned-{name}", given.work / "embeddings" / f"{tag}-{name}"
     if not (out / "embeddings.parquet").is_file():
         frbias("align", getattr(given, name), "--out", aligned)
@@ -69,18 +76,35 @@ def embedded(given: argparse.Namespace, name: str, weights: str, tag: str) -> Em
 
 
 def renders(given: argparse.Namespace, seed: int, people: int) -> Path:
-    """Default renders of so many people, aligned."""
-    aligned = given.work / f"renders-{people}-{seed}-aligned"
+    """Default renders of so many people, aligned: the first ones of the most that were asked for."""
+    most = max(given.people)
+    aligned = given.work / f"renders-{most}-{seed}-aligned"
     if not (aligned / "metadata.csv").is_file():
-        raw = given.work / f"renders-{people}-{seed}"
-        frbias("generate", "--subjects", people, "--seed", seed, "--out", raw)
+        raw = given.work / f"renders-{most}-{seed}"
+        frbias("generate", "--subjects", most, "--seed", seed, "--out", raw)
         frbias("align", raw, "--out", aligned)
-    return aligned
+    return (
+        aligned if people == most else first_people(aligned, given.work / f"renders-{people}-of-{most}-{seed}", people)
+    )
+
+
+def first_people(aligned: Path, out: Path, people: int) -> Path:
+    """The set of the first ``people`` of an aligned set, made once; images are linked."""
+    if not (out / "metadata.csv").is_file():
+        table = read_samples(aligned)
+        taken = set(sorted(set(table.subjects))[:people])
+        rows = [row for row, subject in enumerate(table.subjects) if subject in taken]
+        for name in (str(table.frame["file_name"].iloc[row]) for row in rows):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            if not (out / name).exists():
+                os.link(aligned / name, out / name)
+        write_samples(table.select(rows), out)
+    return out
 
 
 def made(given: argparse.Namespace, name: str, recipe: dict[str, Any], seed: int, people: int) -> Path:
     """The recogniser that a recipe makes; made once."""
-    out = given.work / "made" / f"{name}-{people}-{seed}"
+    out = given.work / "made" / f"{tag_of(given)}-{name}-{people}-{seed}"
     options = [word for k, v in recipe.items() if k != "command" for word in (f"--{k.replace('_', '-')}", str(v))]
     faces: list[object] = [renders(given, seed, people)]
     if recipe["command"] == "finetune":
@@ -126,14 +150,14 @@ def row_of(name: str, seed: int | None, people: int, found: Any) -> Row:
 
 def rows(given: argparse.Namespace) -> Iterator[Row]:
     """Every recipe and seed, the start model first."""
-    start = {name: embedded(given, name, given.weights, "start") for name in SETS}
+    start = {name: embedded(given, name, given.weights, tag_of(given)) for name in SETS}
     yield row_of("start", None, 0, judged(given, start, {n: e.matrix.astype(np.float64) for n, e in start.items()}))
     recipes = tomllib.loads(given.recipes.read_text(encoding="utf-8"))
     for name in given.only or recipes:
         for people in given.people:
             for seed in given.seeds:
                 weights = made(given, name, recipes[name], seed, people)
-                vectors = vectors_of(given, weights, f"{name}-{people}-{seed}", start)
+                vectors = vectors_of(given, weights, f"{tag_of(given)}-{name}-{people}-{seed}", start)
                 yield row_of(name, seed, people, judged(given, start, vectors))
 
 
@@ -142,19 +166,18 @@ def line_of(row: Row) -> str:
     cells = [row.recipe, "" if row.seed is None else str(row.seed), str(row.people or "")]
     for target, fnmr in row.fnmr.items():
         values = ["-" if value is None else f"{100 * value:.1f}" for value in fnmr.values()]
-        change = row.difference.get(target, {}).get("all")
-        shown = f"{values[0]} [{', '.join(values[1:])}]"
-        cells.append(
-            shown + (f" ({100 * change[0]:+.1f}: {100 * change[1]:+.1f}, {100 * change[2]:+.1f})" if change else "")
-        )
+        cells.append(f"{values[0]} [{', '.join(values[1:])}]")
+        for group in ("all", "0-12"):
+            change = row.difference.get(target, {}).get(group)
+            cells.append("{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * v for v in change)) if change else "")
     cells += [f"{100 * value:.1f}" for value in asdict(row.lag).values()]
     cells += [f"{100 * value:.2f}" for value in asdict(row.lfw).values()]
     return "| " + " | ".join(cells) + " |"
 
 
 HEADER = (
-    "| recipe | seed | people | FNMR at 1 %: all [groups] (difference: 95 %) | at 0.1 % | LAG young-old 1 % | 0.1 % "
-    "| young-young 1 % | old-old 0.1 % | LFW accuracy | TAR 0.1 % |\n" + "|---" * 11 + "|\n"
+    "| recipe | seed | people | FNMR at 1 %: all [groups] | difference: all | 0-12 | at 0.1 % | difference: all | 0-12 "
+    "| LAG young-old 1 % | 0.1 % | young-young 1 % | old-old 0.1 % | LFW accuracy | TAR 0.1 % |\n" + "|---" * 15 + "|\n"
 )
 
 

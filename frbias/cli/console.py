@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.core.foundation.errors import AssetMissingError, ElsewhereError, FrbiasError, GateError
-from frbias.core.foundation.files import OUT_OF_MEMORY, is_disk_full, is_out_of_memory, os_error_sentence
+from frbias.core.foundation.files import is_disk_full, os_error_sentence
 
 if TYPE_CHECKING:
     from frbias.core.foundation.plans import Plan
@@ -202,18 +202,14 @@ def errors_as_sentences() -> Iterator[None]:
         disk = is_disk_full(error) or error.errno in (errno.EIO, errno.EDQUOT, errno.EMFILE, errno.ENOMEM)
         _fail(error, os_error_sentence(error), EXIT_UNEXPECTED if disk else EXIT_UNUSABLE)
     except Exception as error:
-        if is_disk_full(error):
-            _fail(error, "The disk is full; free some space and run the command again.", EXIT_UNEXPECTED)
-        from frbias.core.foundation.group import what_was_lost
+        from frbias.core.foundation.failures import failure_of_the_machine
         from frbias.core.foundation.light import missing_package
 
         if package := missing_package(error):
             sentence = f"This needs {package}, which is not installed here:  pip install {package}"
             _fail(error, sentence, AssetMissingError.exit_code)
-        if lost := what_was_lost(error):
-            _fail(error, lost, EXIT_UNEXPECTED)
-        if is_out_of_memory(error):
-            _fail(error, OUT_OF_MEMORY, EXIT_UNEXPECTED)
+        if told := failure_of_the_machine(error):
+            _fail(error, told, EXIT_UNEXPECTED)
         text = (str(error).strip().splitlines() or [""])[0]
         sentence = (
             f"Unexpected {type(error).__name__}: {text}\nThis is a bug or a broken installation; --debug shows where."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from frbias.core.foundation.errors import FrbiasError
+from frbias.core.foundation.failures import failure_of_the_machine
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.provenance import read_provenance
 from frbias.core.stages.align import align
@@ -37,7 +38,7 @@ class Outcome:
         status: ``done``, ``reused`` (it had been done before), ``failed``, or ``skipped`` (what it needs failed).
         seconds: How long it took.
         problem: Why it failed, in one sentence or more; empty when it did not.
-        trace: Where, when nobody foresaw it; empty otherwise.
+        trace: Where, unless frbias itself refused; empty otherwise.
     """
 
     status: Status
@@ -74,7 +75,8 @@ def attempt_node(node: Node, machine: Machine) -> Outcome:
     except FrbiasError as error:
         return Outcome("failed", time.monotonic() - started, str(error))
     except Exception as error:
-        problem = f"Unexpected {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+        unforeseen = f"Unexpected {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+        problem = failure_of_the_machine(error) or unforeseen
         return Outcome("failed", time.monotonic() - started, problem, traceback.format_exc())
     return Outcome("reused" if before else "done", time.monotonic() - started)
 

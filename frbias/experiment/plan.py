@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError, reason_of
 from frbias.core.foundation.files import os_error_sentence
 from frbias.core.foundation.requests import Request, attempt, option, suggestion
 from frbias.core.stages.requests.align import AlignOptions
@@ -138,7 +138,7 @@ def read_document(path: Path) -> dict[str, object]:
     except OSError as error:
         raise BadInputError(os_error_sentence(error)) from error
     except ValueError as error:
-        raise BadInputError(f"{path} cannot be read as an experiment: {str(error).splitlines()[0]}") from error
+        raise BadInputError(f"{path} cannot be read as an experiment: {reason_of(error)}") from error
 
 
 def make_plan(document: Mapping[str, object], where: str = "the experiment") -> ExperimentPlan:

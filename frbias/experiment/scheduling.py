@@ -12,7 +12,7 @@ from time import sleep
 from typing import Any, Protocol
 
 from frbias.core.foundation.devices import World, usable_cores
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import UsageError, reason_of
 from frbias.core.foundation.group import agreed_on
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.spawning import without_main
@@ -199,7 +199,7 @@ def cluster(kind: str, options: Sequence[str], logs: Path, resources: Resources)
         executor = submitit.AutoExecutor(folder=str(logs), cluster=kind)
         executor.update_parameters(**{"timeout_min": 24 * 60, **_parameters(options)})
     except (RuntimeError, NameError, ValueError, TypeError, FileNotFoundError) as error:
-        raise UsageError(f"--cluster {kind}: {str(error).strip().splitlines()[0]}") from error
+        raise UsageError(f"--cluster {kind}: {reason_of(error)}") from error
     return Cluster(executor, resources)
 
 

@@ -114,7 +114,8 @@ def test_a_dry_run_does_nothing_and_tells_the_truth(call: Call, faces: Path, tmp
     assert "Embed 8 faces with sface in" in out
     assert out.count("to be made") == 2
     assert sorted(p.name for p in tmp_path.glob("[!.]*")) == ["faces", "home"]  # the embedded weights are in home
-    assert not (tmp_path / "home" / "cache").exists()
+    # hashes of files that have not changed for two seconds are remembered: on a slow machine those of the faces
+    assert {p.name for p in (tmp_path / "home" / "cache").glob("*")} <= {"hashes"}
     assert "to be made" in call("align", faces, "--dry-run")[1]
     assert not (tmp_path / "aligned").exists()
     assert call("embed", faces, "--out", "e")[0] == 0

@@ -15,8 +15,9 @@ from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.requests.align import AlignRequest
+from frbias.experiment import doing
 from frbias.experiment.costs import costs_of, estimate, note_cost
-from frbias.experiment.doing import Outcome
+from frbias.experiment.doing import Outcome, attempt_node
 from frbias.experiment.graph import Node
 from frbias.experiment.grid import make_grid
 from frbias.experiment.running import Manner, run_grid
@@ -171,3 +172,25 @@ def test_interrupted_and_run_again_it_ends_with_the_same_files(tmp_path: Path) -
         ends[name] = _files(folder / "out")
     assert sorted(ends["whole"]) == sorted(ends["killed"])
     assert [name for name in ends["whole"] if ends["whole"][name] != ends["killed"][name]] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device", "out"), "The disk is full (out); free some space and run the command"),
+        (RuntimeError("write failed: No space left on device"), "The disk is full; free some space"),
+        (MemoryError(), "There is not enough memory; close other programs"),
+        (RuntimeError("gloo: connection closed by peer"), "Another process of the launch has ended"),
+        (KeyError("a"), "Unexpected KeyError: 'a'"),
+    ],
+)
+def test_what_the_machine_did_not_do_is_told_by_a_node_as_by_a_command(
+    error: Exception, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setitem(doing._STAGES, "align", fails)
+    found = attempt_node(Node("align", "a", tmp_path, AlignRequest(data="set")), Machine(Resources(workers=1)))
+    assert found.status == "failed"
+    assert found.problem.startswith(told)

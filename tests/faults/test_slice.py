@@ -21,7 +21,20 @@ def test_damaged_tables_and_pictures() -> None:
         "for found in (run_tables(11, 200), run_images(11, 400)):\n"
         "    print(found.tried, found.survived, list(found.lost))"
     )
-    assert text.split("\n")[:2] == ["200 200 []", "401 401 []"]
+    assert text.split("\n")[:2] == ["207 207 []", "404 404 []"]  # with those that are kept
+
+
+def test_a_picture_that_does_harm_is_kept_and_read_first(tmp_path: Path) -> None:
+    text = run(
+        "from pathlib import Path\nimport faults.corpus, faults.images\n"
+        f"faults.corpus.FOLDER = Path({str(tmp_path)!r})\n"
+        "faults.images.decode_image, sound = lambda data, name: 1 / 0, faults.images.decode_image\n"
+        "print(faults.images.run_images(3, 5).lost[0])\n"
+        "faults.images.decode_image = sound\n"
+        "print(faults.images.run_images(3, 5).tried)"
+    )
+    assert text.split("\n")[:2] == ["RGB.png 0: ZeroDivisionError came through: division by zero", "7"]
+    assert len(list((tmp_path / "images").iterdir())) == 1
 
 
 def test_lying_servers() -> None:

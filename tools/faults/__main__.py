@@ -1,113 +1,77 @@
 """Run the campaigns: ``python -m faults [--long] [--json FILE] [--seed N]``; ends with 1 at the first thing lost."""
 
 import argparse
-import json
+import dataclasses
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
-from faults.images import run_images
-from faults.kills import kill_everywhere
-from faults.load import run_load
-from faults.place import Place, make_ready, prepare
-from faults.ranks import run_ranks, run_torchrun
-from faults.servers import run_servers
-from faults.stages import cases
-from faults.surroundings import CAMPAIGNS
-from faults.table import HEAD, Outcome, row, table
-from faults.tables import run_tables
-from faults.weights import run_weights
+from faults.keeping import Book, Done, printed
+from faults.parts import LONG, SHORT, Bench, Part, parts
+from faults.table import row
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How much is tried; 0 where everything is.
+def run_parts(chosen: list[Part], book: Book, *, go_on: bool, minutes: float = 0.0) -> bool:
+    """Run the parts that are not kept yet; returns whether all of them have been run.
 
-    Attributes:
-        documents, images, weights, servers: Files and servers.
-        kills: File operations of a command before which it is killed.
-        faults: Faults of each kind of the surroundings, for each command.
-        every: Each command meets one in so many of the kinds of faults, every kind some of the commands.
-        load, ranks, torchrun: Kills under load, of ranks, and of processes of torchrun.
+    Args:
+        chosen: The parts.
+        book: What is kept.
+        go_on: With the next part after a loss.
+        minutes: After so many of the clock no other part is begun; 0: no limit.
     """
-
-    documents: int
-    images: int
-    weights: int
-    servers: int
-    kills: int
-    faults: int
-    every: int
-    load: int
-    ranks: int
-    torchrun: int
-
-
-SHORT = Sizes(
-    documents=1000, images=2000, weights=50, servers=20, kills=3, faults=1, every=5, load=6, ranks=5, torchrun=1
-)
-LONG = Sizes(
-    documents=4000, images=20_000, weights=340, servers=0, kills=0, faults=3, every=1, load=60, ranks=30, torchrun=4
-)
-
-
-def campaigns(seed: int, sizes: Sizes, only: str = "") -> Iterator[Outcome]:
-    """Every campaign, the fast ones first; ``only``: of the commands, those whose name begins with it."""
-    yield run_tables(seed, sizes.documents)
-    yield run_images(seed, sizes.images)
-    yield run_servers(seed, sizes.servers)
-    with tempfile.TemporaryDirectory(prefix="frbias-faults-") as root:
-        Path(root).chmod(0o755)  # for the campaign in which another user runs the commands
-        place = prepare(Path(root))
-        yield run_weights(place, seed, sizes.weights)
-        yield from _commands(place, seed, sizes, only)
-        yield run_load(place, seed, sizes.load)
-        yield run_ranks(place, seed, sizes.ranks)
-        yield run_torchrun(place, seed, sizes.torchrun)
-
-
-def _commands(place: Place, seed: int, sizes: Sizes, only: str) -> Iterator[Outcome]:
-    """Kills, one outcome a command; then the surroundings, one outcome for all commands."""
-    found = {name: Outcome(name) for name in CAMPAIGNS}
-    for number, case in enumerate(cases(place.inputs)):
-        if not case.name.startswith(only):
+    until = time.monotonic() + 60 * minutes
+    for part in chosen:
+        if book.has(part.name, part.asked):
             continue
-        ready = make_ready(place, case)
-        yield kill_everywhere(ready, seed, sizes.kills)
-        for kind, (name, campaign) in enumerate(CAMPAIGNS.items()):
-            if (number + kind) % sizes.every:
-                continue
-            for fault, loss in campaign(ready, seed, sizes.faults):
-                found[name] = found[name].plus(f"{case.name}, {fault}", loss)
-                if loss:
-                    yield found[name]
-    yield from found.values()
+        if minutes and time.monotonic() > until:
+            return False
+        done = book.run(part.name, part.asked, part.run)
+        print(f"{row(done.outcome)}  {part.name}, {done.processor:.0f} s", flush=True)
+        for loss in done.outcome.lost:
+            print(f"lost: {part.name}, {loss}", file=sys.stderr, flush=True)
+        if done.outcome.lost and not go_on:
+            return False
+    return True
 
 
 def main() -> int:
-    """Print the table as it grows; returns the exit code."""
+    """Print what comes of each part and, at the end, the table; returns the exit code: 1 for a loss, 2 for parts left."""
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="every file operation, 20,000 images (hours)")
-    parser.add_argument("--json", type=Path, help="write what came of it here")
+    parser.add_argument("--long", action="store_true", help="every file operation, 20,000 images (an hour or two)")
+    parser.add_argument("--json", type=Path, help="keep what came of each part here")
+    parser.add_argument("--resume", action="store_true", help="leave out what --json holds of this very code")
+    parser.add_argument("--older", action="store_true", help="with --resume: what it holds of other code too")
+    parser.add_argument("--minutes", type=float, default=0.0, help="begin no part after so many (0: no limit)")
+    parser.add_argument("--kills", type=int, help="at so many operations of a command at most (0: at all)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="of the commands, those whose name begins with this")
+    parser.add_argument("--only", default="", help="parts whose name has this in it")
+    parser.add_argument("--go-on", action="store_true", help="with the next part after a loss")
+    parser.add_argument("--table", action="store_true", help="run nothing; print the table of what --json holds")
     chosen = parser.parse_args()
-    print(HEAD, flush=True)
-    found: list[Outcome] = []
-    for outcome in campaigns(chosen.seed, LONG if chosen.long else SHORT, chosen.only):
-        found.append(outcome)
-        print(row(outcome), flush=True)
-        if outcome.lost:
-            break
-    print(table(found).splitlines()[-1])
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps([one.to_json() for one in found], indent=2) + "\n", encoding="utf-8")
-    for outcome in found:
-        for loss in outcome.lost:
-            print(f"lost: {outcome.campaign}, {loss}", file=sys.stderr)
-    return int(any(outcome.lost for outcome in found))
+    sizes = LONG if chosen.long else SHORT
+    if chosen.kills is not None:
+        sizes = dataclasses.replace(sizes, kills=chosen.kills)
+    book = Book(chosen.json)
+    if chosen.resume or chosen.table:
+        book.take_up(older=chosen.older)
+    with Bench() as bench:
+        every = parts(bench, chosen.seed, sizes)
+        wanted = [part for part in every if chosen.only in part.name]
+        if not chosen.table:
+            run_parts(wanted, book, go_on=chosen.go_on, minutes=chosen.minutes)
+    done = book.in_order((part.name, part.asked) for part in wanted)
+    print(f"\n{printed(done)}")
+    return _code(done, len(wanted))
+
+
+def _code(done: list[Done], wanted: int) -> int:
+    if any(one.outcome.lost for one in done):
+        return 1
+    if len(done) < wanted:
+        print(f"{wanted - len(done)} of {wanted} parts were not run; --resume goes on.", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 import io
 import random
 import resource
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
 
+from faults.corpus import keep, kept
 from faults.table import Outcome
 from frbias.core.data.images import MAX_PIXELS, decode_image
 from frbias.core.foundation.errors import BadImageError
@@ -16,17 +18,23 @@ _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "ICO")
 
 
 def run_images(seed: int, count: int) -> Outcome:
-    """Decode ``count`` mutated pictures."""
+    """Decode those that are kept, then ``count`` newly mutated pictures."""
     chance, models = random.Random(seed), _models(seed)
     outcome = Outcome("mutated images")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number in range(count):
-        name, data = models[number % len(models)]
-        outcome = outcome.plus(f"{name} {number}", _loss(mutate(data, chance), Path(name)))
-        if outcome.lost:
+    old = [(f"kept {name}", data, name) for name, data in kept("images")]
+    new = (
+        (f"{name} {k}", mutate(data, chance), name)
+        for k, (name, data) in zip(range(count), cycle(models), strict=False)
+    )
+    for what, data, name in chain(old, new):
+        loss = _loss(data, Path(name))
+        outcome = outcome.plus(what, loss)
+        if loss:
+            keep("images", data)
             return outcome
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return outcome.plus("memory of all", f"{grown} KiB more" if grown > MAX_GROWTH else "")
+    return outcome.plus("memory of all", f"{grown} KiB more" if grown > MAX_GROWTH else "", grown)
 
 
 def _loss(data: bytes, name: Path) -> str:

@@ -15,8 +15,10 @@ def kill_everywhere(ready: Ready, seed: int, count: int = 0) -> Outcome:
         seed: Of the choice.
         count: Operations to kill at, the first and last among them; 0: at every one.
     """
-    outcome = Outcome(f"kill: {ready.case.name}")
-    for point in spread(seed, min(filter(None, (count, ready.case.at_most)), default=0), ready.operations):
+    points = spread(seed, min(filter(None, (count, ready.case.at_most)), default=0), ready.operations)
+    which = "" if len(points) == ready.operations else f" (at {len(points)} of {ready.operations} operations)"
+    outcome = Outcome(f"kill: {ready.case.name}{which}")
+    for point in points:
         loss = kill_at(ready, point)
         if loss is not None:
             outcome = outcome.plus(f"before operation {point} of {ready.operations}", loss)
@@ -41,4 +43,4 @@ def spread(seed: int, count: int, operations: int) -> Sequence[int]:
     every = range(1, operations + 1)
     if not count or count >= operations:
         return every
-    return sorted({1, operations, *random.Random(seed).sample(every, max(count - 2, 0))})
+    return sorted({1, operations, *random.Random(seed).sample(range(2, operations), max(count - 2, 0))})

@@ -1,16 +1,19 @@
 """Where the campaigns of commands work, and what a command leaves when nothing happens to it."""
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faults.killing import Ended, difference, run_command, tree
 from faults.stages import Case, Inputs, make_inputs
 from faults.warming import import_all, run_here
 
-LEFT_OUT = ("locks", ".lock", "__pycache__")
+# Locks, and what a machine remembers of files that it has read and of its own speed (all of which hangs on when that was):
+# no results.
+LEFT_OUT = ("locks", ".lock", "__pycache__", "hashes", "timings.jsonl")
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,12 @@ class Place:
     Attributes:
         root: Everything is below it.
         inputs: What the commands read.
+        before: What the working folder holds before a command; a folder that need not exist.
     """
 
     root: Path
     inputs: Inputs
+    before: Path = Path("/nonexistent")
 
     @property
     def work(self) -> Path:
@@ -43,9 +48,8 @@ class Place:
 
     def fill(self) -> None:
         """Put into the working folder, which may exist, what the case finds there."""
-        model = self.root / "before"
-        if model.exists():
-            shutil.copytree(model, self.work, symlinks=True, dirs_exist_ok=True)
+        if self.before.exists():
+            shutil.copytree(self.before, self.work, symlinks=True, dirs_exist_ok=True)
             return
         home = self.work / "home"
         home.mkdir(parents=True)
@@ -105,7 +109,9 @@ def prepare(root: Path) -> Place:
 
 def make_ready(place: Place, case: Case) -> Ready:
     """Run a case without a fault: once here, so that children find everything loaded, once in a child."""
-    shutil.rmtree(place.root / "before", ignore_errors=True)
+    place = replace(place, before=place.root / "before" / re.sub(r"\W+", "-", case.name))
+    shutil.rmtree(place.before, ignore_errors=True)
+    place.before.parent.mkdir(exist_ok=True)
     place.fresh()
     for arguments in (*case.before, case.arguments):
         run_here(arguments, place.work, place.environment())
@@ -113,7 +119,7 @@ def make_ready(place: Place, case: Case) -> Ready:
         place.fresh()
         for arguments in case.before:
             _expect_done(run_command(arguments, place.work, environment=place.environment()), arguments)
-        os.rename(place.work, place.root / "before")
+        os.rename(place.work, place.before)
     place.fresh()
     whole = run_command(case.arguments, place.work, environment=place.environment())
     _expect_done(whole, case.arguments)

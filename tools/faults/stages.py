@@ -66,12 +66,16 @@ def make_inputs(root: Path, run: Callable[[Sequence[str], Path], None]) -> Input
         write_onnx(root / f"{name}.onnx", seed)
         run(["embed", "aligned", "--weights", f"{name}.onnx", "--device", "cpu", "--out", f"embedded-{name}"], root)
     run(["evaluate", "--embeddings", "embedded-tiny", *MEASURE, "--no-figures", "--out", "evaluated"], root)
-    (root / "experiment.toml").write_text(_experiment(root), encoding="utf-8")
+    (root / "experiment.toml").write_text(_experiment(root, "0.02"), encoding="utf-8")
+    (root / "grid.toml").write_text(_experiment(root, "[0.02, 0.01]"), encoding="utf-8")
     shutil.make_archive(str(root / "photos"), "zip", root / "photos")
+    (root / "scores.csv").write_text(_scores(), encoding="utf-8")
+    (root / "pairs.csv").write_text(_pairs(root / "aligned"), encoding="utf-8")
     return Inputs(root, root / "home")
 
 
-MEASURE = ("--bootstrap", "20", "--groups", "0-12,13+", "--at-fmr", "25%")
+ONE_RATE = ("--at-fmr", "25%")
+MEASURE = ("--bootstrap", "20", "--groups", "0-12,13+", *ONE_RATE)
 ANYWHERE = ("--device", "cpu", "--workers", "1")
 
 
@@ -99,12 +103,19 @@ def _measuring(inputs: Inputs) -> list[Case]:
     plain = ("evaluate", "--embeddings", one, *MEASURE, "--no-figures", "--out", "out")
     images = ("evaluate", "--data", inputs["few"], "--weights", weights, *MEASURE, "--no-figures", *ANYWHERE)
     images = (*images, "--out", "out")
+    pairs = ("evaluate", "--pairs", inputs["pairs.csv"], "--data", inputs["aligned"], "--weights", weights, *ANYWHERE)
+    pairs = (*pairs, *MEASURE[:2], "--no-figures", "--out", "out")
     compare = ("compare", one, two, *MEASURE, "--out", "out")
     audit = ("audit", inputs["few"], "--weights", weights, "--no-apparent-ages", *ANYWHERE, "--out", "out")
     report = ("report", inputs["evaluated"], "--people", inputs["photos"], "--stage", one, "--out", "out/page.html")
     return [
         Case("evaluate", plain),
         Case("evaluate --force", (*plain, "--seed", "1", "--force"), (plain,)),
+        Case(
+            "evaluate of scores",
+            ("evaluate", "--scores", inputs["scores.csv"], *MEASURE[:2], *ONE_RATE, "--out", "out"),
+        ),
+        Case("evaluate of pairs", pairs),
         Case("evaluate with figures", ("evaluate", "--embeddings", one, *MEASURE, "--out", "out")),
         Case("evaluate of images, cached", images),
         Case("compare", compare),
@@ -112,7 +123,8 @@ def _measuring(inputs: Inputs) -> list[Case]:
         Case("audit", audit),
         Case("audit --drop --force", (*audit, "--drop", "clean", "--seed", "1", "--force"), (audit,)),
         Case("report", report),
-        Case("report over an earlier page", (*report, "--title", "again"), (report,)),
+        Case("report with tables", (*report[:2], "--tables", "--out", "out/page.html"), at_most=60),
+        Case("report over an earlier page", (*report, "--title", "again"), (report,), at_most=60),
     ]
 
 
@@ -123,12 +135,15 @@ def _learning(inputs: Inputs) -> list[Case]:
     export = ("export", small, "--out", "out")
     return [
         Case("finetune", finetune),
-        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,)),
+        Case("finetune --force", (*finetune, "--seed", "1", "--force"), (finetune,), at_most=20),
         Case("adapt", adapt),
         Case("adapt --force", (*adapt, "--seed", "1", "--force"), (adapt,)),
         Case("export", export),
-        Case("export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,)),
-        Case("run", ("run", inputs["experiment.toml"], *ANYWHERE, "--out", "out"), at_most=60),
+        Case(
+            "export --force", ("export", inputs["other.safetensors"], "--out", "out", "--force"), (export,), at_most=15
+        ),
+        Case("run", ("run", inputs["experiment.toml"], *ANYWHERE, "--out", "out"), at_most=30),
+        Case("run of a grid", ("run", inputs["grid.toml"], *ANYWHERE, "--out", "out"), at_most=10),
     ]
 
 
@@ -136,14 +151,29 @@ def _keeping(inputs: Inputs) -> list[Case]:
     small, photos = inputs["small.safetensors"], inputs["photos"]
     add, onnx = ("models", "add", "mine", small), ("models", "add", "tiny", inputs["tiny.onnx"])
     data = ("data", "import", "mine", photos)
+    convert, publish = (
+        ("models", "convert", small, "out.safetensors"),
+        ("data", "export", inputs["few"], "--out", "out"),
+    )
     cached = next(case for case in _measuring(inputs) if case.name == "evaluate of images, cached")
     return [
         Case("models add", add, again=(*add, "--force")),
         Case("models add --force", (*add, "--force"), (("models", "add", "mine", inputs["other.safetensors"]),)),
         Case("models add of an ONNX", onnx, again=(*onnx, "--force")),
+        Case("models convert", convert, again=(*convert, "--force")),
+        Case(
+            "models convert --force",
+            (*convert, "--force"),
+            (("models", "convert", inputs["other.safetensors"], convert[-1]),),
+        ),
+        Case("models remove", ("models", "remove", "mine"), (add,)),
         Case("data import of a folder", data),
         Case("data import of an archive", ("data", "import", "mine", inputs["photos.zip"])),
         Case("data import --force", ("data", "import", "mine", inputs["few"], "--force"), (data,)),
+        Case("data add", ("data", "add", "mine", photos)),
+        Case("data remove", ("data", "remove", "mine"), (("data", "add", "mine", photos),)),
+        Case("data export", publish),
+        Case("data export --force", ("data", "export", inputs["one"], "--out", "out", "--force"), (publish,)),
         Case("cache clear", ("cache", "clear"), (cached.arguments,)),
     ]
 
@@ -152,7 +182,29 @@ def _generate(subjects: int, variants: int = 1) -> tuple[str, ...]:
     return ("--subjects", str(subjects), "--ages", "8,35", "--variants", str(variants), "--workers", "1")
 
 
-def _experiment(root: Path) -> str:
+def _scores() -> str:
+    """Scores of two groups, as somebody else's program gives them."""
+    rng = np.random.default_rng(4)
+    rows = [f"{rng.normal(mated):.6f},{mated},{'fm'[k % 2]}" for k in range(80) for mated in (0, 1)]
+    return "\n".join(["score,mated,group", *rows, ""])
+
+
+def _pairs(aligned: Path) -> str:
+    """A list of pairs of the images of a set, in two folds."""
+    from itertools import combinations
+
+    from frbias.core.data.samples import read_samples
+
+    frame = read_samples(aligned).frame
+    found = []
+    for one, two in combinations(zip(frame["file_name"], frame["subject"], strict=True), 2):
+        found.append((int(one[1] == two[1]), one[0], two[0]))
+    chosen = [pair for mated in (0, 1) for pair in [p for p in found if p[0] == mated][:12]]
+    rows = [f"{one},{two},{mated},{1 + k % 2}" for k, (mated, one, two) in enumerate(chosen)]
+    return "\n".join(["file1,file2,mated,fold", *rows, ""])
+
+
+def _experiment(root: Path, rates: str) -> str:
     """Generate, align, fine-tune, embed, compare and report, each as small as it goes."""
     return f"""name = "faults"
 [train]
@@ -167,6 +219,7 @@ seed = 9
 [finetune]
 weights = {json.dumps(str(root / "small.safetensors"))}
 frozen = "stem,1,2,3"
+lr = {rates}
 epochs = 1
 batch-size = 4
 validation = 0.5

@@ -62,18 +62,18 @@ def full_disk(ready: Ready, seed: int, count: int) -> Tries:
     if not can_mount():
         return
     chance = random.Random(seed)
-    start, end = _size(ready.place.root / "before"), _size_of(ready)
+    start, end = _size(ready.place.before), _size_of(ready)
     for index in range(count):
         few = index % 4 == 3
         room = chance.randint(start // 4096 + 3, max(end // 4096, start // 4096 + 4)) * 4096
-        files = chance.randint(4, max(len(ready.wanted), 5)) + _files(ready.place.root / "before")
-        options = f"size=1g,nr_inodes={files}" if few else f"size={room}"
+        files = chance.randint(4, max(len(ready.wanted), 5)) + _files(ready.place.before)
+        options = f"size=4g,nr_inodes={files}" if few else f"size={room}"
         shutil.rmtree(ready.work, ignore_errors=True)
-        with small_disk(ready.work, "size=1g"):
+        with small_disk(ready.work, "size=4g"):
             ready.place.fill()
             change_disk(ready.work, options)
             ended = ready.run()
-            change_disk(ready.work, "size=1g,nr_inodes=100000")
+            change_disk(ready.work, "size=4g,nr_inodes=100000")
             loss = _after(ready, ended)
         yield options, loss
 
@@ -84,7 +84,7 @@ def read_only_tree(ready: Ready, seed: int, count: int) -> Tries:
         return
     for _ in range(min(count, 1)):
         shutil.rmtree(ready.work, ignore_errors=True)
-        with small_disk(ready.work, "size=1g"):
+        with small_disk(ready.work, "size=4g"):
             ready.place.fill()
             change_disk(ready.work, "ro")
             ended = ready.run()
@@ -163,7 +163,10 @@ def vanishing_outputs(ready: Ready, seed: int, count: int) -> Tries:
 
         ended = ready.run(before=before)
         loss = no_sentence(ended, (0, 1, 2, 3)) if ended.code else ""
-        yield f"{target} removed before operation {point} of {ready.operations}", loss or ready.again()
+        loss = loss or ready.again()
+        if loss == f"{target}/ missing":  # an empty folder, which was removed here
+            loss = ""
+        yield f"{target} removed before operation {point} of {ready.operations}", loss
 
 
 def clock(ready: Ready, seed: int, count: int) -> Tries:

@@ -8,9 +8,11 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
+from faults.corpus import keep, kept
 from faults.documents import Document, documents
 from faults.images import mutate
 from faults.table import Outcome
@@ -42,7 +44,7 @@ _LITERALS = (
 
 
 def run_tables(seed: int, count: int) -> Outcome:
-    """Read ``count`` damaged files, of every kind in turn."""
+    """Read those that are kept, then ``count`` newly damaged files, of every kind in turn."""
     chance = random.Random(seed)
     outcome = Outcome("mutated tables and documents")
     home = os.environ.get("FRBIAS_HOME")
@@ -50,15 +52,17 @@ def run_tables(seed: int, count: int) -> Outcome:
         os.environ["FRBIAS_HOME"] = str(Path(root) / "home")
         try:
             every = documents(Path(root))
-            for number in range(count):
-                chosen = every[number % len(every)]
-                data = damaged(chosen, chance)
+            old = [(one, f"kept {name}", data) for one in every for name, data in kept(one.name)]
+            new = ((one, str(k), damaged(one, chance)) for k, one in zip(range(count), cycle(every), strict=False))
+            for chosen, name, data in chain(old, new):
                 path = Path(root) / chosen.name
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(data)
-                outcome = outcome.plus(f"{chosen.name} {number} ({data[:120]!r})", _loss(chosen.read))
+                loss = _loss(chosen.read)
+                outcome = outcome.plus(f"{chosen.name} {name} ({data[:120]!r})", loss)
                 path.write_bytes(chosen.data)
-                if outcome.lost:
+                if loss:
+                    keep(chosen.name, data)
                     break
         finally:
             os.environ.pop("FRBIAS_HOME")

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import random
-import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
@@ -41,31 +40,34 @@ def run_weights(place: Place, seed: int, count: int) -> Outcome:
     while len(every) < count:
         every.append(_mutant(every, place, chance))
     for what, name, data in every[:count]:
-        outcome = outcome.plus(what, _loss(place, name, data, canary))
+        loss, grown = _loss(place, name, data, canary)
+        outcome = outcome.plus(what, loss, grown)
         if outcome.lost:
             break
     return outcome
 
 
-def _loss(place: Place, name: str, data: bytes, canary: Path) -> str:
-    shutil.rmtree(place.root / "before", ignore_errors=True)
+def _loss(place: Place, name: str, data: bytes, canary: Path) -> tuple[str, int]:
+    """What was lost, and KiB that the command took beyond what it began with."""
     work = place.fresh()
     (work / name).write_bytes(data)
     before = tree(work, ("home",))
     arguments = ("models", "add", "hostile", name)
     ended = run_command(arguments, work, environment=place.environment(), limit=_MOST_SECONDS)
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+    grown = ended.peak - resident
+    strangers = {path.name for path in (work / "home" / "models").glob("*")} - {"hostile"}
+    loss = no_sentence(ended) if ended.code else ""
     if canary.exists():
         canary.unlink()
-        return "its payload ran"
-    if tree(work, ("home",)) != before or (place.root / "tmp" / "x").exists():
-        return "something was written outside of the data root"
-    strangers = {path.name for path in (work / "home" / "models").glob("*")} - {"hostile"}
-    if strangers:
-        return f"{strangers.pop()} was left in the data root"
-    if ended.peak - resident > _MOST_MEMORY:
-        return f"it took {(ended.peak - resident) // 1024} MiB"
-    return no_sentence(ended) if ended.code else ""
+        loss = "its payload ran"
+    elif tree(work, ("home",)) != before or (place.root / "tmp" / "x").exists():
+        loss = "something was written outside of the data root"
+    elif strangers:
+        loss = f"{strangers.pop()} was left in the data root"
+    elif grown > _MOST_MEMORY:
+        loss = f"it took {grown // 1024} MiB"
+    return loss, grown
 
 
 def corpus(canary: Path, place: Place, chance: random.Random) -> Iterator[Hostile]:

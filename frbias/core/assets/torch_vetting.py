@@ -23,7 +23,7 @@ from frbias.core.assets.pickle_records import (
     make_lazy_tensor,
 )
 from frbias.core.assets.torch_storage import refused
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 
 MAX_STRUCTURE_BYTES = 64 * 1024 * 1024
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -201,4 +201,4 @@ def _starts_with(path: Path, magic: bytes) -> bool:
 
 def first_line(error: BaseException) -> str:
     """What an error says first, in 200 characters."""
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    return reason_of(error)[:200]

@@ -12,7 +12,7 @@ import pandas as pd
 from frbias.core.assets.archives import check_table
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
 from frbias.core.foundation.delimited import check_delimited
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 
 _MOST_ARRAYS = 1000
 _Table = tuple[pd.DataFrame, npt.NDArray[np.float32]]
@@ -35,7 +35,7 @@ def read_npz(path: Path) -> _Table:
                 with archive.open(member) as stream:
                     arrays[name] = _array(stream, member.file_size, path, f"the array {name!r}")
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadInputError(f"{path} cannot be read as .npz: {str(error).splitlines()[0]}.") from error
+        raise BadInputError(f"{path} cannot be read as .npz: {reason_of(error)}.") from error
     for name in ("subject", "embedding"):
         if name not in arrays:
             raise BadInputError(f"{path} lacks the array {name!r} (it has {', '.join(arrays) or 'none'}); {NEEDED}.")
@@ -100,7 +100,7 @@ def _csv(path: Path, numbers: dict[str, type], rows: int | None = None) -> pd.Da
             index_col=False,
         )
     except (ValueError, UnicodeDecodeError, OverflowError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise BadInputError(f"{path} cannot be read as CSV ({reason}); {NEEDED}.") from error
 
 
@@ -111,7 +111,7 @@ def _array(stream: IO[bytes], size: int, path: Path, what: str) -> npt.NDArray[A
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
     except ValueError as error:
-        raise BadInputError(f"{path}: {what} is no numpy array ({str(error).splitlines()[0]}).") from error
+        raise BadInputError(f"{path}: {what} is no numpy array ({reason_of(error)}).") from error
     if dtype.hasobject:
         raise BadInputError(
             f"{path}: {what} holds Python objects, which would have to be unpickled; save plain numbers or text "

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import atomic_path
 
 SCHEMA_VERSION = 1
@@ -31,7 +31,8 @@ def write_parquet(path: Path, frame: pd.DataFrame, matrix: npt.NDArray[np.float3
     metadata = {_KEY: json.dumps(note, sort_keys=True, allow_nan=False).encode()}
     table = table.append_column("embedding", vectors).replace_schema_metadata(metadata)
     with atomic_path(Path(path)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        texts = [name for name in table.column_names if name != "embedding"]  # vectors have nothing to look up
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=texts)
 
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, npt.NDArray[np.float32], dict[str, Any]]:
@@ -59,7 +60,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, npt.NDArray[np.float32], dic
             )
             rows = parquet.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise BadInputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        raise BadInputError(f"{path} cannot be read as Parquet: {reason_of(error)}") from error
     return checked_rows(frame, path), checked_matrix(matrix, rows, path), provenance
 
 
@@ -120,7 +121,7 @@ def _finite(text: str) -> float:
 
 
 def _first(error: Exception) -> str:
-    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+    return reason_of(error)[:100]
 
 
 def _lists(parquet: Any, column_name: str, file: Path) -> npt.NDArray[np.float32]:

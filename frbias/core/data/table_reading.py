@@ -19,7 +19,10 @@ _SUSPICIOUS = r"\\|:|\.\.|^/|^[./]*$"
 def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd.DataFrame | None:
     """The table with texts as ``str`` and numbers as float64 (NaN unknown); None when it needs care."""
     data = Path(path).read_bytes()
-    header = data[: data.find(b"\n")].decode("utf-8", "replace").split(",")
+    try:
+        header = data[: data.find(b"\n")].decode("utf-8").split(",")
+    except UnicodeDecodeError:
+        return None
     careful = (
         "\ufffd" in ",".join(header)
         or b'"' in data

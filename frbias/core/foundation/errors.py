@@ -51,9 +51,9 @@ class BadImageError(BadInputError):
         path: The file, or None.
     """
 
-    def __init__(self, reason: str, *, path: Path | None = None) -> None:
+    def __init__(self, reason: str, *, path: Path | str | None = None) -> None:
         self.reason = reason.rstrip(".")
-        self.path = path
+        self.path = None if path is None else Path(path)
         super().__init__(f"{self.reason[:1].upper()}{self.reason[1:]}." if path is None else f"{path} {self.reason}.")
 
 
@@ -80,3 +80,13 @@ class ElsewhereError(FrbiasError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error of a library says; the name of its kind when it says nothing.
+
+    Example:
+        >>> reason_of(ValueError("no number\\nat line 3")), reason_of(EOFError())
+        ('no number', 'EOFError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

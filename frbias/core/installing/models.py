@@ -22,7 +22,7 @@ from frbias.core.assets.placing import mend, put_in_place
 from frbias.core.assets.records import drop_record, put_record, read_book, restored_path, stored_path
 from frbias.core.assets.store import find_model
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path, sha256_file, write_json
+from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path, make_folder, sha256_file, write_json
 from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.installing.recognise import Recognised, recognise
@@ -122,6 +122,7 @@ def _refuse_taken(name: str, force: bool) -> None:
 def _left_clear(target: Path, prefix: str) -> Iterator[None]:
     """Mend and clear away what a killed installation of the same name left."""
     mend(target)
+    shutil.rmtree(_removed(target), ignore_errors=True)
     for leftover in target.parent.glob(f"{glob.escape(prefix)}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     yield
@@ -160,11 +161,19 @@ def remove_model(name: str) -> bool:
     """Forget a model and delete its converted copy; the file it came from is not touched."""
     asset = find_model_asset(name)
     name = asset.name if asset else check_name(name)
-    known = drop_record("models", name)
     folder = data_home() / "models" / name
-    if known and folder.is_dir():
-        shutil.rmtree(folder)
+    aside = _removed(folder)
+    if name in read_book("models") and folder.is_dir():
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    known = drop_record("models", name)
+    shutil.rmtree(aside, ignore_errors=True)
     return known
+
+
+def _removed(folder: Path) -> Path:
+    """Where a model goes first that is removed, so that what a killed removal left is known by its name."""
+    return folder.with_name(f".{folder.name}.removed")
 
 
 def verify_model(name: str) -> list[str]:
@@ -201,6 +210,8 @@ def verify_model(name: str) -> list[str]:
 def convert_file(source: Path, target: Path, *, force: bool = False, progress: Progress = SILENT) -> Recognised:
     """Convert a weight file to ``target`` (``.safetensors``) and a ``.json`` beside it, without adding it.
 
+    Both appear together, the weights last; what a killed call left half made is cleared away.
+
     Raises:
         UsageError: ``target`` has another suffix or exists.
         BadInputError: As :func:`add_model`.
@@ -216,7 +227,15 @@ def convert_file(source: Path, target: Path, *, force: bool = False, progress: P
         raise BadInputError(
             f"{source} can only be run as it is ({found.details['not_trainable']}); there is nothing to convert."
         )
-    _convert(found, source, target, sha256_file(source), progress)
+    digest, prefix = sha256_file(source), f"{TEMPORARY_PREFIX}{target.stem}@"
+    make_folder(target.parent)
+    for leftover in target.parent.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as made:
+        whole = Path(made) / target.name
+        _convert(found, source, whole, digest, progress)
+        for suffix in (".json", ".safetensors"):
+            whole.with_suffix(suffix).replace(target.with_suffix(suffix))
     return found
 
 

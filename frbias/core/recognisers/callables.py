@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import sha256_bytes, sha256_file, sha256_json
 from frbias.core.recognisers.base import Description, Faces, Vectors, check_faces
 from frbias.core.recognisers.input_format import InputFormat
@@ -78,7 +78,7 @@ class CallableRecogniser:
             found = found.detach().cpu().numpy() if hasattr(found, "detach") else found
             return np.asarray(found)
         except Exception as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = reason_of(error)
             raise BadInputError(
                 f"{self.description.source} failed on {len(faces)} faces: {type(error).__name__}: {reason}."
             ) from error
@@ -143,7 +143,7 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise BadInputError(f"{name} cannot be imported: {error}.") from error
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise BadInputError(f"{name} cannot be imported: {type(error).__name__}: {reason}.") from error
 
 

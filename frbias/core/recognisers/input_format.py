@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError, reason_of
 from frbias.core.recognisers.base import Colour, Pixels
 
 Layout = Literal["NCHW", "NHWC"]
@@ -149,7 +149,7 @@ def _content(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{path} cannot be read ({str(error).splitlines()[0][:200] or 'damaged'}).") from error
+        raise BadInputError(f"{path} cannot be read ({reason_of(error)[:200]}).") from error
     if not isinstance(content, dict):
         raise BadInputError(f"{path} holds no table of names and values.")
     return content

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import atomic_path
 
 Matrix = npt.NDArray[np.float64]
@@ -106,5 +106,5 @@ def read_map(path: Path) -> EmbeddingMap:
         tensors = load_file(path)
         return EmbeddingMap.of(tensors["matrix"], tensors["shift"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise BadInputError(f"{path} holds no map of embeddings: {reason}") from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.probing import TOLERANCE, fixed_images
 from frbias.core.recognisers.trainable.base import Backbone
@@ -36,7 +36,7 @@ def check_onnx(model: Backbone, path: Path, pixels: Pixels = AS_INSIGHTFACE) -> 
         name = session.get_inputs()[0].name
         one, several = (session.run(None, {name: np.ascontiguousarray(part)})[0] for part in (blob[:1], blob))
     except Exception as error:  # onnxruntime has kinds of its own
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise BadInputError(f"{path.name} does not run: {reason}") from error
     difference = max(np.abs(one - expected[:1]).max(), np.abs(several - expected).max())
     relative = float(difference / np.abs(expected).max())

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import sha256_file, sha256_json
 from frbias.core.recognisers.input_format import InputFormat, Layout
 
@@ -233,4 +233,4 @@ def _beside(path: Path, name: str) -> Path:
 
 
 def _first(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")
+    return reason_of(error)[:200].rstrip(".")

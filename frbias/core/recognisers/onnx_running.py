@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import sha256_json
 from frbias.core.recognisers.base import Description, Faces, Pixels, Vectors, check_faces
 from frbias.core.recognisers.input_format import InputFormat, Layout, format_beside
@@ -238,4 +238,4 @@ def _output(file: OnnxFile, session: Any, wanted: str) -> str:
 
 
 def _first(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    return reason_of(error)[:300]

@@ -18,10 +18,9 @@ from frbias.core.recognisers.base import Recogniser
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.maps import EmbeddingMap, Matrix, unit
 from frbias.core.stages.align import hash_of_images, photographs_of
-from frbias.core.stages.embed import embed_images
 from frbias.core.stages.guards import GuardPhotographs, guard_lists, guard_photographs
 from frbias.core.stages.requests.adapt import AdaptRequest
-from frbias.core.stages.shared import faces_for
+from frbias.core.stages.shared import embeddings_of, faces_for
 from frbias.core.training.adaptation import LabelledUnits, fitted_map, pooled
 from frbias.core.training.damage import SeesDamaged
 from frbias.core.training.guarding import STEPS_BACK, Guard, GuardReading, said
@@ -166,7 +165,7 @@ def _held_back(
     sets, plain = [], []
     for one in sources.guards:
         faces = one.faces(sources.recogniser.input_size, machine, World()).table
-        found = embed_images(faces, sources.recogniser, machine=machine)
+        found = embeddings_of(faces, sources.recogniser, machine, World())
         plain.append(found.matrix)
         sets.append(one.seen(found.frame, found.matrix))
     guard = Guard(tuple(sets), request.guard_fall, request.guard_drift, request.guard_fmr)
@@ -193,12 +192,12 @@ def _labelled(
         shown.append(recogniser)
     if request.damage != "none":
         shown.append(SeesDamaged(recogniser, request.seed))
-    return pooled([labelled_units(embed_images(faces, one, machine=machine), name) for one in shown])
+    return pooled([labelled_units(embeddings_of(faces, one, machine, World()), name) for one in shown])
 
 
 def _units(recogniser: Recogniser, table: SampleTable, machine: Machine) -> Matrix:
     faces = faces_for(table, recogniser.input_size, machine, World())
-    return unit(embed_images(faces, recogniser, machine=machine).matrix)
+    return unit(embeddings_of(faces, recogniser, machine, World()).matrix)
 
 
 def _result(out: Path, results: dict[str, Any], *, reused: bool) -> Adapted:

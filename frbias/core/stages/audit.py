@@ -71,14 +71,16 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
 
     Raises:
         UsageError: ``out`` or the folder of ``drop`` holds something else.
-        BadInputError: A set has no face, fewer than two people, or fewer than ten images beside another.
+        BadInputError: A set has no face, fewer than two people, or fewer than ten images beside another; or its files
+            vanished meanwhile.
         AssetMissingError: A set or the recogniser is not installed.
     """
     from frbias.core.foundation.files import read_object
 
     recogniser = load_recogniser(request.weights, progress=machine.progress)
     tables = _sets(request)
-    folder = claim_work(out, _work(request, tables, recogniser), force=force)
+    work, pictured = _work(request, tables, recogniser), request.show_people or not may_show_people(tables[0])
+    folder = claim_work(out, work, force=force)
     if not folder.finished:
         machine.tell(f"looking at {request.data}")
         looked = look_at(request.data, recogniser, machine)
@@ -88,8 +90,8 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         found = _document(looked, other, apparent, table, request, recogniser.name, recogniser.sha256)
         write_text(out / TABLE_NAME, table.to_csv(index=False, lineterminator="\n"))
         write_json(out / DOCUMENT_NAME, found.to_json())
-        pictured = request.show_people or not may_show_people(looked.table)
         write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
+        _refuse_changed(request, tables, work)
         folder.finish({"images": found.images, "flagged": found.flagged})
     kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
     return AuditResult(Path(out), read_object(out / DOCUMENT_NAME), kept, folder.finished)
@@ -113,6 +115,14 @@ def _work(request: AuditRequest, tables: list[SampleTable], recogniser: "Recogni
     names = [Path(name).name for name in (request.data, request.against) if name is not None]
     inputs = {"weights": recogniser.sha256, "sets": [hash_of_images(table) for table in tables], "names": names}
     return Work(STAGE, VERSION, request.identity(), inputs)
+
+
+def _refuse_changed(request: AuditRequest, tables: list[SampleTable], work: Work) -> None:
+    """Refuse to call an audit finished whose page may lack pictures of files that vanished while it was made."""
+    if [hash_of_images(table) for table in tables] != work.inputs["sets"]:
+        raise BadInputError(
+            f"Files of {request.data} vanished or changed meanwhile; put them back and run the command again."
+        )
 
 
 def _apparent(looked: Looked, request: AuditRequest, machine: Machine) -> Float | None:

@@ -78,6 +78,7 @@ def _clear_leftovers(page: Path) -> None:
     half = [
         *page.parent.glob(f"{TEMPORARY_PREFIX}*{page.suffix}"),
         *(page.parent / FIGURES).rglob(f"{TEMPORARY_PREFIX}*"),
+        *(page.parent / TABLES).glob(f"{TEMPORARY_PREFIX}*"),
     ]
     for leftover in half:
         leftover.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, w
 from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.group import of_everyone
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import size_text
 from frbias.core.recognisers.trainable.base import Backbone, stage_of_entries
 from frbias.core.recognisers.trainable.weights import state_sha256
 from frbias.core.training.augment import view
@@ -36,7 +37,7 @@ from frbias.core.training.pixels import FaceSet
 _DATA, _RECORD, _LOCK = "features.bin", "entry.json", ".lock"
 _CHUNK = 32
 _PIECE = 32  # images that a thread gathers at a time
-_AHEAD = 2  # batches under way
+_AHEAD = 3  # batches under way, one of them used
 Rows = npt.NDArray[np.int64]
 _KEPT_BYTES = 20 * 1024**3
 _SPARE_BYTES = 1024**3
@@ -127,7 +128,7 @@ def decide(options: FinetuneOptions, prefix: Prefix, *, kept: int, uncached: int
     """
     shape = prefix.shape()
     size = kept * int(np.prod(shape)) * _TYPES[options.cache_dtype][1]
-    room = _free_bytes(cache_folder()) - _SPARE_BYTES
+    room = max(_free_bytes(cache_folder()) - _SPARE_BYTES, 0)
     forced = options.cache == "on"
     if not prefix.stages:
         if forced:
@@ -140,9 +141,9 @@ def decide(options: FinetuneOptions, prefix: Prefix, *, kept: int, uncached: int
     if size > room:
         if forced:
             raise UsageError(
-                f"--cache on needs {size / 1e9:.1f} GB in {cache_folder()}; there is room for {room / 1e9:.1f} GB."
+                f"--cache on needs {size_text(size)} in {cache_folder()}; beside 1 GB to spare it has {size_text(room)}."
             )
-        return CacheDecision(False, size, f"the disk has room for {max(room, 0) / 1e9:.1f} GB")
+        return CacheDecision(False, size, f"the disk has room for {size_text(room)}")
     if forced:
         return CacheDecision(True, size, "asked for")
     if size > _KEPT_BYTES:

@@ -195,6 +195,43 @@ def test_changes_are_noticed(r18: Path) -> None:
     assert find_model("r18") is None
 
 
+def test_a_killed_removal_is_finished_by_the_next_call(r18: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    add_model("mine", r18)
+    for name in ("drop_record", "shutil.rmtree"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"frbias.core.installing.models.{name}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                remove_model("mine")
+        remove_model("mine")
+        assert find_model("mine") is None
+        assert not list((home / "models").iterdir())
+        add_model("mine", r18)
+
+
+def test_a_killed_conversion_leaves_nothing_and_can_be_repeated(
+    r18: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frbias.core.foundation import files
+
+    target, folder = tmp_path / "new" / "out.safetensors", tmp_path / "new" / ".frbias-tmp-out@1"
+    folder.mkdir(parents=True)  # as SIGKILL leaves it
+    (folder / "out.safetensors").write_bytes(b"half")
+
+    def write_bytes(path: Path, data: bytes) -> None:  # the weights can be written, their description cannot
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_bytes", write_bytes)
+        with pytest.raises(KeyboardInterrupt):
+            convert_file(r18, target)
+    assert not target.exists()
+    convert_file(r18, target)  # without --force
+    assert sorted(path.name for path in target.parent.iterdir()) == ["out.json", "out.safetensors"]
+
+
 def test_order_of_the_search(r18: Path, home: Path, tmp_path: Path) -> None:
     with pytest.raises(AssetMissingError):
         resolve_weights("r18")

@@ -32,9 +32,9 @@ def expected(root: Path) -> list[str]:
 def test_unchanged_files_are_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def counted(path: Path) -> str:
-        read.append(path.name)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    def counted(path: str) -> str:
+        read.append(Path(path).name)
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
     monkeypatch.setattr(module, "sha256_file", counted)
     assert file_hashes(root, NAMES) == expected(root)
@@ -70,3 +70,15 @@ def test_a_broken_store_is_made_anew(root: Path) -> None:
     file_hashes(root, NAMES)
     module._place(root).write_bytes(b"no parquet")
     assert file_hashes(root, NAMES) == expected(root)
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_after_an_hour(root: Path) -> None:
+    folder = root.parent / "home" / "cache" / "hashes"
+    folder.mkdir(parents=True)
+    old, new = folder / ".frbias-tmp-1.parquet", folder / ".frbias-tmp-2.parquet"  # the new one may be at work
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (time.time() - 4000, time.time() - 4000))
+    file_hashes(root, NAMES)
+    assert not old.exists()
+    assert new.exists()

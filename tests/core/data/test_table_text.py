@@ -109,6 +109,13 @@ def test_what_is_wrong_is_said_as_before(tmp_path: Path, old: str, new: str, sen
     assert sentence in str(caught.value)
 
 
+@pytest.mark.parametrize("rows", ["", "a/1.png,p1,5\n"])
+def test_a_header_that_is_no_text_is_refused(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "metadata.csv").write_bytes(b"file_name,subjec\xb1,age\n" + rows.encode())
+    with pytest.raises(BadInputError, match="is not UTF-8 text"):
+        read_samples(tmp_path)
+
+
 def test_names_are_looked_at_whole() -> None:
     assert are_harmless_names(pd.Series(["a/b.png", "a/..c.png"[:3] + "c.png", "ü/1.png"], dtype="str"))
     for wrong in ("/a", "a/../b", "a\\b", "c:d", "", ".", "a" * 1001, "ok.png"):

@@ -19,6 +19,7 @@ from frbias.core.recognisers.probing import fixed_images
 from frbias.core.recognisers.trainable.weights import build
 from frbias.core.stages.adapt import adapt
 from frbias.core.stages.compare import compare
+from frbias.core.stages.embedding import FedNetwork
 from frbias.core.stages.export import export
 from frbias.core.stages.requests.adapt import AdaptRequest
 from frbias.core.stages.requests.compare import CompareRequest
@@ -92,6 +93,19 @@ def test_made_again_it_is_reused_and_other_work_is_refused(place: Path, adapted:
     for change in ({"remove": ("common",)}, {"within": 1}, {"damage": "none"}, {"normalise": "wccn"}, {"seed": 1}):
         with pytest.raises(UsageError, match="other work"):
             adapt(request(place, **change), adapted, machine=CPU)
+
+
+def test_other_directions_of_the_same_pictures_embed_nothing_again(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = adapt(request(place, remove=("common", "growth")), tmp_path / "first", machine=CPU)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FedNetwork, "embed", lambda *_: pytest.fail("embedded again"))
+        second = adapt(request(place, remove=("growth",)), tmp_path / "second", machine=CPU)
+    assert second.made_of == first.made_of[1:] == ("growth of people",)
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "elsewhere"))
+    afresh = adapt(request(place, remove=("growth",)), tmp_path / "third", machine=CPU)
+    assert load_recogniser(str(afresh.out)).sha256 == load_recogniser(str(second.out)).sha256
 
 
 def test_the_onnx_file_computes_the_same(place: Path, adapted: Path, tmp_path: Path) -> None:

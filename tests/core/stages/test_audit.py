@@ -9,9 +9,12 @@ import pytest
 
 from frbias.core.data.images import encode_jpeg, read_image, write_png
 from frbias.core.data.samples import make_table, read_samples, write_samples
+from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.provenance import PROVENANCE_NAME
+from frbias.core.stages import audit as stage
+from frbias.core.stages import looking
 from frbias.core.stages.audit import audit
 from frbias.core.stages.requests.audit import AuditRequest
 from frbias.synth.mesh.faces import Sitter
@@ -122,3 +125,26 @@ def test_planted_defects_are_found(rendered: Path, tmp_path: Path, monkeypatch: 
     assert again.reused
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "out").iterdir()} == before
     assert (tmp_path / "out" / PROVENANCE_NAME).is_file()
+
+
+def test_files_that_vanish_while_it_is_made_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise, rows = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3), dtype=np.uint8), []
+    noise[7] = noise[6]
+    for k in range(8):
+        write_png(tmp_path / f"set/{k}.png", noise[k])
+        rows.append({"file_name": f"{k}.png", "subject": str(k % 2), "age": 30.0, "generator": "mesh"})
+    write_samples(make_table(tmp_path / "set", rows))
+    monkeypatch.setattr(looking, "_faceless", lambda crops, machine: np.zeros(len(crops), dtype=bool))
+    request, write = AuditRequest(data=str(tmp_path / "set"), apparent_ages=False), stage.write_audit_page
+    audit(request, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            stage, "write_audit_page", lambda *rest: ((tmp_path / "set").rename(tmp_path / "away"), write(*rest))
+        )
+        with pytest.raises(BadInputError, match="vanished or changed meanwhile; put them back"):
+            audit(request, tmp_path / "out")
+    (tmp_path / "away").rename(tmp_path / "set")
+    assert not audit(request, tmp_path / "out").reused
+    pages = [(tmp_path / name / "audit.html").read_text() for name in ("whole", "out")]
+    assert pages[0] == pages[1]
+    assert "data:image/jpeg" in pages[0]

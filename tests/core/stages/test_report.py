@@ -22,6 +22,7 @@ def test_what_a_killed_call_left_is_cleared_and_nothing_else(tmp_path: Path, mon
         tmp_path / ".frbias-tmp-1.html",
         tmp_path / "figures/.frbias-tmp-2.png",
         tmp_path / "figures/b/.frbias-tmp-3.svg",
+        tmp_path / "tables/.frbias-tmp-6.tex",
     ]
     kept = [tmp_path / ".frbias-tmp-4.json", tmp_path / "figures/det.png", tmp_path / "other/.frbias-tmp-5.html"]
     for path in (*left, *kept):

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from frbias.core.foundation.errors import UsageError
 from frbias.core.training import cache
+from frbias.core.training.options import FinetuneOptions
 
 
 def test_leftovers_go_and_a_build_at_work_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +26,17 @@ def test_leftovers_go_and_a_build_at_work_stays(tmp_path: Path, monkeypatch: pyt
         assert [path.name for path in done.iterdir()] == ["features.bin"]
     cache._begin(root / "d.2", 10)
     assert not busy.exists()
+
+
+def test_without_room_it_says_how_much_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Prefix:
+        stages, live = ("stem",), False
+
+        def shape(self) -> tuple[int, ...]:
+            return 64, 10, 10
+
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "_free_bytes", lambda folder: 2**30)
+    with pytest.raises(UsageError, match=r"needs 125 kB in .*; beside 1 GB to spare it has 0 B\."):
+        cache.decide(FinetuneOptions(cache="on"), Prefix(), kept=10, uncached=100)  # type: ignore[arg-type]
+    assert cache.decide(FinetuneOptions(), Prefix(), kept=10, uncached=100).reason == "the disk has room for 0 B"  # type: ignore[arg-type]

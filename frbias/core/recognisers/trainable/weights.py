@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.recognisers.base import Pixels
 from frbias.core.recognisers.input_format import InputFormat
 from frbias.core.recognisers.trainable.adaface import DEPTHS as IR_DEPTHS
@@ -143,7 +143,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     except BadInputError:
         raise
     except Exception as error:  # every reader has its own kinds
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise BadInputError(f"{path} cannot be read as a weight file of tensors alone: {reason}") from error
     raise BadInputError(
         f"{path} is no weight file; known are .safetensors, {', '.join(sorted(TORCH_SUFFIXES))}, .onnx."

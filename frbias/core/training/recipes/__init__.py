@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import UsageError, reason_of
 from frbias.core.foundation.requests import suggestion
 
 USUAL, TRAINING = "projection", "head"
@@ -60,7 +60,7 @@ def read_recipe(name: str) -> Recipe:
             raise ValueError("it is too large")
         return _recipe(str(path), path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise UsageError(f"--recipe {path} cannot be read: {reason}") from error
 
 

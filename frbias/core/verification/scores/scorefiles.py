@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from frbias.core.foundation.delimited import read_delimited
-from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError, reason_of
 from frbias.core.foundation.files import sha256_file
 from frbias.core.verification.groups import AgeGroup, Grouping, parse_age_groups
 from frbias.core.verification.measures.rates import LARGEST_SCORE
@@ -112,7 +112,7 @@ def read_scores(path: Path) -> ScoreFile:
     try:
         frame, form = _read(path)
     except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise BadInputError(f"{path} cannot be read: {reason_of(error)}") from error
     if "score" not in frame.columns:
         raise BadInputError(f"{path} has no column 'score'; its columns are {', '.join(map(str, frame.columns))}.")
     if frame.empty:
