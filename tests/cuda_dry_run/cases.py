@@ -1,6 +1,7 @@
 """What is run on the pretended device: each case compares with the CPU and gives what was counted."""
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ def case(function: Callable[[Path], Counted]) -> Callable[[Path], Counted]:
 
 def prepare(root: Path, make_people: Callable[..., SampleTable]) -> None:
     """Two small image sets and a recogniser for all cases."""
-    people = make_people(root / "people")
-    make_people(root / "others", subjects=4, seed=9, prefix="q")
+    people = make_people(root / "people", images=3)
+    make_people(root / "others", subjects=3, images=3, seed=9, prefix="q")
     torch.manual_seed(5)
     model = build("mobilefacenet").train()
     for module in model.modules():
@@ -205,12 +206,10 @@ def resuming(root: Path) -> Counted:
     request = FinetuneRequest(**how)
     with PretendedCuda():
         whole = finetune(request, root / "whole", machine=GPU)
-        for name in ("cut", "moved"):
-            try:
-                finetune(request, root / name, machine=GPU, observe=stop)
-            except StoppedError:
-                continue
-            raise AssertionError("was not stopped")
+        try:
+            finetune(request, root / "cut", machine=GPU, observe=stop)
+        except StoppedError:
+            shutil.copytree(root / "cut", root / "moved")
         cut = finetune(request, root / "cut", machine=GPU)
     moved = finetune(request, root / "moved", machine=CPU)
     if cut.weights_sha256 != whole.weights_sha256 or moved.epochs != 2:

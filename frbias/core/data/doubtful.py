@@ -20,22 +20,36 @@ class Rule:
         bound: Values beyond it are doubtful.
         below: Whether beyond is below.
         words: What is then wrong, a clause.
+        given: The bound for points that were given, not detected.
     """
 
     column: str
     bound: float
     below: bool
     words: str
+    given: float | None = None
 
-    def broken(self, values: Any) -> Any:
-        """Whether values are beyond the bound; unknown ones are not."""
-        return np.less(values, self.bound) if self.below else np.greater(values, self.bound)
+    @property
+    def told(self) -> str:
+        """The rule in words."""
+        given = "" if self.given is None else f" ({self.given:g} where points were given)"
+        return f"{'below' if self.below else 'above'} {self.bound:g}{given}: {self.words}"
+
+    def broken(self, values: Any, detected: Any = True) -> Any:
+        """Whether values are beyond the bound; unknown ones are not.
+
+        Args:
+            values: Of the column.
+            detected: Whether a detector found the points, for each of them.
+        """
+        bound = self.bound if self.given is None else np.where(detected, self.bound, self.given)
+        return np.less(values, bound) if self.below else np.greater(values, bound)
 
 
 # Chosen on FG-NET 001-040; docs/alignment.md says what each of them finds.
 RULES = (
     Rule("point_agreement", 0.92, True, "scales do not agree"),
-    Rule("transform_residual", 0.045, False, "points far from the template"),
+    Rule("transform_residual", 0.045, False, "points far from the template", given=0.1),
     Rule("detector_score", 0.7, True, "detector unsure"),
 )
 
@@ -77,7 +91,8 @@ def doubtful_faces(frame: pd.DataFrame) -> tuple[DoubtfulFace, ...]:
         [('b.png', ('scales do not agree',))]
     """
     values = {rule.column: _values(frame, rule.column) for rule in RULES}
-    broken = np.array([rule.broken(values[rule.column]) for rule in RULES])
+    detected = np.isfinite(values["detector_score"])
+    broken = np.array([rule.broken(values[rule.column], detected) for rule in RULES])
     agreement = np.nan_to_num(values[RULES[0].column], nan=1.0)
     rows = np.flatnonzero(broken.any(axis=0))
     ordered = rows[np.lexsort((rows, agreement[rows], -broken.sum(axis=0)[rows]))]

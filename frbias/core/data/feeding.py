@@ -14,7 +14,7 @@ from frbias.core.foundation.errors import BadImageError
 
 Faces = npt.NDArray[np.uint8]
 _JOB = 16  # images that a thread takes at a time
-_AHEAD = 2  # jobs waiting for every thread
+_AHEAD = 8  # jobs waiting for every thread
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Batch:
 
 
 def face_batches(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     size: tuple[int, int],
     batch: int,
     *,
@@ -61,12 +61,12 @@ def face_batches(
         yield Batch(faces, [reason for some in reasons for reason in some])
 
 
-def _fill(paths: Sequence[Path], faces: Faces) -> list[str]:
+def _fill(paths: Sequence[Path | str], faces: Faces) -> list[str]:
     """Decode into ``faces``; the reasons, empty where it went well."""
     return [_load(path, place) for path, place in zip(paths, faces, strict=False)]
 
 
-def _load(path: Path, place: Faces) -> str:
+def _load(path: Path | str, place: Faces) -> str:
     try:
         place[:] = read_image(path, only=(place.shape[0], place.shape[1]))
     except BadImageError as error:

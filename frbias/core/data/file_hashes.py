@@ -25,6 +25,7 @@ from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path
 from frbias.core.foundation.hashes import sha256_bytes, sha256_file
 
 MISSING = "missing"
+_JOB = 64  # files that a thread hashes at a time
 _SETTLED = 2_000_000_000  # nanoseconds
 _LONG_AGO = 3600.0  # seconds
 Int64 = npt.NDArray[np.int64]
@@ -48,10 +49,16 @@ def file_hashes(root: Path, names: Sequence[str]) -> list[str]:
     now, stats = time.time_ns(), _stats(root, names)
     known, hashes = _known(place, names)
     stale = np.flatnonzero(~stats.same(known) & (stats.size >= 0))
+    prefix, jobs = (
+        os.path.join(root, ""),
+        [stale[first : first + _JOB].tolist() for first in range(0, len(stale), _JOB)],
+    )
     with ThreadPoolExecutor(usable_cores()) as pool:
-        made = pool.map(lambda row: _hash(Path(root) / names[row]), stale.tolist())
-        for row, digest in zip(stale.tolist(), made, strict=True):
-            hashes[row] = digest
+        for job, made in zip(
+            jobs, pool.map(lambda rows: [_hash(prefix + names[row]) for row in rows], jobs), strict=True
+        ):
+            for row, digest in zip(job, made, strict=True):
+                hashes[row] = digest
     for row in np.flatnonzero(stats.size < 0).tolist():
         hashes[row] = MISSING
     settled = (np.maximum(stats.changed, stats.touched) < now - _SETTLED) & (stats.size >= 0)
@@ -64,7 +71,7 @@ def _place(root: Path) -> Path:
     return data_home() / "cache" / "hashes" / f"{sha256_bytes(os.path.abspath(root).encode())[:32]}.parquet"
 
 
-def _hash(path: Path) -> str:
+def _hash(path: str) -> str:
     try:
         return sha256_file(path)
     except FileNotFoundError:

@@ -6,8 +6,7 @@ OpenCV is imported when a picture is read or written: what evaluates scores and 
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +40,11 @@ _TURNS: dict[int, Callable[[RgbImage], RgbImage]] = {
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # pixels are bounded here, before decoding
 UNREADABLE = "cannot be read"  # begins the reason when the fault is the disk's or the network's, not the picture's
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 
-def read_image(path: Path, only: tuple[int, int] | None = None) -> RgbImage:
+def read_image(path: Path | str, only: tuple[int, int] | None = None) -> RgbImage:
     """Decode an image file to RGB, in at most about a gigabyte of memory.
 
     The EXIF orientation is applied; grey, palette and CMYK images become RGB; transparency is
@@ -62,18 +62,32 @@ def read_image(path: Path, only: tuple[int, int] | None = None) -> RgbImage:
             is larger than ``MAX_FILE_BYTES``, would decode to more than ``MAX_PIXELS`` pixels or has a side of
             more than ``MAX_SIDE``.
     """
-    path = Path(path)
-    with _reasons(path):
-        with path.open("rb", buffering=0) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            data = stream.read(MAX_FILE_BYTES) if 0 < size <= MAX_FILE_BYTES else b""
-        return _decode(data, size, path, only)
+    try:
+        return _decode(*_content(path), path, only)
+    except BadImageError:
+        raise
+    except Exception as error:  # decoders raise anything: struct.error, KeyError, RecursionError, zlib.error, ...
+        raise _told(error, path) from error
+
+
+def _content(path: Path | str) -> tuple[bytes, int]:
+    """The bytes of a file, none when there are too many of them, and how many there are."""
+    handle = os.open(path, _READ)
+    try:
+        size = os.fstat(handle).st_size
+        return os.read(handle, size + 1) if 0 < size <= MAX_FILE_BYTES else b"", size
+    finally:
+        os.close(handle)
 
 
 def decode_image(data: bytes, name: Path) -> RgbImage:
     """:func:`read_image` for the bytes of an image file; ``name`` is what errors call it."""
-    with _reasons(name):
+    try:
         return _decode(data, len(data), name)
+    except BadImageError:
+        raise
+    except Exception as error:
+        raise _told(error, name) from error
 
 
 def image_suffix(data: bytes) -> str | None:
@@ -83,22 +97,16 @@ def image_suffix(data: bytes) -> str | None:
     return ".png" if data[:8] == b"\x89PNG\r\n\x1a\n" else None
 
 
-@contextmanager
-def _reasons(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BadImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise BadImageError("is not an image (PNG, JPEG, BMP, WebP or TIFF)", path=path) from error
-    except OSError as error:
-        failure = f"{UNREADABLE}: {error.strerror}" if error.strerror else f"cannot be decoded: {_one_line(error)}"
-        raise BadImageError(failure, path=path) from error
-    except Exception as error:  # decoders raise anything: struct.error, KeyError, RecursionError, zlib.error, ...
-        raise BadImageError(f"cannot be decoded: {_one_line(error)}", path=path) from error
+def _told(error: Exception, path: Path | str) -> BadImageError:
+    """What went wrong, as it is told."""
+    if isinstance(error, UnidentifiedImageError):
+        return BadImageError("is not an image (PNG, JPEG, BMP, WebP or TIFF)", path=path)
+    if isinstance(error, OSError) and error.strerror:
+        return BadImageError(f"{UNREADABLE}: {error.strerror}", path=path)
+    return BadImageError(f"cannot be decoded: {_one_line(error)}", path=path)
 
 
-def _decode(data: bytes, size: int, path: Path, only: tuple[int, int] | None = None) -> RgbImage:
+def _decode(data: bytes, size: int, path: Path | str, only: tuple[int, int] | None = None) -> RgbImage:
     if size == 0:
         raise BadImageError("is empty (0 bytes)", path=path)
     if size > MAX_FILE_BYTES:

@@ -23,7 +23,7 @@ from frbias.core.data.samples import Rejected, SampleTable, read_samples, table_
 from frbias.core.data.units import Chosen, Made, Producer, WorkUnit, keys_of
 from frbias.core.foundation.devices import World, usable_cores, world_from_environment
 from frbias.core.foundation.errors import BadInputError, FrbiasError
-from frbias.core.foundation.files import make_folder, write_bytes
+from frbias.core.foundation.files import make_folder, write_all
 from frbias.core.foundation.folders import JOURNAL, Hold, hold
 from frbias.core.foundation.group import process_group
 from frbias.core.foundation.progress import SILENT, Progress
@@ -120,6 +120,7 @@ def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
     """Write the files of one unit and return its journal record."""
     rows: list[Record] = []
     rejected: list[Rejected] = []
+    files: list[tuple[Path, bytes]] = []
     for task, item in zip(unit.tasks, made, strict=True):
         if item.file_name not in ("", task.file_name):
             raise RuntimeError(f"{item.file_name} was made where {task.file_name} was planned")
@@ -129,11 +130,11 @@ def finish_unit(out: Path, unit: WorkUnit, made: Sequence[Made]) -> Record:
             rejected.append(Rejected(source, item.reason, task.subject, task.age, sex if isinstance(sex, str) else ""))
             continue
         encode = encode_png if task.file_name.lower().endswith(".png") else _jpeg
-        write_bytes(out / task.file_name, encode(item.image))
-        for name, data in item.extra_files.items():
-            write_bytes(out / name, data)
+        files.append((out / task.file_name, encode(item.image)))
+        files += [(out / name, data) for name, data in item.extra_files.items()]
         base = {"file_name": task.file_name, "subject": task.subject, "age": None if math.isnan(task.age) else task.age}
         rows.append({**base, **task.columns, **item.columns})
+    write_all(files)
     return {"unit": unit.key, "rows": rows, "rejected": _unique(rejected)}
 
 

@@ -35,10 +35,11 @@ def decode_plain_png(
         return None
     import cv2  # not at the top: see frbias.core.data.images
 
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    as_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)  # of OpenCV 4.11
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if as_rgb is None else as_rgb)
     if pixels is None or pixels.shape != (height, width, 3):
         return None
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels) if as_rgb is None else pixels, np.uint8)
 
 
 def _is_whole(data: bytes) -> bool:

@@ -21,6 +21,7 @@ from frbias.core.foundation.devices import usable_cores
 _ROWS = 20_000
 _MOST_THREADS = 8
 _NEED_QUOTES = (b'"', b",", b"\r", b"\n")
+_WHOLE = pa.array([str(k) for k in range(1000)], pa.large_string())
 _ENDS = pa.array(["", *(f".{k:03d}".rstrip("0") for k in range(1, 1000))], pa.large_string())  # of k thousandths
 
 
@@ -86,7 +87,8 @@ def _numbers(values: "np.ndarray[Any, np.dtype[np.float64]]") -> Any:
 def _short(thousandths: "np.ndarray[Any, np.dtype[np.int64]]") -> Any:
     """Texts of numbers that are given in thousandths, none of them negative."""
     whole, rest = np.divmod(thousandths, 1000)
-    texts = pa.array(whole).cast(pa.large_string())
+    small = pa.array(whole)
+    texts = _WHOLE.take(small) if len(whole) and whole.max() < len(_WHOLE) else small.cast(pa.large_string())
     return pc.binary_join_element_wise(texts, _ENDS.take(pa.array(rest)), _scalar("")) if rest.any() else texts
 
 

@@ -51,9 +51,9 @@ class BadImageError(BadInputError):
         path: The file, or None.
     """
 
-    def __init__(self, reason: str, *, path: Path | None = None) -> None:
+    def __init__(self, reason: str, *, path: Path | str | None = None) -> None:
         self.reason = reason.rstrip(".")
-        self.path = path
+        self.path = None if path is None else Path(path)
         super().__init__(f"{self.reason[:1].upper()}{self.reason[1:]}." if path is None else f"{path} {self.reason}.")
 
 

@@ -40,6 +40,6 @@ def doubtful_samples(frame: pd.DataFrame, grouping: Grouping) -> DoubtfulSamples
         known,
         len(found),
         {name: counts[name] for name in grouping.names if counts[name]},
-        {rule.column: f"{'below' if rule.below else 'above'} {rule.bound:g}: {rule.words}" for rule in RULES},
+        {rule.column: rule.told for rule in RULES},
         tuple(found[:MOST_LISTED]),
     )

@@ -7,6 +7,7 @@ are there: a killed run goes on where it was, and ranks of a torchrun launch sha
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -23,6 +24,7 @@ from frbias.core.data.embeddings import COLUMNS, FILE_NAME, Embeddings, write_em
 from frbias.core.data.images import UNREADABLE
 from frbias.core.data.imagesets import refuse_vanished
 from frbias.core.data.samples import POINT_COLUMNS, Rejected, SampleTable, read_rejected, rejected_row, write_rejected
+from frbias.core.data.table_rows import rows_of
 from frbias.core.foundation.devices import World, choose_device, describe_device, world_from_environment
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import atomic_path, sha256_json
@@ -198,7 +200,8 @@ def _embed_parts(
     where = describe_device(choose_device(machine.resources.device))
     machine.tell(f"embedding {counted(len(table), 'face')} with {recogniser.name} on {where}")
     lengths = [min(PART, len(table) - start) for start in mine]
-    paths = [path for start, length in zip(mine, lengths, strict=True) for path in table.paths[start : start + length]]
+    names, root = rows_of(table.frame["file_name"]), os.path.join(table.root, "")
+    paths = [root + name for start, length in zip(mine, lengths, strict=True) for name in names(start, start + length)]
     network = FedNetwork(recogniser, options, machine)
     parts = _in_parts(network.embed(paths), lengths)
     with machine.progress.task("embedding", len(paths)) as advance:
@@ -252,9 +255,8 @@ def _merge(table: SampleTable, out: Path, work: Work) -> tuple[Embeddings, list[
 def _assemble(table: SampleTable, parts: list[Embedded], work: Work) -> tuple[Embeddings, list[Rejected]]:
     reasons = [reason for part in parts for reason in part.reasons]
     kept = np.array([not reason for reason in reasons])
-    names = [str(name) for name in table.frame["file_name"]]
-    rows = table.frame.to_dict("records")
-    rejected = [rejected_row(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+    failed_rows = table.frame[~kept].to_dict("records")
+    rejected = [rejected_row(row, reason) for row, reason in zip(failed_rows, filter(None, reasons), strict=True)]
     if not kept.any():
         raise BadInputError(
             f"Not one image of {table.root} could be embedded; {rejected[0].file} {rejected[0].reason}.",
@@ -265,7 +267,7 @@ def _assemble(table: SampleTable, parts: list[Embedded], work: Work) -> tuple[Em
     ordered = frame[[*COLUMNS, *(c for c in frame.columns if c not in COLUMNS)]][kept].reset_index(drop=True)
     matrix = np.concatenate([part.vectors for part in parts])[kept]
     failed = [*rejected, *_earlier_rejected(table)]
-    attempts = len(names) + _earlier_failures(table)
+    attempts = len(table) + _earlier_failures(table)
     provenance = {
         **work.arguments,
         "inputs": work.inputs,

@@ -55,7 +55,7 @@ class FedNetwork:
         self.size, self.flip, self.on_cuda = recogniser.input_size, options.flip, target.type == "cuda"
         self.batch = machine.resources.batch_size if self.on_cuda else TILE
 
-    def embed(self, paths: Sequence[Path]) -> Iterator[Embedded]:
+    def embed(self, paths: Sequence[Path | str]) -> Iterator[Embedded]:
         """Embeddings of image files in order, a batch at a time."""
         room = _pinned if self.on_cuda else _plain
         for batch in face_batches(paths, self.size, self.batch, threads=usable_cores(), room=room):

@@ -15,7 +15,7 @@ from frbias.core.stages.sources import Source, distinct, file_safe
 from frbias.core.stages.telling import told_of
 from frbias.core.verification.scores.scorefiles import read_scores
 
-STAGE, VERSION = "evaluate", 3
+STAGE, VERSION = "evaluate", 4
 
 
 def evaluate(

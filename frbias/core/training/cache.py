@@ -37,7 +37,7 @@ from frbias.core.training.pixels import FaceSet
 _DATA, _RECORD, _LOCK = "features.bin", "entry.json", ".lock"
 _CHUNK = 32
 _PIECE = 32  # images that a thread gathers at a time
-_AHEAD = 2  # batches under way
+_AHEAD = 3  # batches under way, one of them used
 Rows = npt.NDArray[np.int64]
 _KEPT_BYTES = 20 * 1024**3
 _SPARE_BYTES = 1024**3

@@ -220,6 +220,8 @@ def _reasons(case: _Case) -> Iterator[str]:
         if judgement in words:
             yield f"{label_of(name)} is {words[judgement]}"
     if case.served_worse:
+        if case.ratio_shrank and not case.clearly(BETTER, *_RATIOS):
+            yield f"{label_of('garbe')} fell, and its interval holds 0"
         yield "every group is missed more often or as often as before"
     if case.served_better:
         yield "every group is missed less often or as often as before"

@@ -38,6 +38,16 @@ def test_a_bound_itself_is_trusted_and_so_is_what_is_not_known() -> None:
     assert judged(frame).tolist() == [True, False]
 
 
+def test_points_that_were_given_may_lie_further_from_the_template() -> None:
+    assert RESIDUAL.given is not None
+    between = (RESIDUAL.bound + RESIDUAL.given) / 2
+    frame = table(
+        (NAN, between, NAN), (0.99, between, 0.95), (NAN, RESIDUAL.given + 0.01, NAN), (NAN, RESIDUAL.given, NAN)
+    )
+    assert [face.file_name for face in doubtful_faces(frame)] == ["1.png", "2.png"]
+    assert RESIDUAL.told == "above 0.045 (0.1 where points were given): points far from the template"
+
+
 def test_tables_without_the_columns_list_nothing() -> None:
     frame = pd.DataFrame({"file_name": ["a.png", "b.png"]})
     assert doubtful_faces(frame) == ()

@@ -32,9 +32,9 @@ def expected(root: Path) -> list[str]:
 def test_unchanged_files_are_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def counted(path: Path) -> str:
-        read.append(path.name)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    def counted(path: str) -> str:
+        read.append(Path(path).name)
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
     monkeypatch.setattr(module, "sha256_file", counted)
     assert file_hashes(root, NAMES) == expected(root)

@@ -212,7 +212,8 @@ def garbe_fell(value: float, words: dict[str, str], fnmr: tuple[tuple[float, str
 
 def test_a_visible_fall_of_garbe_is_levelling_down_however_wide_its_interval() -> None:
     worse = {"fnmr": "worse"}
-    assert garbe_fell(-0.02, worse, (UP, UP)).outcome == "levelling_down"
+    found = garbe_fell(-0.02, worse, (UP, UP))
+    assert (found.outcome, found.reasons[1]) == ("levelling_down", "GARBE fell, and its interval holds 0")
     assert garbe_fell(-0.0101, worse, (UP, (0.0, UNCLEAR))).outcome == "levelling_down"
     assert garbe_fell(-0.009, worse, (UP, UP)).outcome == "worse_for_all"
     assert garbe_fell(0.02, worse, (UP, UP)).outcome == "worse_for_all"
