@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long one example takes says how busy the machine is
+settings.register_profile("frbias", deadline=None)
+settings.load_profile("frbias")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
