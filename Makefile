@@ -3,12 +3,13 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+NEWEST ?= .venv-newest
 OUT    ?= demo-out
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint typecheck format bench faults faults-long dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
+.PHONY: help setup demo test test-long test-newest lint typecheck format bench faults faults-long dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
   release-check clean
 
 help: ## Show this list
@@ -28,6 +29,10 @@ test: $(STAMP) ## Run the test suite
 
 test-long: $(STAMP) ## Run the long tests that `make test` leaves out (pretended CUDA device, all stages under torchrun, ...)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q -m long --durations=12
+
+test-newest: ## Run the test suite in $(NEWEST) with the newest versions that pyproject.toml allows (torch: the pinned one)
+	$(PYTHON) tools/setup_environment.py --venv $(NEWEST) --newest
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -n auto --dist loadgroup -q --durations=12
 
 lint: $(STAMP) ## Check style and the direction of imports
 	$(BIN)/ruff check .
@@ -73,5 +78,5 @@ release-check: $(STAMP) ## Build wheel and sdist, install them into clean enviro
 	$(BIN)/python tools/check_release.py
 
 clean: ## Remove the environment, caches and demo output
-	rm -rf $(VENV) .peers .dependencies sbom.json $(OUT) experiment-* site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) .peers .dependencies sbom.json $(OUT) experiment-* site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """Make a virtual environment with frbias, pinned dependencies and the right build of torch.
 
-Used by ``make setup``; needs only the standard library and pip. Torch comes as a CUDA build when
+Used by ``make setup``, and by ``make test-newest`` without the pins; needs only the standard library and pip. Torch comes as a CUDA build when
 ``nvidia-smi`` lists a device, else as a CPU build where one can be had (it is ten times smaller).
 """
 
@@ -22,7 +22,11 @@ def main() -> None:
     """Create the environment named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
-    folder = parser.parse_args().venv
+    parser.add_argument(
+        "--newest", action="store_true", help="the newest versions that the package allows, not the pinned"
+    )
+    given = parser.parse_args()
+    folder = given.venv
     if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 is there
         sys.exit(f"frbias needs Python 3.11 or newer; this is {platform.python_version()}. Set PYTHON=python3.12, say.")
     python = folder / "bin" / "python"
@@ -30,8 +34,29 @@ def main() -> None:
         print(f"making {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
     print("installing torch and the other dependencies (a minute or two)", file=sys.stderr)
+    if given.newest:
+        # torch as it is pinned: its index has builds for CPU and CUDA, of which pip would take the largest
+        install_torch(python)
+        pip(
+            python,
+            "install",
+            "--upgrade",
+            "--upgrade-strategy=eager",
+            "-c",
+            str(torch_alone(folder)),
+            "-e",
+            f"{ROOT}[dev]",
+        )
+        return
     install_torch(python)
     pip(python, "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[dev]")
+
+
+def torch_alone(folder: Path) -> Path:
+    """A file of constraints in an environment that pins torch and nothing else."""
+    place = folder / "torch.txt"
+    place.write_text(f"torch=={pinned('torch')}\n", encoding="utf-8")
+    return place
 
 
 def install_torch(python: Path) -> None:
