@@ -135,17 +135,21 @@ def verification(count: int) -> bool:
     ages = rng.integers(0, 80, count).astype(np.float64)
     vectors = rng.standard_normal((count, 512), np.float32)
     vectors += 12 * rng.standard_normal((count // 12, 512), np.float32)[subjects]
-    block, tiles = 2048, 40
-    began = time.perf_counter()
-    for number in range(tiles):
-        first = (number * block) % (count - 2 * block)
-        vectors[first : first + block] @ vectors[first + block : first + 2 * block].T
-    rate = tiles * block * block / (time.perf_counter() - began)
+
+    def product_rate(block: int = 2048, tiles: int = 40) -> float:
+        began = time.perf_counter()
+        for number in range(tiles):
+            first = (number * block) % (count - 2 * block)
+            vectors[first : first + block] @ vectors[first + block : first + 2 * block].T
+        return tiles * block * block / (time.perf_counter() - began)
+
+    rate = product_rate()
     began = time.perf_counter()
     evaluate_embeddings(vectors, subjects, ages, bootstrap=0, name="synthetic")
     pairs = count * (count - 1) / 2
     found = pairs / (time.perf_counter() - began)
     size = peak_memory()
+    rate = max(rate, product_rate())  # before and after: other work may come and go
     print(
         f"verification of {count:,} x 512: {found / 1e6:,.0f} million pairs/s, {found / rate:.2f} of the blocked product's "
         f"{rate / 1e6:,.0f}; {size / 1e9:.2f} GB; 1,000,000 would take {5e11 / found / 3600:.1f} h on this machine"

@@ -1,9 +1,17 @@
 """Shared fixtures and options of the test suite."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+
+with contextlib.suppress(ImportError):  # a device machine may go without
+    from hypothesis import settings
+
+    # how long one example takes says how busy the machine is
+    settings.register_profile("frbias", deadline=None)
+    settings.load_profile("frbias")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

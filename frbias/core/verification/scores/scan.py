@@ -130,9 +130,10 @@ class _Worker:
         place = TilePlace(first, second, rows, columns, row == column)
         self.filled = count_tile(scores, place, self._rules, self._held, self.histogram, self.sums, self.filled)
 
-    def entries(self) -> list[npt.NDArray[Any]]:
-        """Collected scores, classes, rows and columns."""
-        return self._held.first(self.filled)
+    def leave(self) -> list[npt.NDArray[Any]]:
+        """Collected scores, classes, rows and columns; the worker keeps none of them."""
+        found, self._held, self.filled = self._held.first(self.filled), Held.room(0), 0
+        return found
 
     def _scores(self, row: int, column: int) -> Float32:
         if self.plan.product is not None:
@@ -218,13 +219,20 @@ def _share(queue: Iterator[list[tuple[int, int]]], lock: threading.Lock) -> Iter
 
 
 def _merge(workers: list[_Worker], mated: Float32) -> Found:
-    parts = list(zip(*(worker.entries() for worker in workers), strict=True))
-    score, kind, row, column = (p[0] if len(p) == 1 else np.concatenate(p) for p in parts)
+    parts = [list(part) for part in zip(*(worker.leave() for worker in workers), strict=True)]
+    score, kind, row, column = map(_joined, parts)
     histogram, sums = workers[0].histogram, workers[0].sums
     for worker in workers[1:]:
         histogram += worker.histogram
         sums += worker.sums
     return Found(histogram, sums, mated, score, kind, row, column)
+
+
+def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Arrays one after the other; the list is emptied, so that they are not there twice for longer than it takes."""
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def combine(found: Found) -> Found:
