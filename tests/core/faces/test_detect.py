@@ -1,7 +1,7 @@
 """Detectors by name on real photographs; which face is taken."""
 
 import numpy as np
-from photographs import photograph
+from example_photographs import photograph
 from PIL import Image
 
 from frbias.core.faces.detect import choose_face, load_detector

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import pytest
+from example_photographs import photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from photographs import photograph
 
 from frbias.core.faces.candidates import Candidates, candidates, distinct, overlaps
 from frbias.core.faces.detect import find_face, load_detector
