@@ -182,6 +182,11 @@ def _decide_without_garbe(case: _Case, fairness: Judgement) -> tuple[Outcome, st
         if fairness == WORSE:
             change = "the ratio grew because the others gained even more"
         missed = _missed(case, "less", "more")
+        if case.overloaded_groups:
+            return (
+                "better_for_all",
+                f"With {two} {missed} than with {one}, but {_joined(case.price)} got worse; {change}.",
+            )
         return "better_for_all", f"{two} is better than {one} for all: {missed}; {change}."
     though = f", though {_missed(case, 'less', 'more')}" if case.served_better else ""
     if fairness == WORSE:

@@ -245,6 +245,15 @@ def test_a_higher_fmr_counts_above_the_target_only() -> None:
     assert judged({"garbe": "better"}, fmr=((0.011, "worse"), (0.01, UNCLEAR))).outcome == "fairer_at_a_price"
 
 
+def test_better_for_all_names_the_group_that_is_matched_falsely_more_often() -> None:
+    found = judged({"fnmr": "better"}, (DOWN, DOWN), ((0.01, UNCLEAR), (0.02, "worse")))
+    assert found.outcome == "better_for_all"
+    assert found.sentence == (
+        "With two every group is missed less often than with one, but FMR of group 1 (above the target) got worse; "
+        "fairness shows no clear change."
+    )
+
+
 def test_thirty_errors_are_enough() -> None:
     assert judged({"garbe": "better"}, errors=30).outcome == "fairer"
     assert judged({"garbe": "better"}, errors=29).outcome == "undecided"
