@@ -161,7 +161,7 @@ def _told(node: Node, plan: ExperimentPlan, machine: Machine) -> Any:
     part = node.place.parent.name
     sentences: Mapping[str, str] = {
         "generate": f"making faces to {part} with {node.what}",
-        "align": f"finding the faces to {part}",
+        "align": f"aligning the faces to {part}",
         "finetune": f"{doing} {plan.finetune.weights}",
         "embed": f"embedding the faces to test, {'before' if node.place.name == 'baseline' else 'after'}",
         "compare": "measuring age bias, before and after",

@@ -158,6 +158,12 @@ def test_the_demo_tests_on_people_it_does_not_train_on() -> None:
     assert (train.seed, plan.finetune.seed, plan.evaluate.seed) == (3, 3, 3)
 
 
+def test_the_demo_cuts_faces_out_by_known_points_and_draws_its_figures_once() -> None:
+    plan = demo_plan(train_subjects=8, test_subjects=8, bootstrap=0, seed=0)
+    assert plan.align.detector == "points"
+    assert not plan.evaluate.figures
+
+
 def test_the_demo_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stages of the demo, none of them done, and nothing written."""
     with pytest.raises(SystemExit) as stopped:

@@ -36,7 +36,7 @@ LIBRARIES = (
 # What each command needs beyond the libraries: models, data sets, and files frbias fetches itself. Generators say it in
 # frbias.synth.backends.
 NEEDS: dict[str, tuple[str, ...]] = {
-    "demo": ("embedded:head", "model:yunet", "model:sface"),
+    "demo": ("embedded:head", "model:sface"),
     "align": ("model:yunet",),
     "finetune": ("model:sface", "data:train"),
     "finetune --weights r50": ("model:r50", "data:train"),

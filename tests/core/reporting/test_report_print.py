@@ -73,31 +73,28 @@ def test_a_request_and_an_error_would_be_seen(page: Path) -> None:
     assert any("CONSOLE" in line and "Content Security Policy" in line for line in said.stderr.splitlines())
 
 
+def told_by_the_page(page: Path, expression: str, *options: str) -> tuple[int, ...]:
+    """Numbers that a script in a copy of the page finds when it is loaded; ``expression`` is the text that holds them."""
+    probe = page.with_name("probe.html")
+    script = f"<script>addEventListener('load', () => {{ document.title = {expression}; }});</script>"
+    text = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page.read_text(encoding="utf-8"))
+    probe.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    (title,) = re.findall(r"<title>([^<]*)</title>", browse(probe, *options, "--dump-dom").stdout)[:1]
+    return tuple(map(int, re.findall(r"\d+", title)))
+
+
 @needs_browser
 def test_every_picture_is_drawn(page: Path) -> None:
-    count = page.with_name("count.html")
-    script = (
-        "<script>addEventListener('load', () => { const all = [...document.images]; document.title = "
-        "`${all.filter(i => i.complete && i.naturalWidth > 0).length} of ${all.length}`; });</script>"
-    )
-    text = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page.read_text(encoding="utf-8"))
-    count.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
-    shown, there = map(int, re.findall(r"<title>(\d+) of (\d+)</title>", browse(count, "--dump-dom").stdout)[0])
+    drawn = "[...document.images].filter(i => i.complete && i.naturalWidth > 0).length"
+    shown, there = told_by_the_page(page, f"`${{{drawn}}} of ${{document.images.length}}`")
     assert shown == there == page.read_text(encoding="utf-8").count("<img ")
     assert there > 10
 
 
 @needs_browser
 def test_a_telephone_scrolls_in_one_direction_only(page: Path) -> None:
-    probe = page.with_name("narrow.html")
-    script = (
-        "<script>addEventListener('load', () => { document.title = "
-        "`${document.documentElement.scrollWidth} in ${innerWidth}`; });</script>"
-    )
-    text = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page.read_text(encoding="utf-8"))
-    probe.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
-    said = browse(probe, "--window-size=390,900", "--dump-dom").stdout
-    needed, there = map(int, re.findall(r"<title>(\d+) in (\d+)</title>", said)[0])
+    width = "`${document.documentElement.scrollWidth} in ${innerWidth}`"
+    needed, there = told_by_the_page(page, width, "--window-size=390,900")
     assert needed <= there < 520
 
 
