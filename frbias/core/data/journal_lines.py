@@ -18,7 +18,6 @@ import pyarrow.json
 from frbias.core.data.samples import NUMBER_COLUMNS, Rejected
 from frbias.core.data.table_reading import text_of
 
-_BLOCK = 1024**2  # bytes that a thread parses at a time; longer lines are looked at one by one
 _LINE = pa.schema(
     [
         ("unit", pa.large_string()),
@@ -105,7 +104,9 @@ def _parsed(data: bytes) -> Iterator[Block]:
     """
     lines = pyarrow.json.read_json(
         pa.py_buffer(data.lstrip(b"\n")),
-        pyarrow.json.ReadOptions(block_size=_BLOCK),
+        pyarrow.json.ReadOptions(
+            use_threads=False, block_size=len(data)
+        ),  # in one piece, which need not be put together
         pyarrow.json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="error"),
     ).combine_chunks()
     if any(column.null_count for column in lines.columns):
@@ -145,7 +146,7 @@ def _table(text: bytes, names: tuple[str, ...]) -> Any:
         return pa.table({})
     table = pyarrow.csv.read_csv(
         pa.py_buffer(text),
-        pyarrow.csv.ReadOptions(column_names=names),
+        pyarrow.csv.ReadOptions(use_threads=False, column_names=names),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={name: _type(name) for name in names}, null_values=[""], strings_can_be_null=False
         ),

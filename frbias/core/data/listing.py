@@ -6,7 +6,7 @@ before count as later, since clocks of file systems are coarse.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from frbias.core.data.table_reading import text_of
 from frbias.core.foundation.devices import usable_cores
 
+_WORD = 8  # bytes
 _FOLDERS = 256  # that a thread lists at a time
 _SETTLED = 2_000_000_000  # nanoseconds
 _HAS_TIMES = os.name == "posix"  # elsewhere the time is that at which the folder was made
@@ -79,15 +80,29 @@ class Listing:
 def folders_of(names: Any) -> set[str]:
     """The folders of some paths (an Arrow array of large strings), each with its ``/``; empty for the root."""
     ends, text = text_of(names)
-    data = np.frombuffer(text, np.uint8)
+    data = np.frombuffer(text + bytes(_WORD), np.uint8)
     starts, stops = ends[:-1] - ends[0], ends[1:] - ends[0]
-    slashes = np.concatenate([[-1], np.flatnonzero(data == ord("/"))])
-    last = slashes[np.searchsorted(slashes, stops) - 1]
+    last = np.flatnonzero(data == ord("/"))
+    if len(last) != len(starts) or not ((last >= starts) & (last < stops)).all():  # not one in every name
+        slashes = np.concatenate([[-1], last])
+        last = slashes[np.searchsorted(slashes, stops) - 1]
     lengths = np.maximum(last + 1 - starts, 0)
     found = set[str]()
-    for length in np.unique(lengths).tolist():
+    for length in np.flatnonzero(np.bincount(lengths)).tolist():
         mine = starts[lengths == length]
-        text_of_each = data[mine[:, None] + np.arange(length)]
-        new = np.concatenate([[True], (text_of_each[1:] != text_of_each[:-1]).any(axis=1)])
-        found.update(one.tobytes().decode() for one in text_of_each[new])
+        new = np.ones(len(mine), np.bool_)  # another folder than that of the row before
+        new[1:] = False
+        for word in _words(data, mine, length):
+            new[1:] |= word[1:] != word[:-1]
+        found.update(text[start : start + length].decode() for start in mine[new].tolist())
     return found
+
+
+def _words(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], length: int) -> Iterator[npt.NDArray[np.uint64]]:
+    """The bytes of some texts of one length, eight at a time; there are eight more bytes behind the last text."""
+    at_any_place = np.lib.stride_tricks.as_strided(data, (len(data) - _WORD + 1, _WORD), (1, 1), writeable=False)
+    for first in range(0, length, _WORD):
+        eight = np.ascontiguousarray(at_any_place[starts + first])
+        if length - first < _WORD:
+            eight[:, length - first :] = 0
+        yield eight.view(np.uint64)[:, 0]
