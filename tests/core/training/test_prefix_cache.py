@@ -65,7 +65,7 @@ def test_an_entry_knows_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not prefixes.is_entry(entry, (5, 2), 10)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "3", "[" * 50_000, '{"shape": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3", "[" * 50_000, '{"shape": 3}'], ids=lambda t: t[:6])
 def test_a_damaged_record_is_no_entry(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRBIAS_HOME", str(tmp_path))
     entry = prefixes.prefix_folder() / "abc"
