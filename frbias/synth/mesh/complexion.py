@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.fourier import features
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.streams import stream
@@ -59,13 +60,14 @@ def _draw(seed: int, number: int) -> tuple[FloatArray, FloatArray]:
 
 def _field(rng: np.random.Generator, place: Array) -> Array:
     """A random field of spread about 1.6 over the cells, mostly mirrored; random Fourier features, see ``variation``."""
-    mirrored = place * np.array([-1.0, 1.0, 1.0])
+    own_place = np.ascontiguousarray(np.moveaxis(place, 2, 0))
+    sides = (own_place, own_place * np.array([-1.0, 1.0, 1.0])[:, None, None])
     total = np.zeros(place.shape[:2])
     for reach, strength in _REACHES:
         wave = rng.normal(0, 1 / reach, (_WAVES, 3))
         phase = rng.uniform(0, 2 * np.pi, _WAVES)
         gain = strength * rng.normal(0, np.sqrt(2 / _WAVES), (2, _WAVES))
-        own, other = (np.cos((where[..., None, :] * wave).sum(axis=-1) + phase) for where in (place, mirrored))
+        own, other = (np.stack([*features(side, wave, phase)], axis=-1) for side in sides)
         total += (0.65 * gain[0] * (own + other) + 0.35 * gain[1] * own).sum(axis=2)
     return total
 

@@ -139,7 +139,7 @@ class Sitter:
         """Number in ``PARTS`` of what lies on the triangles of the skin (hair of the scalp, a cap), or 0; uint8 (t,)."""
         head = self._head
         middle = head.template[head.triangles].mean(axis=1)
-        hairy = (Scalp(self.person).cover(middle, age) > 0.5) & (head.material == SKIN)
+        hairy = (Scalp(self.person).on(middle).cover(age) > 0.5) & (head.material == SKIN)
         covers = hairy.astype(np.uint8) * np.uint8(PARTS.index("hair"))
         if cap is not None:
             covers[capped_triangles(cap, head)] = PARTS.index("cloth")

@@ -114,10 +114,11 @@ class HairGrower:
     """Grows the hair of one person at any age; roots and locks are fixed by identity."""
 
     def __init__(self, head: HeadData, person: Identity) -> None:
-        self._head, self._person, self._scalp = head, person, Scalp(person)
+        self._head, self._person = head, person
         rng = stream(person.seed, person.subject, "hair roots")
         self._corners, self._weights = _roots(head, rng)
         self._place = (head.template[self._corners] * self._weights[..., None]).sum(axis=1)
+        self._scalp = Scalp(person).on(self._place)
         self._chance = rng.random(_ROOTS)
         centres = self._place[rng.choice(_ROOTS, _LOCKS, replace=False)]
         self._lock = ((self._place[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
@@ -133,7 +134,7 @@ class HairGrower:
 
         ``hidden`` gives the share of the head under a cap, where nothing grows, at template positions (n, 3).
         """
-        density = self._scalp.density(self._place, age)
+        density = self._scalp.density(age)
         if hidden is not None:
             density = density * (1 - hidden(self._place))
         thin = float(np.interp(age, [0, 1, 3, 60, 85], [0.7, 0.9, 1.0, 1.0, 0.8]))

@@ -1,5 +1,7 @@
 """Where hair grows: hairline, balding, brows; and how it greys."""
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,25 +31,24 @@ class Scalp:
         hair = self._person.hair
         return hair.bald * float(np.clip((age - hair.bald_onset) / 35, 0, 1.2))
 
-    def density(self, place: Array, age: float) -> Array:
-        """Density of hair, 0..1, at template positions (..., 3)."""
-        hair, gone = self._person.hair, self.recession(age)
-        around = np.abs(azimuth(place))
-        line = np.interp(around, _AZIMUTH, _HAIRLINE) + hair.hairline * np.exp(-((around / 0.9) ** 2))
-        line = line + hair.peak * np.exp(-((around / 0.18) ** 2))
-        line = line + gone * (0.45 * np.exp(-(((around - 0.55) / 0.28) ** 2)) + 0.25 * np.exp(-((around / 0.7) ** 2)))
-        inside = _step(place[..., 1] - line, -0.02, 0.08)
-        if not self._person.female and gone > 0:
-            crown = np.exp(-((place[..., 0] / 0.5) ** 2) - ((place[..., 2] + 0.05) / 0.5) ** 2)
-            crown = crown * _step(place[..., 1], 7.8, 8.2)
-            top = _step(place[..., 1], 7.95, 8.25) * float(np.clip(1.4 * gone - 0.4, 0, 1))
-            inside = inside * (1 - float(np.clip(1.3 * gone - 0.25, 0, 1)) * np.maximum(crown, top))
-        return inside
+    def on(self, place: Array) -> "Places":
+        """The scalp at template positions (..., 3)."""
+        return Places(self, place)
 
-    def cover(self, place: Array, age: float) -> Array:
-        """Share of the skin's colour that roots hide, 0..1."""
-        thick = float(np.interp(age, [0, 1, 3], [0.45, 0.6, 0.985]))
-        return self.density(place, age) * thick
+    def line(self, around: Array) -> Array:
+        """Height of the hairline before any of it has gone, at |azimuth| ``around`` (...,)."""
+        hair = self._person.hair
+        line = np.interp(around, _AZIMUTH, _HAIRLINE) + hair.hairline * np.exp(-((around / 0.9) ** 2))
+        return line + hair.peak * np.exp(-((around / 0.18) ** 2))
+
+    def bald(self, place: Array, gone: float) -> Array | None:
+        """Share of the hair above the hairline that is lost at (..., 3), 0..1; None for nobody's."""
+        if self._person.female or gone <= 0:
+            return None
+        crown = np.exp(-((place[..., 0] / 0.5) ** 2) - ((place[..., 2] + 0.05) / 0.5) ** 2)
+        crown = crown * _step(place[..., 1], 7.8, 8.2)
+        top = _step(place[..., 1], 7.95, 8.25) * float(np.clip(1.4 * gone - 0.4, 0, 1))
+        return float(np.clip(1.3 * gone - 0.25, 0, 1)) * np.maximum(crown, top)
 
     def brow_middle(self, along: Array) -> Array:
         """Height of the brow's middle line at 0 (inner end) to 1 (outer end)."""
@@ -74,6 +75,45 @@ class Scalp:
         away = (place[..., 1] - self.brow_middle(along)) / (0.62 * self.brow_width(along))
         ends = _step(wide, start - 0.03, start + 0.04) * (1 - _step(wide, start + length - 0.06, start + length + 0.02))
         return 0.62 * self._person.hair.brow_density * np.exp(-(away**2)) * ends * (place[..., 2] > 0.6)
+
+
+class Places:
+    """The scalp of one person at fixed places of the head; what does not depend on age is found once.
+
+    Args:
+        scalp: Whose.
+        place: Template positions (..., 3).
+    """
+
+    def __init__(self, scalp: Scalp, place: Array) -> None:
+        self._scalp, self._place = scalp, place
+
+    def density(self, age: float) -> Array:
+        """Density of hair at ``age`` years, 0..1, shape (...,)."""
+        gone, line, around = self._scalp.recession(age), self._line, self._around
+        if gone != 0:
+            temples, middle = np.exp(-(((around - 0.55) / 0.28) ** 2)), np.exp(-((around / 0.7) ** 2))
+            line = line + gone * (0.45 * temples + 0.25 * middle)
+        inside = _step(self._place[..., 1] - line, -0.02, 0.08)
+        lost = self._scalp.bald(self._place, gone)
+        return inside if lost is None else inside * (1 - lost)
+
+    def cover(self, age: float) -> Array:
+        """Share of the skin's colour that roots hide at ``age`` years, 0..1, shape (...,)."""
+        return self.density(age) * float(np.interp(age, [0, 1, 3], [0.45, 0.6, 0.985]))
+
+    @cached_property
+    def brow_cover(self) -> Array:
+        """Tint of the skin under grown brows, 0..1, shape (...,)."""
+        return self._scalp.brow_cover(self._place)
+
+    @cached_property
+    def _around(self) -> Array:
+        return np.abs(azimuth(self._place))
+
+    @cached_property
+    def _line(self) -> Array:
+        return self._scalp.line(self._around)
 
 
 def _step(values: Array, low: float, high: float) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.synth.mesh.head_data import EYE, HAIR, MOUTH, SKIN, TEETH
-from frbias.synth.mesh.kernels import kernel
+from frbias.synth.mesh.kernels import inner, kernel
 from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST
 
 # ruff: noqa: ANN001, ANN201, ANN202
@@ -58,7 +58,7 @@ def shade(ids, screen, solid, strands, look, lamp, texture, target):  # type: ig
                 _strand_pixel(x, y, t - count, angle, screen[1], strands, look, lamp, target)
 
 
-@kernel
+@inner
 def _solid_pixel(x, y, t, angle, screen, solid, look, lamp, texture, sample, target):  # type: ignore[no-untyped-def]
     triangles, material, world, normal, uv, occlusion, right_eye = solid
     i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -103,7 +103,7 @@ def _solid_pixel(x, y, t, angle, screen, solid, look, lamp, texture, sample, tar
     _light_surface(x, y, surface, angle, viewer, lamp, kind == EYE, irradiance, glossy)
 
 
-@kernel
+@inner
 def _perspective_weights(x, y, screen, i, j, k):  # type: ignore[no-untyped-def]
     ax, ay, bx, by = screen[i, 0], screen[i, 1], screen[j, 0], screen[j, 1]
     cx, cy = screen[k, 0], screen[k, 1]
@@ -115,7 +115,7 @@ def _perspective_weights(x, y, screen, i, j, k):  # type: ignore[no-untyped-def]
     return a * total, b * total, c * total
 
 
-@kernel
+@inner
 def _garment(garment, u, v):  # type: ignore[no-untyped-def]
     # colour (3), neckline height, depth of the V, half width of the V, stripe frequency, stripe contrast
     around = (u - 0.5) * 2.0 * HALF_SPAN
@@ -129,7 +129,7 @@ def _garment(garment, u, v):  # type: ignore[no-untyped-def]
     return True, stripe * (0.55 + 0.45 * smooth(gap, 0.0, 0.03))
 
 
-@kernel
+@inner
 def _bumped(nx, ny, nz, slope_u, slope_v):  # type: ignore[no-untyped-def]
     # tangent along increasing azimuth is (nz, 0, -nx) for a cylinder about y
     flat = np.sqrt(nx * nx + nz * nz) + 1e-9
@@ -142,7 +142,7 @@ def _bumped(nx, ny, nz, slope_u, slope_v):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@inner
 def _inner_colour(kind, albedo, y, x):  # type: ignore[no-untyped-def]
     if kind == MOUTH:
         albedo[y, x, 0], albedo[y, x, 1], albedo[y, x, 2] = 0.22, 0.06, 0.055
@@ -152,7 +152,7 @@ def _inner_colour(kind, albedo, y, x):  # type: ignore[no-untyped-def]
         albedo[y, x, 0], albedo[y, x, 1], albedo[y, x, 2] = 0.38, 0.13, 0.12
 
 
-@kernel
+@inner
 def _light_surface(x, y, surface, angle, viewer, lamp, wet, irradiance, glossy):  # type: ignore[no-untyped-def]
     px, py, pz, nx, ny, nz, open_, rough, reflectance, wrap = surface
     sky, mirror, key, colour, softness, depth, frame = lamp
@@ -188,7 +188,7 @@ def _light_surface(x, y, surface, angle, viewer, lamp, wet, irradiance, glossy):
     glossy[y, x, 2] = shine * colour[2] + edge * blue
 
 
-@kernel
+@inner
 def _strand_pixel(x, y, s, angle, screen, strands, look, lamp, target):  # type: ignore[no-untyped-def]
     first, _, _, start, end, tint, kind, points = strands
     sky, _, key, colour, softness, depth, frame = lamp
@@ -229,7 +229,7 @@ def _strand_pixel(x, y, s, angle, screen, strands, look, lamp, target):  # type:
         glossy[y, x, channel] = (shine * colour[channel] + 0.012 * back[channel]) * (0.3 + 1.4 * min(tone, 0.5))
 
 
-@kernel
+@inner
 def lit(sh, x, y, z):  # type: ignore[no-untyped-def]
     """Value of spherical harmonics ``sh`` (9, 3) in direction (x, y, z): three floats, not negative."""
     b0 = 0.282095
@@ -245,7 +245,7 @@ def lit(sh, x, y, z):  # type: ignore[no-untyped-def]
     return max(red, 0.0), max(green, 0.0), max(blue, 0.0)
 
 
-@kernel
+@inner
 def shadow(depth, frame, x, y, z, softness, bias, turn):  # type: ignore[no-untyped-def]
     """Share of the key light that reaches a point, 0..1: five taps of a disc in position ``turn``."""
     size = depth.shape[0]
@@ -261,7 +261,7 @@ def shadow(depth, frame, x, y, z, softness, bias, turn):  # type: ignore[no-unty
     return reached
 
 
-@kernel
+@inner
 def gloss(nl, nv, nh, vh, roughness, reflectance):  # type: ignore[no-untyped-def]
     """Cook-Torrance reflection times cosine with the GGX distribution (Walter et al. 2007) and Schlick's Fresnel term."""
     if nl <= 0.0:
@@ -275,7 +275,7 @@ def gloss(nl, nv, nh, vh, roughness, reflectance):  # type: ignore[no-untyped-de
     return min(distribution * fresnel * masking, 8.0) * nl
 
 
-@kernel
+@inner
 def texel(texture, u, v, out):  # type: ignore[no-untyped-def]
     """Bilinear sample of ``texture`` (s, s, channels), row 0 at v = 0, into ``out``."""
     size = texture.shape[0]
@@ -293,14 +293,14 @@ def texel(texture, u, v, out):  # type: ignore[no-untyped-def]
         )
 
 
-@kernel
+@inner
 def smooth(x, low, high):  # type: ignore[no-untyped-def]
     """Smooth step from 0 at ``low`` to 1 at ``high``."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@kernel
+@inner
 def eye_colour(eye, phases, iris, age, x, y, z):  # type: ignore[no-untyped-def]
     """Albedo of the eyeball at world position (x, y, z) and the share of light the upper lid lets through.
 

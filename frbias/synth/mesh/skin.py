@@ -1,6 +1,7 @@
 """Skin texture: pigments as optical densities, marks fixed by identity, and what age adds."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.synth.mesh.complexion import complexion
-from frbias.synth.mesh.head_data import HeadData
+from frbias.synth.mesh.head_data import HeadData, load_head
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.scalp import Scalp, grey_share
 from frbias.synth.mesh.streams import stream
@@ -45,10 +46,9 @@ class SkinPainter:
 
     def __init__(self, head: HeadData, person: Identity) -> None:
         self._person = person
-        self._place = head.texel_position
-        self._zones = _zones(head)
+        self._zones = _zones()
         self._wrinkles = Wrinkles(head, person)
-        self._scalp = Scalp(person)
+        self._scalp = Scalp(person).on(head.texel_position)
         self._fields = {
             name: _noise(person, name, cells, octaves)
             for name, cells, octaves in (
@@ -73,13 +73,14 @@ class SkinPainter:
         albedo = self._albedo(years)
         groove, dark = self._wrinkles.at(years)
         albedo *= 1 - (0.48 * np.clip(dark, 0, 1.3))[..., None] * np.array([0.75, 1.0, 1.05], np.float32)
-        albedo = self._hair_under_skin(albedo, age, years)
+        cover = self._scalp.cover(age)
+        albedo = self._hair_under_skin(albedo, cover, age, years)
         zones, fields = self._zones, self._fields
         loose = 0.55 * float(np.clip((years - 42) / 40, 0, 1.2))
         height = groove + np.float32(0.05 + 0.06 * np.interp(years, [8, 25], [0, 1])) * fields["fine"]
         height = height + np.float32(loose) * fields["mottle"] * zones.front
         rough = np.interp(years, [2, 20, 80], [0.56, 0.49, 0.55]) + 0.05 * fields["gloss"]
-        rough = rough - 0.10 * zones.lips - 0.05 * zones.nose + 0.5 * self._scalp.cover(self._place, age)
+        rough = rough - 0.10 * zones.lips - 0.05 * zones.nose + 0.5 * cover
         return _pack(albedo, np.clip(rough, 0.3, 0.95), height)
 
     def _albedo(self, years: float) -> FloatArray:
@@ -111,7 +112,9 @@ class SkinPainter:
         hollow = 1 - 0.82 * zones.cavity[..., None] * np.array([0.75, 1, 1], np.float32)
         return (albedo * hollow).astype(np.float32)
 
-    def _hair_under_skin(self, albedo: FloatArray, age: float, years: float) -> FloatArray:
+    def _hair_under_skin(
+        self, albedo: FloatArray, cover: npt.NDArray[np.floating], age: float, years: float
+    ) -> FloatArray:
         person, zones = self._person, self._zones
         grey = grey_share(person, age)
         hair = np.array(person.hair.colour, np.float32)
@@ -119,18 +122,21 @@ class SkinPainter:
         shade = stubble * float(np.interp(years, [15, 22], [0, 1]))
         if shade > 0:
             grain = np.clip(0.55 + 0.35 * self._fields["stubble"], 0, 1)
-            cover = np.clip(zones.beard * shade * (0.25 + 0.5 * grain) * (1 - 0.6 * grey), 0, 0.75)[..., None]
-            albedo = albedo * (1 - cover) + cover * (0.8 * hair + 0.025)
+            dark = np.clip(zones.beard * shade * (0.25 + 0.5 * grain) * (1 - 0.6 * grey), 0, 0.75)[..., None]
+            albedo = albedo * (1 - dark) + dark * (0.8 * hair + 0.025)
         root = hair * (1 - grey) + _GREY * grey
-        brow = self._scalp.brow_cover(self._place) * float(
-            np.interp(age, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0])
-        )
-        albedo = albedo * (1 - brow[..., None]) + (0.9 * root + 0.01) * brow[..., None]
-        cover = self._scalp.cover(self._place, age)[..., None]
-        return (albedo * (1 - cover) + 0.6 * root * cover).astype(np.float32)
+        brow = self._scalp.brow_cover * float(np.interp(age, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0]))
+        albedo = albedo.astype(np.float32)
+        some = (brow > 0) | (cover > 0)
+        under, over = brow[some][:, None], cover[some][:, None]
+        tinted = albedo[some] * (1 - under) + (0.9 * root + 0.01) * under
+        albedo[some] = tinted * (1 - over) + 0.6 * root * over
+        return albedo
 
 
-def _zones(head: HeadData) -> _Zones:
+@lru_cache(maxsize=1)
+def _zones() -> _Zones:
+    head = load_head()
     x, y, z = (head.texel_position[..., i] for i in range(3))
     wide = np.abs(x)
     lips, lids, ears = (cv2.GaussianBlur(mask, (0, 0), 1.4) for mask in head.texel_masks)

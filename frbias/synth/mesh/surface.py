@@ -36,6 +36,8 @@ def anchor(head: HeadData, xy: npt.NDArray[np.floating]) -> Anchors:
     triangle = head.front_triangle[row, column]
     for reach in range(1, 8):
         missing = np.flatnonzero(triangle < 0)
+        if not len(missing):
+            break
         for dy, dx in ((0, reach), (0, -reach), (reach, 0), (-reach, 0)):
             y = np.clip(row[missing] + dy, 0, FRONT_SIZE - 1)
             x = np.clip(column[missing] + dx, 0, FRONT_SIZE - 1)

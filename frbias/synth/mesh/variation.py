@@ -2,8 +2,7 @@
 
 A person's field is a draw of a Gaussian process over the head with a squared exponential covariance at four
 reaches, the morphable model of Luethi, Gerig, Jud and Vetter (*Gaussian process morphable models*, IEEE PAMI
-40(8), 2018), drawn with random Fourier features (Rahimi and Recht, *Random features for large-scale kernel
-machines*, 2007). Most of it is mirrored, the rest is the asymmetry that every face has.
+40(8), 2018), drawn with random Fourier features. Most of it is mirrored, the rest is the asymmetry that every face has.
 """
 
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.fourier import features
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.proportions import neutral_control
 from frbias.synth.mesh.streams import stream
@@ -61,8 +61,11 @@ def variation_field(seed: int, subject: int) -> FloatArray:
 
 
 def _waves(place: Array, wave: Array, phase: Array, gain: Array) -> Array:
-    angle = (place[:, None, :] * wave[None]).sum(axis=2) + phase
-    return (np.cos(angle)[:, :, None] * gain[None]).sum(axis=1)
+    total = np.zeros((3, len(place)))
+    for feature, strength in zip(features(np.ascontiguousarray(place.T), wave, phase), gain, strict=True):
+        for axis in range(3):
+            total[axis] += feature * strength[axis]
+    return np.ascontiguousarray(total.T)
 
 
 @lru_cache(maxsize=1)
