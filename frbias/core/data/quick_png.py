@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER, _CHUNK, _SUM = struct.Struct(">IIBBBBB"), struct.Struct(">I4s"), struct.Struct(">I")
-_PLAIN = (8, 2, 0, 0, 0)  # bits, RGB, deflate, the five filters, not interlaced
+_SIZE, _CHUNK, _SUM = struct.Struct(">II"), struct.Struct(">I4s"), struct.Struct(">I")
+_PLAIN = bytes((8, 2, 0, 0, 0))  # bits, RGB, deflate, the five filters, not interlaced
 # what changes no pixel; transparency, orientation (also in texts) and animation are not among it
 _HARMLESS = frozenset({b"IHDR", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"tIME"})
 
@@ -30,8 +30,8 @@ def decode_plain_png(
     """
     if not data.startswith(_SIGNATURE) or not _is_whole(data):
         return None
-    width, height, *kind = _HEADER.unpack_from(data, 16)
-    if tuple(kind) != _PLAIN or not 0 < width * height <= most_pixels or max(width, height) > longest_side:
+    width, height = _SIZE.unpack_from(data, 16)
+    if data[24:29] != _PLAIN or not 0 < width * height <= most_pixels or max(width, height) > longest_side:
         return None
     if only is not None and only != (height, width):
         return None
