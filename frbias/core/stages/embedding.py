@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 TILE = 16
-_READ = 16 * TILE  # images that are decoded together for the CPU; waiting for each tile would cost as much as a check sum
+_READ = (
+    16 * TILE
+)  # images that are decoded together for the CPU; waiting for each tile would cost as much as a check sum
 
 
 @dataclass(frozen=True)
