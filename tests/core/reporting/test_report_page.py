@@ -28,6 +28,7 @@ from frbias.core.reporting.verdict import headline_index, judge
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.paired import Comparison, compare_embeddings
 
+pytestmark = pytest.mark.xdist_group("page")  # what they share takes longer to make than they take
 GROUPS = "0-12,13-59,60+"
 
 
