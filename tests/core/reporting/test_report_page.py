@@ -300,6 +300,7 @@ def test_a_page_in_a_new_folder_is_the_page_in_an_old_one(document: dict[str, An
         ("levelling_down", True, "bad", "made of 9 &lt;words&gt;"),
         ("less_fair", False, "bad", "because of 0-12"),
         ("better_for_all", True, "good", "because of 0-12"),
+        ("better_at_a_price", True, "open", "because of 0-12"),
         ("worse_for_all", True, "bad", "because of 0-12"),
         ("no_clear_change", True, "open", "because of 0-12"),
         ("undecided", None, "open", "because of 0-12"),
