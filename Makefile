@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.frbias-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-newest lint typecheck format bench faults faults-long dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
+.PHONY: help setup demo test test-long test-newest lint typecheck format bench faults faults-long bill dependencies docs thesis thesis-dry thesis-cusp thesis-eg3d \
   release-check clean
 
 help: ## Show this list
@@ -52,8 +52,11 @@ faults: $(STAMP) ## Kill, damage, mutate and lie (some minutes); fails at the fi
 faults-long: $(STAMP) ## The same at every file operation, with 20,000 pictures and all of the rest (hours)
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --long --json faults.json
 
+bill: $(STAMP) ## Write sbom.json, a list of the packages in $(VENV) (no network)
+	$(BIN)/python tools/bill.py
+
 dependencies: $(STAMP) ## Write sbom.json and ask the package index for known vulnerabilities (needs the network)
-	$(PYTHON) tools/dependencies.py --python $(BIN)/python
+	$(PYTHON) tools/dependencies.py --python $(BIN)/python $(WHERE_POSSIBLE)
 
 thesis: $(STAMP) ## CUSP and EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE, in one table (says what it lacks)
 	$(BIN)/frbias run experiments/thesis.toml --out experiment-thesis
@@ -70,7 +73,7 @@ thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says 
 docs: $(STAMP) ## Build the documentation into site/ (strict: a broken link fails)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 15 minutes)
+bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 20 minutes)
 	$(BIN)/python tools/setup_peers.py
 	@missed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || missed=1; done; exit $$missed
 

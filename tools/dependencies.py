@@ -2,7 +2,8 @@
 
 Used by ``make dependencies``. Writes ``sbom.json`` (CycloneDX) of the environment and asks the package index for known
 vulnerabilities. Ends with 1 when there are some, and with 2 when the index could not be asked about a single package:
-silence is no good news. The tools live in an environment of their own, ``.dependencies``.
+silence is no good news. With ``--where-possible`` that is said in a sentence and is no failure. The tools live in an
+environment of their own, ``.dependencies``.
 """
 
 import argparse
@@ -23,12 +24,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", type=Path, required=True, help="interpreter of the environment")
     parser.add_argument("--sbom", type=Path, default=Path("sbom.json"), help="file to write")
+    parser.add_argument("--where-possible", action="store_true", help="without a package index: say so, and end well")
     given = parser.parse_args()
-    _ready()
+    try:
+        _ready()
+    except subprocess.CalledProcessError:
+        return without_an_index("its tools could not be installed", given.where_possible)
     bill = [OWN / "bin" / "cyclonedx-py", "environment", given.python, "--of", "JSON", "-o", given.sbom]
     subprocess.run([str(part) for part in bill], check=True)
     print(f"{given.sbom} lists what {given.python} has.")
-    return judged(_asked(given.python))
+    code = judged(_asked(given.python))
+    return without_an_index("no package could be asked about", given.where_possible) if code == 2 else code
+
+
+def without_an_index(why: str, where_possible: bool) -> int:
+    """Say that nothing was looked up; returns the exit code."""
+    print(f"Known vulnerabilities were not looked up: {why} (is there a network?).", file=sys.stderr)
+    return 0 if where_possible else 2
 
 
 def judged(answer: dict[str, Any]) -> int:

@@ -1,7 +1,7 @@
 """``frbias data``: data sets - what there is, what is missing, how to get one in, and what it holds."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,6 +12,11 @@ from frbias.cli.takes import OUTPUT, Output, Part, takes
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.publish import PublishRequest
+
+if TYPE_CHECKING:
+    from frbias.core.data.datasets.loading import Loaded
+
+_FEW = 5  # files that are named on the terminal
 
 app = group("Data sets: list, add, import, verify, statistics, export.")
 
@@ -63,11 +68,34 @@ def add(request: AddData) -> None:
     """
     from frbias.core.data.datasets.importing import register_dataset
 
-    table = register_dataset(request.name, request.folder, layout=request.layout)
-    subjects = len(set(table.subjects) - {""})
-    value = {"name": request.name, "path": str(request.folder), "images": len(table), "subjects": subjects}
-    held = f"{counted(len(table), 'image')} of {counted(subjects, 'subject')}"
-    console.result(value, lambda: console.say(f"[bold]{request.name}[/bold]: {held} in {request.folder}."))
+    found = register_dataset(request.name, request.folder, layout=request.layout)
+    subjects = len(set(found.table.subjects) - {""})
+    value = {
+        "name": request.name,
+        "path": str(request.folder),
+        "images": len(found.table),
+        "subjects": subjects,
+        "rejected": [{"file": file, "reason": reason} for file, reason in found.rejected],
+        "skipped": found.skipped,
+    }
+
+    def human() -> None:
+        held = f"{counted(len(found.table), 'image')} of {counted(subjects, 'subject')}"
+        console.say(f"[bold]{request.name}[/bold]: {held} in {request.folder}.")
+        for line in _not_used(found):
+            console.say(line)
+
+    console.result(value, human)
+
+
+def _not_used(found: "Loaded") -> list[str]:
+    """Lines on the files that are not used: the first few by name, the others counted."""
+    lines = [f"Not used: {file} ({reason})." for file, reason in found.rejected[:_FEW]]
+    if len(found.rejected) > _FEW:
+        lines.append(
+            f"Not used either: {counted(len(found.rejected) - _FEW, 'more file')}; 'data add --json' names all."
+        )
+    return lines + [f"{found.passed_over}."] * bool(found.passed_over)
 
 
 @app.command("import", cls=Command)
@@ -82,7 +110,7 @@ def import_data(request: ImportData) -> None:
         frbias data import family ~/Pictures/family --layout folder
     """
     from frbias.core.data.datasets.importing import fetch_archive, import_dataset
-    from frbias.core.data.datasets.loading import synthetic_origin
+    from frbias.core.data.datasets.loading import synthetic_origin, words_of_skipped
     from frbias.core.data.datasets.resolving import resolve_data
 
     progress = console.ConsoleProgress()
@@ -99,6 +127,7 @@ def import_data(request: ImportData) -> None:
         "images": done.images,
         "subjects": done.subjects,
         "rejected": done.rejected,
+        "skipped": done.skipped,
         "sha256": done.sha256,
         "synthetic": synthetic_origin(resolve_data(str(done.path))),
     }
@@ -109,6 +138,8 @@ def import_data(request: ImportData) -> None:
         console.say(f"[bold]{name}[/bold]: {held} in {done.path}{before}.")
         if done.rejected:
             console.say(f"{counted(done.rejected, 'file')} left out; see {done.path / 'rejected.csv'}.")
+        if passed_over := words_of_skipped(done.skipped):
+            console.say(f"{passed_over}.")
         if value["synthetic"]:
             console.say(str(value["synthetic"]))
 
@@ -128,15 +159,17 @@ def verify(request: VerifyData) -> None:
     """
     from frbias.core.assets.catalogue import find_dataset_asset
     from frbias.core.data.datasets.loading import synthetic_origin
-    from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.data.datasets.resolving import resolve_whole
     from frbias.core.data.datasets.verify import as_json, verify_table
 
-    table = resolve_data(request.name)
+    loaded = resolve_whole(request.name)
+    table = loaded.table
     found = verify_table(
         table, find_dataset_asset(request.name), decode=request.decode, progress=console.ConsoleProgress()
     )
     if origin := synthetic_origin(table):
         found.notes.append(origin)
+    found.notes.extend(_not_used(loaded))
 
     def human() -> None:
         for line in found.agreements:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from frbias.core.foundation.files import atomic_path, read_json, write_text
+from frbias.core.foundation.errors import BadInputError, reason_of
+from frbias.core.foundation.files import atomic_path, read_object, write_text
 from frbias.core.stages.outcomes import COMPARISON_NAME, DRAWS_NAME
 from frbias.core.verification.differences import BETTER, NO_INTERVAL, UNCLEAR, WORSE, Difference
 from frbias.core.verification.measures.table import LOWER_IS_BETTER
@@ -57,19 +59,37 @@ class Run:
 
 
 def read_run(cell: Cell, folder: Path) -> Run:
-    """Read what a comparison left in ``folder``."""
-    comparison = Comparison.from_json(read_json(folder / COMPARISON_NAME))
+    """Read what a comparison left in ``folder``.
+
+    Raises:
+        BadInputError: It is damaged.
+    """
+    comparison = Comparison.from_json(read_object(folder / COMPARISON_NAME))
     found: dict[Key, Difference] = {(None, name): one for name, one in comparison.overall.items()}
     for at in comparison.targets:
         found |= {(at.target, name): one for name, one in at.differences.items()}
         for group in at.groups:
             found |= {(at.target, f"fmr {group.name}"): group.fmr, (at.target, f"fnmr {group.name}"): group.fnmr}
-    frame = pd.read_parquet(folder / DRAWS_NAME)
+    return Run(cell.name, cell.setting, cell.choices, cell.seed, found, read_draws(folder / DRAWS_NAME))
+
+
+def read_draws(path: Path) -> dict[Key, Float]:
+    """Every quantity in every draw of subjects, shape (r, 2): baseline, fine-tuned.
+
+    Raises:
+        BadInputError: The file is damaged.
+    """
     draws: dict[Key, Float] = {}
-    for _, part in frame.groupby(["target", "measure"], dropna=False, sort=False):
-        target, name = float(part["target"].iloc[0]), str(part["measure"].iloc[0])
-        draws[None if np.isnan(target) else target, name] = part[["baseline", "other"]].to_numpy()
-    return Run(cell.name, cell.setting, cell.choices, cell.seed, found, draws)
+    try:
+        frame = pd.read_parquet(path)
+        for _, part in frame.groupby(["target", "measure"], dropna=False, sort=False):
+            target, name = float(part["target"].iloc[0]), str(part["measure"].iloc[0])
+            draws[None if np.isnan(target) else target, name] = part[["baseline", "other"]].to_numpy(np.float64)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise BadInputError(
+            f"{path} is damaged ({reason_of(error)}); make the comparison again with --force."
+        ) from error
+    return draws
 
 
 def cells_table(runs: Iterable[Run]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from frbias.core.foundation.devices import World, world_from_environment
 from frbias.core.foundation.errors import FrbiasError, UsageError
-from frbias.core.foundation.files import read_json, write_json, write_text
+from frbias.core.foundation.files import read_object, write_json, write_text
 from frbias.core.foundation.group import decided_by_the_leader, process_group
 from frbias.core.foundation.machine import LOCAL, Machine
 from frbias.core.stages.outcomes import COMPARISON_NAME
@@ -152,7 +152,7 @@ def _broken_gates(woven: Woven, outcomes: dict[str, Outcome]) -> tuple[str, ...]
     for cell, nodes in zip(woven.grid.cells, woven.cells, strict=True):
         if cell.plan.evaluate.fail_if and outcomes[nodes.keys[-1]].good:
             gates = [parse_gate(text) for text in cell.plan.evaluate.fail_if]
-            document = read_json(nodes.comparison / COMPARISON_NAME)
+            document = read_object(nodes.comparison / COMPARISON_NAME)
             found += [f"{cell.name}: {text}" for text in failures(gates, document)]
     return tuple(found)
 

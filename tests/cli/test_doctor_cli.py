@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from frbias.cli.app import COMMANDS, main
+from frbias.core.assets import prefixes
 from frbias.core.assets.records import put_record
 from frbias.core.foundation.cache import Cache
 from frbias.core.foundation.folders import make_private
@@ -122,6 +123,19 @@ def test_a_deep_look_at_damage(
     (finding,) = found["findings"]
     assert (finding["what"], finding["place"], finding["damaged"]) == (where, str(place), True)
     assert finding["advice"] == (f"rm -r {place}" if where == "cache" else "make it again with --force")
+
+
+def test_a_deep_look_at_the_cache_of_frozen_stages(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+) -> None:
+    entry = make_private(prefixes.prefix_folder() / "abc")
+    (entry / "features.bin").write_bytes(b"0123456789")
+    prefixes.finish_entry(entry, {"shape": [5, 2]})
+    assert deep(capsys, "--under", str(tmp_path)) == (0, {"checked": 1, "findings": [], "good": True})
+    (entry / "features.bin").write_bytes(b"012345678!")
+    code, found = deep(capsys, "--under", str(tmp_path))
+    (finding,) = found["findings"]
+    assert (code, finding["what"], finding["advice"]) == (2, "cache", f"rm -r {entry}")
 
 
 def test_a_deep_look_at_models_data_sets_and_doors(

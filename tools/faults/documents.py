@@ -79,15 +79,15 @@ def _tables(root: Path) -> list[Document]:
     from frbias.core.verification.scores.scorefiles import read_scores
 
     def scores(name: str) -> Callable[[], None]:
-        return lambda: _need_finite(read_scores(root / name).frame["score"].to_numpy(), "a score that is not finite")
+        return lambda: need_finite(read_scores(root / name).frame["score"].to_numpy(), "a score that is not finite")
 
     def metadata() -> None:
         ages = read_samples(root).ages
         known = ages[~np.isnan(ages)]
-        _need(not ((known < 0) | (known > 150)).any(), "an age that nobody has")
+        need(not ((known < 0) | (known > 150)).any(), "an age that nobody has")
 
     def vectors() -> None:
-        _need_finite(read_embeddings(root / "vectors.csv").matrix, "an embedding that is not finite")
+        need_finite(read_embeddings(root / "vectors.csv").matrix, "an embedding that is not finite")
 
     def journal() -> None:
         found = read_journal(root)
@@ -141,10 +141,10 @@ def _binaries(root: Path) -> list[Document]:
     np.savez(root / "vectors.npz", embedding=np.eye(3, dtype=np.float32), subject=np.array(["a", "a", "b"]))
 
     def embeddings(name: str) -> Callable[[], None]:
-        return lambda: _need_finite(read_embeddings(root / name).matrix, "an embedding that is not finite")
+        return lambda: need_finite(read_embeddings(root / name).matrix, "an embedding that is not finite")
 
     def scores() -> None:
-        _need_finite(read_scores(root / "scores.parquet").frame["score"].to_numpy(), "a score that is not finite")
+        need_finite(read_scores(root / "scores.parquet").frame["score"].to_numpy(), "a score that is not finite")
 
     return [
         Document("scores.parquet", (root / "scores.parquet").read_bytes(), scores, "bytes"),
@@ -184,10 +184,12 @@ def _json(value: Mapping[str, object]) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
 
-def _need(true: bool, otherwise: str) -> None:
+def need(true: bool, otherwise: str) -> None:
+    """Raise ``AssertionError(otherwise)`` unless ``true``."""
     if not true:
         raise AssertionError(otherwise)
 
 
-def _need_finite(values: object, otherwise: str) -> None:
-    _need(bool(np.isfinite(np.asarray(values, dtype=np.float64)).all()), otherwise)
+def need_finite(values: object, otherwise: str) -> None:
+    """Raise unless every value is a finite number."""
+    need(bool(np.isfinite(np.asarray(values, dtype=np.float64)).all()), otherwise)

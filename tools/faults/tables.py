@@ -12,6 +12,7 @@ from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
+from faults.brought import brought, kept_by_frbias
 from faults.corpus import keep, kept
 from faults.documents import Document, documents
 from faults.images import mutate
@@ -51,12 +52,12 @@ def run_tables(seed: int, count: int) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="frbias-faults-") as root:
         os.environ["FRBIAS_HOME"] = str(Path(root) / "home")
         try:
-            every = documents(Path(root))
+            every = [*documents(Path(root)), *brought(Path(root)), *kept_by_frbias(Path(root))]
             old = [(one, f"kept {name}", data) for one in every for name, data in kept(one.name)]
             new = ((one, str(k), damaged(one, chance)) for k, one in zip(range(count), cycle(every), strict=False))
             for chosen, name, data in chain(old, new):
                 path = Path(root) / chosen.name
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
                 loss = _loss(chosen.read)
                 outcome = outcome.plus(f"{chosen.name} {name} ({data[:120]!r})", loss)

@@ -13,6 +13,7 @@ from typing import IO
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import atomic_path, is_disk_full
 from frbias.core.foundation.progress import SILENT, Progress
+from frbias.core.foundation.words import counted
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_MEMBERS = 2_000_000
@@ -21,6 +22,7 @@ MAX_RATIO = 200
 _RATIO_FLOOR = 64 * 1024**2
 MAX_TABLE = 32 * 1024**2
 _TAIL = 66_000  # the end of a zip archive: its last record with the longest comment
+_MAX_HEAD = 1024 * 1024
 _BLOCK = 1024 * 1024
 _CLUTTER = ("__MACOSX", ".DS_Store", "Thumbs.db")
 
@@ -38,6 +40,16 @@ class Member:
     name: PurePosixPath
     size: int
     raw: str
+
+
+class _BoundedInfo(tarfile.TarInfo):
+    """A member whose header is bounded: long names and extended headers are read into memory as a whole."""
+
+    def _proc_member(self, opened: tarfile.TarFile) -> tarfile.TarInfo:
+        extended = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        if self.type in (*extended, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK) and self.size > _MAX_HEAD:
+            raise tarfile.ReadError(f"a header of {self.size} bytes; at most {_MAX_HEAD} are read")
+        return super()._proc_member(opened)  # type: ignore[misc]
 
 
 def is_archive(path: Path) -> bool:
@@ -62,10 +74,10 @@ def unpack(archive: Path, target: Path, *, progress: Progress = SILENT) -> list[
     try:
         if str(archive).lower().endswith(".zip"):
             with zipfile.ZipFile(archive) as opened:
-                members = _checked(archive, list(_zip_members(archive, opened)))
+                members = _checked(archive, list(_zip_members(archive, opened)), progress)
                 return _write(members, target, lambda member: opened.open(member.raw), progress, archive)
-        with tarfile.open(archive) as tar:
-            members = _checked(archive, list(_tar_members(archive, tar)))
+        with tarfile.open(archive, tarinfo=_BoundedInfo) as tar:
+            members = _checked(archive, list(_tar_members(archive, tar)), progress)
             return _write(members, target, lambda member: tar.extractfile(member.raw), progress, archive)
     except (
         zipfile.BadZipFile,
@@ -142,7 +154,7 @@ def _refused(archive: Path, name: str, why: str) -> BadInputError:
     return BadInputError(f"{archive} is refused and nothing of it was written: its member {name[:200]!r} {why}.")
 
 
-def _checked(archive: Path, members: list[Member]) -> list[Member]:
+def _checked(archive: Path, members: list[Member], progress: Progress) -> list[Member]:
     total = sum(member.size for member in members)
     if len(members) > MAX_MEMBERS or total > _allowed(archive):
         raise _bomb(archive, total)
@@ -154,6 +166,10 @@ def _checked(archive: Path, members: list[Member]) -> list[Member]:
             raise _refused(archive, str(member.name), "is there twice")
         seen.add(member.name)
         kept.append(member)
+    if dropped := len(members) - len(kept):
+        progress.note(
+            f"{counted(dropped, 'file')} that systems keep beside others passed over ({', '.join(_CLUTTER)}, ._*)"
+        )
     return kept
 
 

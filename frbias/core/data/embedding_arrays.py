@@ -13,6 +13,7 @@ from frbias.core.assets.archives import check_table
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
 from frbias.core.foundation.delimited import check_delimited
 from frbias.core.foundation.errors import BadInputError, reason_of
+from frbias.core.foundation.packed_size import check_unpacked
 
 _MOST_ARRAYS = 1000
 _Table = tuple[pd.DataFrame, npt.NDArray[np.float32]]
@@ -30,6 +31,7 @@ def read_npz(path: Path) -> _Table:
         with zipfile.ZipFile(path) as archive:
             if len(archive.infolist()) > _MOST_ARRAYS:
                 raise BadInputError(f"{path} has more than {_MOST_ARRAYS} arrays, so it holds no embeddings.")
+            check_unpacked(path, sum(member.file_size for member in archive.infolist()))
             for member in archive.infolist():
                 name = normal_name(member.filename.removesuffix(".npy"))
                 with archive.open(member) as stream:

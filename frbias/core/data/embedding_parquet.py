@@ -12,6 +12,7 @@ import pandas as pd
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
 from frbias.core.foundation.errors import BadInputError, reason_of
 from frbias.core.foundation.files import atomic_path
+from frbias.core.foundation.packed_size import check_parquet
 
 SCHEMA_VERSION = 1
 _ROWS = 4096
@@ -46,6 +47,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, npt.NDArray[np.float32], dic
 
     try:
         with pq.ParquetFile(path) as parquet:
+            check_parquet(parquet, path)
             schema = parquet.schema_arrow
             names = {normal_name(name): name for name in reversed(schema.names)}
             provenance = _provenance((schema.metadata or {}).get(_KEY), path)

@@ -6,6 +6,7 @@ The store lies below ``cache/hashes`` in the data root; it can be deleted at any
 """
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Sequence
@@ -24,10 +25,11 @@ from frbias.core.foundation.devices import usable_cores
 from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path
 from frbias.core.foundation.hashes import sha256_bytes, sha256_file
 
-MISSING = "missing"
+MISSING, UNREADABLE = "missing", "unreadable"
 _JOB = 64  # files that a thread hashes at a time
 _SETTLED = 2_000_000_000  # nanoseconds
 _LONG_AGO = 3600.0  # seconds
+_OF_THE_FILE = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)  # a fault of one file, not of the machine
 Int64 = npt.NDArray[np.int64]
 
 
@@ -44,7 +46,10 @@ class _Stats:
 
 
 def file_hashes(root: Path, names: Sequence[str]) -> list[str]:
-    """Hexadecimal SHA-256 of the files ``names`` below ``root``, in order; ``missing`` where there is no such file."""
+    """Hexadecimal SHA-256 of the files ``names`` below ``root``, in order.
+
+    ``missing`` where there is no such file, ``unreadable`` where its content cannot be had: whoever reads it lists why.
+    """
     place = _place(root)
     now, stats = time.time_ns(), _stats(root, names)
     known, hashes = _known(place, names)
@@ -55,13 +60,14 @@ def file_hashes(root: Path, names: Sequence[str]) -> list[str]:
     )
     with ThreadPoolExecutor(usable_cores()) as pool:
         for job, made in zip(
-            jobs, pool.map(lambda rows: [_hash(prefix + names[row]) for row in rows], jobs), strict=True
+            jobs, pool.map(lambda rows: [hash_of_file(prefix + names[row]) for row in rows], jobs), strict=True
         ):
             for row, digest in zip(job, made, strict=True):
                 hashes[row] = digest
     for row in np.flatnonzero(stats.size < 0).tolist():
         hashes[row] = MISSING
     settled = (np.maximum(stats.changed, stats.touched) < now - _SETTLED) & (stats.size >= 0)
+    settled &= [digest not in (MISSING, UNREADABLE) for digest in hashes]
     if len(stale) and settled.any():
         _keep(place, names, stats, hashes, settled)
     return hashes
@@ -71,11 +77,16 @@ def _place(root: Path) -> Path:
     return data_home() / "cache" / "hashes" / f"{sha256_bytes(os.path.abspath(root).encode())[:32]}.parquet"
 
 
-def _hash(path: str) -> str:
+def hash_of_file(path: str) -> str:
+    """Hexadecimal SHA-256 of one file, or why there is none, as :func:`file_hashes` says it."""
     try:
         return sha256_file(path)
     except FileNotFoundError:
         return MISSING
+    except OSError as error:
+        if error.errno not in _OF_THE_FILE:
+            raise
+        return UNREADABLE
 
 
 def _stats(root: Path, names: Sequence[str]) -> _Stats:
@@ -93,13 +104,14 @@ def _known(place: Path, names: Sequence[str]) -> tuple[_Stats, list[str]]:
     """What is kept of the files; sizes of -2 where nothing is."""
     nothing = _Stats(*np.full((3, len(names)), -2, np.int64)), [""] * len(names)
     try:
-        table = pq.read_table(place, columns=["name", "size", "changed", "touched", "sha256"])
-    except (OSError, pa.ArrowException):
+        columns = ["name", "size", "changed", "touched", "sha256"]
+        table = pq.read_table(place, columns=columns, page_checksum_verification=True)
+        rows = pc.index_in(pa.array(names, pa.string()), value_set=table.column("name").combine_chunks())
+        picked = table.take(rows)
+        numbers = (picked.column(name).fill_null(-2).to_numpy().astype(np.int64) for name in columns[1:4])
+        return _Stats(*numbers), picked.column("sha256").fill_null("").to_pylist()
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException):  # damaged, or of another frbias
         return nothing
-    rows = pc.index_in(pa.array(names, pa.string()), value_set=table.column("name").combine_chunks())
-    picked = table.take(rows)
-    numbers = (picked.column(name).fill_null(-2).to_numpy().astype(np.int64) for name in ("size", "changed", "touched"))
-    return _Stats(*numbers), picked.column("sha256").fill_null("").to_pylist()
 
 
 def _keep(place: Path, names: Sequence[str], stats: _Stats, hashes: list[str], rows: npt.NDArray[np.bool_]) -> None:
@@ -113,7 +125,7 @@ def _keep(place: Path, names: Sequence[str], stats: _Stats, hashes: list[str], r
     with contextlib.suppress(OSError), atomic_path(place) as temporary:  # to keep nothing is no failure
         place.parent.chmod(0o700)
         _clear_leftovers(place.parent)
-        pq.write_table(pa.table(columns).filter(pa.array(rows)), temporary)
+        pq.write_table(pa.table(columns).filter(pa.array(rows)), temporary, write_page_checksum=True)
 
 
 def _clear_leftovers(folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from frbias.core.assets import prefixes
 from frbias.core.assets.catalogue import find_model_asset
 from frbias.core.assets.embedded import EMBEDDED_MODELS
 from frbias.core.assets.paths import data_home, embedded_folder
@@ -117,6 +118,9 @@ def _problems_of_model(name: str) -> list[str]:
 
 def _caches() -> Iterator[list[Finding]]:
     yield from _folders(data_home() / "cache", inside_cache=True)
+    for entry in prefixes.entries():
+        problem = prefixes.problem_of(entry)
+        yield [Finding("cache", str(entry), problem, f"rm -r {entry}")] if problem else []
 
 
 def _folders(root: Path, *, inside_cache: bool) -> Iterator[list[Finding]]:

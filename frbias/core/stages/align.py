@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.data.datasets.loading import load_photographs
-from frbias.core.data.datasets.resolving import resolve_with_rejected
+from frbias.core.data.datasets.resolving import resolve_whole
 from frbias.core.data.file_hashes import file_hashes
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import produce
@@ -254,13 +254,15 @@ def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable,
     """
     path = Path(data).expanduser()
     try:
-        return resolve_with_rejected(data)
+        found = resolve_whole(data)
     except BadInputError:
         if not path.is_dir() or (path / METADATA_NAME).exists():
             raise
-    table, refused = load_photographs(path)
-    progress.note(f"warning: {path} is in no layout that names people or ages; both stay unknown.")
-    return table, refused
+        found = load_photographs(path)
+        progress.note(f"warning: {path} is in no layout that names people or ages; both stay unknown.")
+    if found.passed_over:
+        progress.note(f"warning: {found.passed_over}.")
+    return found.table, found.rejected
 
 
 def hash_of_images(table: SampleTable) -> dict[str, str]:

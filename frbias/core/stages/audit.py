@@ -19,6 +19,7 @@ from frbias.core.auditing.similarity import BANDS, similarity
 from frbias.core.auditing.vectors import Float
 from frbias.core.data.datasets.loading import may_show_people
 from frbias.core.data.samples import Rejected, SampleTable, write_rejected, write_samples
+from frbias.core.foundation.delimited import read_delimited
 from frbias.core.foundation.devices import choose_device, describe_device
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import write_bytes, write_json, write_text
@@ -93,7 +94,7 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
         _refuse_changed(request, tables, work)
         folder.finish({"images": found.images, "flagged": found.flagged})
-    kept = None if request.drop is None else _write_cleaned(tables[0], _flags(out), request.drop, force=force)
+    kept = None if request.drop is None else _write_cleaned(tables[0], flags_of(out), request.drop, force=force)
     return AuditResult(Path(out), read_object(out / DOCUMENT_NAME), kept, folder.finished)
 
 
@@ -297,9 +298,13 @@ def _reason(flag: str, row: "pd.Series[float]") -> str:
     return reason if isinstance(reason, str) and reason else FLAGS[flag]
 
 
-def _flags(out: Path) -> dict[str, str]:
+def flags_of(out: Path) -> dict[str, str]:
     """Flags of the flagged images, as the table of an audit has them."""
-    found = pd.read_csv(out / TABLE_NAME, dtype=str, keep_default_na=False)
+    found = read_delimited(out / TABLE_NAME).columns
+    if not {"file_name", "flags"} <= set(found):
+        raise BadInputError(
+            f"{out / TABLE_NAME} has no columns file_name and flags; make the audit again with --force."
+        )
     return {name: flags for name, flags in zip(found["file_name"], found["flags"], strict=True) if flags}
 
 

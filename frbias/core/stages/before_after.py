@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.errors import FrbiasError
-from frbias.core.foundation.files import read_json
+from frbias.core.foundation.files import read_object
 from frbias.core.foundation.machine import Machine
 from frbias.core.stages.embed import embed_images
 from frbias.core.stages.measuring import compare_embeddings
@@ -64,4 +64,4 @@ def read_before_after(run: Path, results: dict[str, Any]) -> tuple[dict[str, Any
     found = results.get("evaluation_set")
     if found is None or not found["folder"]:
         return None, "" if found is None else str(found["reason"])
-    return read_json(run / found["folder"] / COMPARISON_NAME), ""
+    return read_object(run / found["folder"] / COMPARISON_NAME), ""

@@ -19,11 +19,11 @@ import numpy.typing as npt
 import torch
 from filelock import FileLock, Timeout
 
-from frbias.core.assets.paths import data_home
+from frbias.core.assets.prefixes import DATA, LOCK, RECORD, entries, finish_entry, is_entry, prefix_folder
 from frbias.core.foundation.ahead import done_ahead
 from frbias.core.foundation.devices import World, on_this_machine, usable_cores
 from frbias.core.foundation.errors import UsageError
-from frbias.core.foundation.files import read_json, sha256_bytes, sha256_json, write_json
+from frbias.core.foundation.files import sha256_bytes, sha256_json
 from frbias.core.foundation.folders import make_private
 from frbias.core.foundation.group import of_everyone
 from frbias.core.foundation.progress import SILENT, Progress
@@ -34,7 +34,6 @@ from frbias.core.training.augment import view
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.pixels import FaceSet
 
-_DATA, _RECORD, _LOCK = "features.bin", "entry.json", ".lock"
 _CHUNK = 32
 _PIECE = 32  # images that a thread gathers at a time
 _AHEAD = 3  # batches under way, one of them used
@@ -48,11 +47,6 @@ _TYPES: dict[str, tuple[torch.dtype, int]] = {
     "bf16": (torch.bfloat16, 2),
     "fp32": (torch.float32, 4),
 }
-
-
-def cache_folder() -> Path:
-    """Folder of the cached prefixes, below the data root; may be deleted at any time that no training runs."""
-    return data_home() / "cache" / "prefix"
 
 
 class Prefix:
@@ -128,7 +122,7 @@ def decide(options: FinetuneOptions, prefix: Prefix, *, kept: int, uncached: int
     """
     shape = prefix.shape()
     size = kept * int(np.prod(shape)) * _TYPES[options.cache_dtype][1]
-    room = max(_free_bytes(cache_folder()) - _SPARE_BYTES, 0)
+    room = max(_free_bytes(prefix_folder()) - _SPARE_BYTES, 0)
     forced = options.cache == "on"
     if not prefix.stages:
         if forced:
@@ -141,7 +135,7 @@ def decide(options: FinetuneOptions, prefix: Prefix, *, kept: int, uncached: int
     if size > room:
         if forced:
             raise UsageError(
-                f"--cache on needs {size_text(size)} in {cache_folder()}; beside 1 GB to spare it has {size_text(room)}."
+                f"--cache on needs {size_text(size)} in {prefix_folder()}; beside 1 GB to spare it has {size_text(room)}."
             )
         return CacheDecision(False, size, f"the disk has room for {size_text(room)}")
     if forced:
@@ -219,14 +213,14 @@ def cached_features(
     shape = (len(faces.table), *prefix.shape())
     for number in views:
         key = sha256_json([faces.sha256, weights, number, dtype])
-        folder = cache_folder() / key[:32]
+        folder = prefix_folder() / key[:32]
         wanted = not _complete(folder, shape, dtype)
         if any(of_everyone(wanted, world)):  # machines may keep their caches to themselves, and take part in waiting
             here = on_this_machine(world) if wanted else None
             _build(folder, faces, prefix, number, dtype, shape, here, barrier, progress)
         stored[number] = _open(folder, shape, dtype, write=False)
         if world.leader:
-            os.utime(folder / _RECORD)
+            os.utime(folder / RECORD)
     return Features(faces, prefix, stored)
 
 
@@ -265,41 +259,41 @@ def _build(
     barrier()
     if held is not None:
         record = {"shape": list(shape), "dtype": dtype, "view": number, "stages": list(prefix.stages)}
-        write_json(work / _RECORD, record)
+        finish_entry(work, record)
         _end(work, folder, held)
     barrier()
 
 
 def _begin(work: Path, size: int) -> FileLock:
     """Make room and a folder to build in, with a file of ``size`` bytes; its lock says that somebody builds there."""
-    make_private(cache_folder())
-    held = FileLock(work / _LOCK)
-    with FileLock(cache_folder() / _LOCK):
+    make_private(prefix_folder())
+    held = FileLock(work / LOCK)
+    with FileLock(prefix_folder() / LOCK):
         _sweep()
         _make_room(size)
         make_private(work)
         held.acquire()
-    with (work / _DATA).open("wb") as file:
+    with (work / DATA).open("wb") as file:
         file.truncate(size)
     return held
 
 
 def _end(work: Path, folder: Path, held: FileLock) -> None:
     """Put what was built in its place."""
-    with FileLock(cache_folder() / _LOCK):
+    with FileLock(prefix_folder() / LOCK):
         held.release()
-        (work / _LOCK).unlink(missing_ok=True)
+        (work / LOCK).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         work.replace(folder)
 
 
 def _sweep() -> None:
     """Remove what killed processes were building: folders that nobody holds."""
-    for work in cache_folder().glob("*.*"):
+    for work in prefix_folder().glob("*.*"):
         if not work.is_dir():
             continue
         try:
-            with FileLock(work / _LOCK, timeout=0):
+            with FileLock(work / LOCK, timeout=0):
                 shutil.rmtree(work, ignore_errors=True)
         except Timeout:
             continue
@@ -307,26 +301,20 @@ def _sweep() -> None:
 
 def _open(folder: Path, shape: tuple[int, ...], dtype: str, *, write: bool) -> torch.Tensor:
     kind = _TYPES[dtype][0]
-    return torch.from_file(str(folder / _DATA), shared=write, size=int(np.prod(shape)), dtype=kind).view(shape)
+    return torch.from_file(str(folder / DATA), shared=write, size=int(np.prod(shape)), dtype=kind).view(shape)
 
 
 def _complete(folder: Path, shape: tuple[int, ...], dtype: str) -> bool:
-    try:
-        record = read_json(folder / _RECORD)
-        size = (folder / _DATA).stat().st_size
-    except (OSError, ValueError):
-        return False
-    return record["shape"] == list(shape) and size == int(np.prod(shape)) * _TYPES[dtype][1]
+    return is_entry(folder, shape, int(np.prod(shape)) * _TYPES[dtype][1])
 
 
 def _make_room(needed: int) -> None:
     """Delete the entries used longest ago until the cache stays within its limit."""
-    entries = sorted(cache_folder().glob(f"*/{_RECORD}"), key=lambda p: p.stat().st_mtime, reverse=True)
     total = needed
-    for record in entries:
-        total += (record.parent / _DATA).stat().st_size
+    for entry in sorted(entries(), key=lambda p: (p / RECORD).stat().st_mtime, reverse=True):
+        total += (entry / DATA).stat().st_size if (entry / DATA).exists() else 0
         if total > _KEPT_BYTES:
-            shutil.rmtree(record.parent, ignore_errors=True)
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _free_bytes(folder: Path) -> int:

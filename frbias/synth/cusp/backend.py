@@ -25,7 +25,7 @@ from frbias.synth.cusp.labels import (
 )
 from frbias.synth.cusp.preparation import Prepared, prepare
 from frbias.synth.cusp.request import CuspRequest
-from frbias.synth.cusp.sources import Source, find_sources, folder_names, hash_of, seed_of
+from frbias.synth.cusp.sources import Source, find_sources, folder_names, hash_of, not_used, seed_of
 from frbias.synth.cusp.weights import DEFAULT, CuspWeights, find_weights
 
 # Raised whenever the same options would give other pictures.
@@ -111,7 +111,7 @@ class CuspBackend:
     @property
     def notes(self) -> list[str]:
         """What a person should know before starting."""
-        notes = []
+        notes = [f"{lost}." for lost in [not_used(self.request.input)] if lost]
         low, high = RR_TRAINED
         ranges = [f"{a}-{b}" for a, b in THESIS_BINS if a < low] if self.request.variant == "rr" else []
         odd = ranges if self.request.age_bins else untrained(self._fixed_targets(), LABELS[self.request.variant])

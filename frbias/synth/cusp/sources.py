@@ -11,14 +11,17 @@ import numpy.typing as npt
 
 from frbias.core.assets.catalogue import find_dataset_asset
 from frbias.core.assets.store import find_dataset
+from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_data
 from frbias.core.data.datasets.scan import scan_folder
+from frbias.core.data.file_hashes import MISSING, hash_of_file
 from frbias.core.data.images import IMAGE_SUFFIXES, read_image
 from frbias.core.data.samples import METADATA_NAME, REJECTED_NAME, SampleTable, read_samples
 from frbias.core.data.units import Column
 from frbias.core.foundation.errors import BadInputError, UsageError
-from frbias.core.foundation.files import sha256_bytes, sha256_file, sha256_json
+from frbias.core.foundation.files import sha256_bytes, sha256_json
 from frbias.core.foundation.provenance import PROVENANCE_NAME
+from frbias.core.foundation.words import counted
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -94,7 +97,7 @@ class Photograph:
 
     def fingerprint(self) -> str:
         """Hash of the file and of the points."""
-        content = sha256_file(self.path) if self.path.is_file() else "missing"
+        content = hash_of_file(str(self.path)) if self.path.is_file() else MISSING
         return sha256_json([content, list(self.points), list(self.columns)]) if self.points else content
 
 
@@ -165,6 +168,21 @@ def find_sources(text: str, seed: int) -> list[Source]:
     return [
         Photograph(folder / n, n, s) for n, s in zip(names, _complete(names, _by_layout(folder, names)), strict=True)
     ]
+
+
+def not_used(text: str) -> str:
+    """What of the folder meant by ``--input`` is not aged though it looks like a picture, in words; empty for nothing."""
+    folder = Path(text).expanduser()
+    if text.startswith(MESH) or not folder.is_dir() or (folder / METADATA_NAME).is_file():
+        return ""
+    try:
+        found = load_photographs(folder)
+    except BadInputError:  # what there is is listed when it is read
+        return ""
+    names = set(_pictures(folder))
+    lost = [(file, reason) for file, reason in found.rejected if file not in names]
+    told = [f"{counted(len(lost), 'file')} not used (first: {lost[0][0]}: {lost[0][1]})"] if lost else []
+    return "; ".join([*told, *filter(None, [found.passed_over])])
 
 
 def _of_table(table: SampleTable) -> list[Source]:

@@ -13,6 +13,7 @@ import pytest
 from frbias.core.assets import archives
 from frbias.core.assets.archives import is_archive, unpack
 from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.progress import SilentProgress
 
 
 def zip_of(
@@ -61,8 +62,12 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_zip_is_unpacked_exactly(tmp_path: Path) -> None:
     members = {"FGNET/images/001A02.JPG": b"one", "FGNET/empty": b"", "FGNET/Ж/漢.txt": b"three"}
     path = zip_of(tmp_path / "a.zip", {**members, "__MACOSX/._x": b"clutter", "FGNET/.DS_Store": b"clutter"})
-    unpack(path, tmp_path / "out")
+    said: list[str] = []
+    progress = SilentProgress()
+    progress.note = said.append  # type: ignore[method-assign]
+    unpack(path, tmp_path / "out", progress=progress)
     assert everything(tmp_path / "out") == members
+    assert [line.split(" (")[0] for line in said] == ["2 files that systems keep beside others passed over"]
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz"])
@@ -211,3 +216,23 @@ def test_a_full_disk_is_not_the_fault_of_the_archive(tmp_path: Path, monkeypatch
     monkeypatch.setattr(archives, "_copy", full)
     with pytest.raises(OSError, match="No space"):
         unpack(zip_of(tmp_path / "a.zip", {"a": b"x"}), tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_headers_that_would_fill_the_memory(tmp_path: Path, kind: bytes) -> None:
+    """A few kilobytes of zeros packed tightly: tarfile reads extended headers and long names whole."""
+    path = tar_of(tmp_path / "a.tar.gz", (tar_member("head", kind), bytes(8 * 1024**2)), (tar_member("a"), b"x"))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(BadInputError, match="cannot be unpacked") as caught:
+        unpack(path, tmp_path / "out")
+    assert "8388608 bytes; at most 1048576 are read" in caught.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_long_names_are_read(tmp_path: Path) -> None:
+    names = ["f" * 200 + "/x", "é" * 120]
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / f"{form}.tar", "w", format=form) as archive:
+            for name in names:
+                archive.addfile(tar_member(name))
+        assert [member.raw for member in unpack(tmp_path / f"{form}.tar", tmp_path / str(form))] == names

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from frbias.core.assets.archives import MAX_TABLE, check_table
@@ -15,11 +17,13 @@ from frbias.core.assets.networks import read_network
 from frbias.core.assets.tensor_files import MAX_HEAD
 from frbias.core.assets.torch_vetting import vet_checkpoint
 from frbias.core.data.embeddings import read_embeddings
+from frbias.core.foundation import packed_size
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.installing.models import add_model
 from frbias.core.installing.recognise import recognise
 from frbias.core.recognisers.maps import read_map
 from frbias.core.recognisers.trainable.weights import read_pixels, read_state
+from frbias.core.verification.scores.scorefiles import read_scores
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +101,24 @@ def test_embeddings_of_many_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", **{f"a{i}": np.zeros(1) for i in range(1200)})
     with pytest.raises(BadInputError, match="more than 1000 arrays"):
         read_embeddings(tmp_path / "e.npz")
+
+
+def test_tables_that_would_unpack_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constant columns are packed to next to nothing; what they claim is compared with the size of the file."""
+    rows = 300_000
+    table = pa.table({"score": np.zeros(rows), "mated": np.ones(rows, np.int8)})
+    pq.write_table(table, tmp_path / "s.parquet")
+    faces = {"subject": np.array(["a"] * rows), "embedding": np.ones((rows, 2), np.float32)}
+    np.savez_compressed(tmp_path / "e.npz", **faces)
+    pq.write_table(pa.table({"subject": ["a"] * rows, "e0": np.ones(rows)}), tmp_path / "e.parquet")
+    reads = {"s.parquet": read_scores, "e.npz": read_embeddings, "e.parquet": read_embeddings}
+    for name, read in reads.items():
+        assert (tmp_path / name).stat().st_size < 10_000
+        read(tmp_path / name)  # so much is read whatever the size
+    monkeypatch.setattr(packed_size, "ALWAYS_BYTES", 1_000_000)
+    with pytest.raises(BadInputError, match=r"e\.npz is refused: its .* would unpack to 3\.4 MB"):
+        read_embeddings(tmp_path / "e.npz")
+    monkeypatch.setattr(packed_size, "ALWAYS_VALUES", 100_000)
+    for name in ("s.parquet", "e.parquet"):
+        with pytest.raises(BadInputError, match=rf"{name} is refused: it claims 600,000 values in"):
+            reads[name](tmp_path / name)

@@ -1,5 +1,6 @@
 """Hashes of files are those of their bytes, and are kept for files that have not changed."""
 
+import errno
 import hashlib
 import os
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from frbias.core.data import file_hashes as module
-from frbias.core.data.file_hashes import MISSING, file_hashes
+from frbias.core.data.file_hashes import MISSING, UNREADABLE, file_hashes
 
 NAMES = ["a/1.png", "a/2.png", "b/3.png", "b/4.png"]
 
@@ -72,6 +73,17 @@ def test_a_broken_store_is_made_anew(root: Path) -> None:
     assert file_hashes(root, NAMES) == expected(root)
 
 
+def test_no_bit_of_the_store_that_falls_over_is_believed(root: Path) -> None:
+    file_hashes(root, NAMES)
+    store = module._place(root)
+    whole = store.read_bytes()
+    for place in range(0, len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        store.write_bytes(damaged)
+        assert file_hashes(root, NAMES) == expected(root), place
+
+
 def test_what_a_killed_process_left_half_written_is_cleared_after_an_hour(root: Path) -> None:
     folder = root.parent / "home" / "cache" / "hashes"
     folder.mkdir(parents=True)
@@ -82,3 +94,25 @@ def test_what_a_killed_process_left_half_written_is_cleared_after_an_hour(root: 
     file_hashes(root, NAMES)
     assert not old.exists()
     assert new.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_file_that_cannot_be_read_is_one_among_others(
+    number: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root reads whatever it likes, so rights alone cannot test this."""
+    whole = expected(root)
+
+    def guarded(path: str) -> str:
+        if path.endswith("a/2.png"):
+            raise OSError(number, os.strerror(number), path)
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "sha256_file", guarded)
+        if number == errno.EMFILE:  # a fault of the machine
+            with pytest.raises(OSError, match="Too many open files"):
+                file_hashes(root, NAMES)
+        else:
+            assert file_hashes(root, NAMES) == [whole[0], UNREADABLE, *whole[2:]]
+    assert file_hashes(root, NAMES) == whole  # it was not remembered

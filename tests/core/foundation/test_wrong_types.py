@@ -13,11 +13,13 @@ from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import read_object
 from frbias.core.foundation.provenance import claim_folder
 from frbias.core.reporting.documents import read_document
+from frbias.core.stages.audit import flags_of
 from frbias.core.verification.scores.scorefiles import read_scores
+from frbias.experiment.gridtable import read_draws
 from frbias.synth.eg3d.calibration import Calibration, read_calibration, write_calibration
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "3", "[" * 50_000, '{"a": ' * 50_000])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "3", "[" * 50_000, '{"a": ' * 50_000], ids=lambda t: t[:6])
 def test_documents_that_are_no_object(text: str, tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(text)
@@ -80,3 +82,22 @@ def test_parquet_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "s.parquet").write_bytes(b"PAR1junkPAR1")
     with pytest.raises(BadInputError, match="cannot be read"):
         read_scores(tmp_path / "s.parquet")
+
+
+def test_what_frbias_kept_and_somebody_changed(tmp_path: Path) -> None:
+    draws = pa.table({"target": [0.1, None], "measure": ["garbe", "eer"], "baseline": [1.0, 2.0], "other": [3, 4]})
+    pq.write_table(draws, tmp_path / "draws.parquet")
+    found = read_draws(tmp_path / "draws.parquet")
+    assert {key: values.tolist() for key, values in found.items()} == {
+        (0.1, "garbe"): [[1.0, 3.0]],
+        (None, "eer"): [[2.0, 4.0]],
+    }
+    pq.write_table(draws.drop_columns(["other"]), tmp_path / "draws.parquet")
+    for _ in range(2):
+        with pytest.raises(BadInputError, match=r"draws\.parquet is damaged"):
+            read_draws(tmp_path / "draws.parquet")
+        (tmp_path / "draws.parquet").write_bytes(b"PAR1junkPAR1")
+    for text in ("file_name,age\na.png,8\n", "file_name,flags\na.png\n", ""):
+        (tmp_path / "audit.csv").write_text(text)
+        with pytest.raises(BadInputError, match=r"audit\.csv"):
+            flags_of(tmp_path)

@@ -1,6 +1,9 @@
 """The alignment stage: rejects, resume, several faces, points of the table."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from frbias.core.data.samples import POINT_COLUMNS, make_table, read_rejected, r
 from frbias.core.faces.align import ARCFACE_112
 from frbias.core.faces.detect import load_detector
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.foundation.hashes import sha256_file
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.stages.align import align_table
 from frbias.core.stages.crop_names import crop_names, crops_of
@@ -102,6 +106,24 @@ def test_an_interrupted_run_goes_on_where_it_was(photos: Path, tmp_path: Path, m
     for name in names:
         if (tmp_path / "once" / name).is_file():
             assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes()
+
+
+def test_a_file_that_may_not_be_read_is_listed(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:  # root reads what it likes, so rights cannot test this
+        def call(path: Any, *arguments: Any, **options: Any) -> Any:
+            if str(path).endswith("a/2.png"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *arguments, **options)
+
+        return call
+
+    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("frbias.core.data.file_hashes.sha256_file", guarded(sha256_file))
+    monkeypatch.setattr(os, "open", guarded(os.open))
+    options, machine = AlignOptions(detector="points"), Machine(Resources(workers=1))
+    result = align_table(table_of(photos), tmp_path / "out", options=options, machine=machine)  # type: ignore[arg-type]
+    assert (result.images, result.rejected) == (2, 2)
+    assert "a/2.png,cannot be read: Permission denied,a" in (tmp_path / "out/rejected.csv").read_text()
 
 
 def test_points_that_are_no_face(photos: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Any folder, with a CSV file that says who is who: columns ``file_name, subject, age`` or common names for them."""
 
-import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from frbias.core.data.samples import SampleTable, make_table
-from frbias.core.foundation.errors import BadInputError
+from frbias.core.foundation.delimited import read_delimited
+from frbias.core.foundation.errors import BadInputError, reason_of
 
 MAX_BYTES = 1024**3
 SYNONYMS = {
@@ -28,7 +28,8 @@ def read_csv_table(path: Path) -> tuple[SampleTable, list[tuple[str, str]]]:
         The table, and (file, reason) of every line whose image is missing or leaves the folder.
 
     Raises:
-        BadInputError: It is no CSV file, names no files, or an age is no number of years.
+        BadInputError: It is no CSV file, a line has more or fewer fields than the header, it names no files, or an age
+            is no number of years.
     """
     path = Path(path)
     frame = _read(path)
@@ -64,9 +65,9 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BadInputError(f"{path} has more than {MAX_BYTES} bytes.")
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadInputError(f"{path} cannot be read as CSV: {(str(error) or 'it is empty').splitlines()[0]}") from error
+        return pd.DataFrame(read_delimited(path, ",;\t").columns, dtype=object)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read as CSV: {reason_of(error)}") from error
 
 
 def _column(frame: pd.DataFrame, wanted: str) -> str | None:

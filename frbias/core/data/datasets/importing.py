@@ -1,7 +1,7 @@
 """Importing a data set: every usable image is copied into the data root, with a table; the source is only read."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from frbias.core.assets.paths import data_home
 from frbias.core.assets.records import put_record, stored_path
 from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import Layout
-from frbias.core.data.datasets.loading import CSV, IMAGE_SET, load_with_rejected, synthetic_origin
+from frbias.core.data.datasets.loading import CSV, IMAGE_SET, Loaded, load_whole, synthetic_origin
 from frbias.core.data.datasets.packed import BIN, RECORDIO, packed_identity, packed_layout, unpack_pictures
 from frbias.core.data.images import MAX_FILE_BYTES, read_image
 from frbias.core.data.samples import Rejected, SampleTable, make_table, rejected_row, write_rejected, write_samples
@@ -39,6 +39,7 @@ class Imported:
         rejected: Files that were left out; listed in ``rejected.csv``.
         sha256: Hash over names and contents of the images.
         finished_before: True when the same source had been imported already.
+        skipped: Files called like pictures that were passed over for where they lie, by the reason.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Imported:
     rejected: int
     sha256: str
     finished_before: bool
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 def import_dataset(
@@ -113,7 +115,10 @@ def _registered(name: str, folder: StageFolder) -> Imported:
     results = folder.results()
     facts = {key: results[key] for key in ("layout", "images", "subjects", "sha256")}
     put_record("datasets", name, {"path": stored_path(folder.path), **facts})
-    return Imported(name=name, path=folder.path, rejected=results["rejected"], finished_before=folder.finished, **facts)
+    told = results.get("skipped", {})
+    skipped = {why: n for why, n in told.items() if isinstance(n, int)} if isinstance(told, dict) else {}
+    rejected, before = results["rejected"], folder.finished
+    return Imported(name=name, path=folder.path, rejected=rejected, finished_before=before, skipped=skipped, **facts)
 
 
 def fetch_archive(name: str, *, time_limit: float = 0.0, progress: Progress = SILENT) -> Path:
@@ -142,7 +147,7 @@ def fetch_archive(name: str, *, time_limit: float = 0.0, progress: Progress = SI
     return download(asset.url, target, sha256=asset.sha256, time_limit=time_limit, progress=progress).path
 
 
-def register_dataset(name: str, path: Path, *, layout: str | None = None) -> SampleTable:
+def register_dataset(name: str, path: Path, *, layout: str | None = None) -> Loaded:
     """Remember ``path`` as ``name`` without copying anything; the folder is read in place from then on.
 
     Raises:
@@ -150,9 +155,9 @@ def register_dataset(name: str, path: Path, *, layout: str | None = None) -> Sam
     """
     check_name(name)
     asset = find_dataset_asset(name)
-    table, _, found = load_with_rejected(Path(path), layout or (asset.layout if asset else None))
-    put_record("datasets", name, {"path": stored_path(Path(path).absolute()), "layout": found.name})
-    return table
+    found = load_whole(Path(path), layout or (asset.layout if asset else None))
+    put_record("datasets", name, {"path": stored_path(Path(path).absolute()), "layout": found.layout.name})
+    return found
 
 
 def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progress) -> None:
@@ -165,14 +170,16 @@ def _fill(folder: StageFolder, source: Path, wanted: str | None, progress: Progr
         place = out / _UNPACKED
         unpack(source, place, progress=progress)
         place = _single_root(place)
-    table, refused, layout = load_with_rejected(place, wanted)
-    rejected = [Rejected(*pair) for pair in refused]
-    rows, digests = _copy_all(table, out, rejected, progress)
+    loaded = load_whole(place, wanted)
+    rejected = [Rejected(*pair) for pair in loaded.rejected]
+    rows, digests = _copy_all(loaded.table, out, rejected, progress)
     if not rows:
         raise BadInputError(f"{source} holds no image that can be decoded; {rejected[0].file}: {rejected[0].reason}")
-    _copy_points(layout, place, out)
+    _copy_points(loaded.layout, place, out)
+    table = loaded.table
     origin = {"synthetic": synthetic_origin(table), "source_provenance": read_provenance(table.root)}
-    _finish(folder, layout, rows, digests, rejected, origin)
+    skipped = {"skipped": loaded.skipped} if any(loaded.skipped.values()) else {}
+    _finish(folder, loaded.layout, rows, digests, rejected, {**origin, **skipped})
 
 
 def _fill_packed(folder: StageFolder, source: Path, progress: Progress) -> None:

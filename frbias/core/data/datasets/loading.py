@@ -1,5 +1,7 @@
 """From a path to a table: image sets of frbias, CSV files, and folders in a known layout."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,45 @@ from frbias.core.data.datasets.scan import scan_folder
 from frbias.core.data.samples import METADATA_NAME, SampleTable, read_samples
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.provenance import read_provenance
+from frbias.core.foundation.words import counted
 
 IMAGE_SET = Layout("image-set", "frbias image set", METADATA_NAME, lambda path: None)
 PHOTOGRAPHS = Layout("photographs", "photographs", "holiday.jpg", lambda path: FaceName("", None))
 EDITORS = frozenset({"cusp"})  # generators that change photographs of people
 CSV = Layout("csv", "CSV table", "faces.csv", lambda path: None)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a path holds.
+
+    Attributes:
+        table: Its face images.
+        rejected: (file, reason) of what cannot be used.
+        layout: The layout it was read with.
+        skipped: How many files called like pictures were passed over for where they lie, by the reason.
+    """
+
+    table: SampleTable
+    rejected: list[tuple[str, str]]
+    layout: Layout
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def passed_over(self) -> str:
+        """What was passed over, in words; empty for nothing."""
+        return words_of_skipped(self.skipped)
+
+
+def words_of_skipped(skipped: Mapping[str, int]) -> str:
+    """What was passed over, in words; empty for nothing.
+
+    Example:
+        >>> words_of_skipped({"in hidden folders": 2})
+        '2 files in hidden folders were passed over'
+    """
+    told = [f"{counted(number, 'file')} {why}" for why, number in sorted(skipped.items()) if number]
+    return f"{' and '.join(told)} {'was' if sum(skipped.values()) == 1 else 'were'} passed over" if told else ""
 
 
 def load_table(path: Path, layout: str | None = None) -> SampleTable:
@@ -29,11 +65,11 @@ def load_table(path: Path, layout: str | None = None) -> SampleTable:
     Raises:
         BadInputError: There are no images that can be named, or the path is an archive.
     """
-    return load_with_rejected(path, layout)[0]
+    return load_whole(path, layout).table
 
 
-def load_with_rejected(path: Path, layout: str | None = None) -> tuple[SampleTable, list[tuple[str, str]], Layout]:
-    """:func:`load_table` with (file, reason) of what cannot be used, and the layout it was read with."""
+def load_whole(path: Path, layout: str | None = None) -> Loaded:
+    """:func:`load_table` with what cannot be used and what was passed over, and the layout it was read with."""
     path = Path(path)
     if is_archive(path):
         raise BadInputError(f"{path} is an archive; unpack it with:  frbias data import NAME {path}")
@@ -43,21 +79,21 @@ def load_with_rejected(path: Path, layout: str | None = None) -> tuple[SampleTab
     if path.is_file():
         if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
             raise BadInputError(f"{path} is no folder of images and no CSV file.")
-        return *read_csv_table(path), CSV
+        return Loaded(*read_csv_table(path), CSV)
     if (path / METADATA_NAME).is_file():
-        return read_samples(path), [], IMAGE_SET
+        return Loaded(read_samples(path), [], IMAGE_SET)
     found = scan_folder(path, find_layout(layout) if layout and layout not in (IMAGE_SET.name, CSV.name) else None)
-    return found.table, found.rejected, found.layout
+    return Loaded(found.table, found.rejected, found.layout, found.skipped)
 
 
-def load_photographs(path: Path) -> tuple[SampleTable, list[tuple[str, str]]]:
+def load_photographs(path: Path) -> Loaded:
     """Every image below a folder, with nobody named: subjects empty, ages unknown; and (file, reason) of the others.
 
     Raises:
         BadInputError: There is no image.
     """
     found = scan_folder(Path(path), PHOTOGRAPHS)
-    return found.table, found.rejected
+    return Loaded(found.table, found.rejected, found.layout, found.skipped)
 
 
 def synthetic_origin(table: SampleTable) -> str | None:

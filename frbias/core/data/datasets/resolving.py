@@ -5,7 +5,7 @@ from pathlib import Path
 from frbias.core.assets.catalogue import dataset_assets, find_dataset_asset, missing_dataset, unknown_name
 from frbias.core.assets.records import read_book
 from frbias.core.assets.store import exists, find_dataset, looked_in, refuse_lost_path
-from frbias.core.data.datasets.loading import load_with_rejected
+from frbias.core.data.datasets.loading import Loaded, load_whole
 from frbias.core.data.samples import SampleTable
 
 
@@ -27,18 +27,24 @@ def resolve_data(name: str) -> SampleTable:
         >>> table.subjects, table.ages.tolist()
         (['eve'], [7.0])
     """
-    return resolve_with_rejected(name)[0]
+    return resolve_whole(name).table
 
 
 def resolve_with_rejected(name: str) -> tuple[SampleTable, list[tuple[str, str]]]:
     """:func:`resolve_data` with (file, reason) of the files that cannot be used."""
+    found = resolve_whole(name)
+    return found.table, found.rejected
+
+
+def resolve_whole(name: str) -> Loaded:
+    """:func:`resolve_data` with all that was found out on the way."""
     path = Path(name).expanduser()
     if exists(name, path):
-        return load_with_rejected(path)[:2]
+        return load_whole(path)
     refuse_lost_path(name, (".csv", ".zip", ".tar", ".gz"))
     found = find_dataset(name)
     if found is not None:
-        return load_with_rejected(found.path, found.record.get("layout") or _layout(name))[:2]
+        return load_whole(found.path, found.record.get("layout") or _layout(name))
     asset = find_dataset_asset(name)
     if asset is None:
         known = [*dataset_assets(), *read_book("datasets")]

@@ -11,7 +11,7 @@ from frbias.core.data.datasets.layouts import fgnet, folder, lag
 from frbias.core.data.datasets.layouts.known import LAYOUTS
 from frbias.core.data.datasets.layouts.layout import FaceName, Layout
 from frbias.core.data.images import IMAGE_SUFFIXES
-from frbias.core.data.pictures import looks_like_picture
+from frbias.core.data.pictures import PICTURE_SUFFIXES, looks_like_picture
 from frbias.core.data.samples import POINT_COLUMNS, SampleTable, make_table
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.words import counted
@@ -19,7 +19,9 @@ from frbias.core.foundation.words import counted
 MAX_FILES = 2_000_000
 _SAMPLE = 2000
 _FOLDERS = ("folder", "lag")  # any name fits them: folders decide
-_IGNORED = ("__MACOSX", "Thumbs.db", "metadata.csv", "rejected.csv", "provenance.json")
+_IGNORED = ("Thumbs.db", "metadata.csv", "rejected.csv", "provenance.json")
+_OF_A_MAC, _FORK = "__MACOSX", "._"
+HIDDEN, BESIDE = "in hidden folders", "that a Mac keeps beside others"
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Scan:
             points appear when the layout has them.
         rejected: (path relative to the folder, reason) of every image or point file that cannot be used as it is.
         layout: The layout it was read with.
+        skipped: How many files called like pictures were passed over for where they lie, by the reason.
     """
 
     table: SampleTable
     rejected: list[tuple[str, str]]
     layout: Layout
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -43,6 +47,7 @@ class _Files:
     images: list[PurePosixPath] = field(default_factory=list)
     points: dict[str, PurePosixPath] = field(default_factory=dict)
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 def scan_folder(root: Path, layout: Layout | None = None) -> Scan:
@@ -75,7 +80,7 @@ def scan_folder(root: Path, layout: Layout | None = None) -> Scan:
     if not rows:
         found = f"no image of {len(files.images)} is named like {chosen.example}" if files.images else "no images"
         raise BadInputError(f"{root} is no {chosen.title} folder: {found}.")
-    return Scan(make_table(root, rows), sorted(files.rejected), chosen)
+    return Scan(make_table(root, rows), sorted(files.rejected), chosen, dict(files.skipped))
 
 
 def _row(root: Path, path: PurePosixPath, name: FaceName, layout: Layout, files: _Files) -> dict[str, Any]:
@@ -138,19 +143,33 @@ def _list_files(root: Path) -> _Files:
 
 def _walk(root: Path, files: _Files) -> Iterator[tuple[PurePosixPath, str]]:
     def unreadable(error: OSError) -> None:
-        files.rejected.append((_relative(root, Path(error.filename or root)), f"cannot be read: {error.strerror}"))
+        place = Path(error.filename or root)
+        if not _passed_over(root, place):
+            files.rejected.append((_relative(root, place), f"cannot be read: {error.strerror}"))
 
     count = 0
     for folder_name, inside, names in os.walk(root, onerror=unreadable):
-        inside[:] = sorted(n for n in inside if not n.startswith(".") and n not in _IGNORED)
+        inside[:] = sorted(n for n in inside if n not in _IGNORED)
+        passed_over = _passed_over(root, Path(folder_name))
         for name in sorted(names):
-            if name in _IGNORED or name.startswith("._"):
+            if name in _IGNORED:
+                continue
+            if passed_over or name.startswith(_FORK):
+                files.skipped[passed_over or BESIDE] += Path(name).suffix.lower() in PICTURE_SUFFIXES
                 continue
             count += 1
             if count > MAX_FILES:
                 raise BadInputError(f"{root} holds more than {MAX_FILES} files.")
             path = Path(folder_name) / name
             yield PurePosixPath(_relative(root, path)), _problem(root, path)
+
+
+def _passed_over(root: Path, place: Path) -> str:
+    """Why nothing in a folder is looked at; empty when it is."""
+    within = place.relative_to(root).parts
+    if _OF_A_MAC in within:
+        return BESIDE
+    return HIDDEN if any(part.startswith(".") for part in within) else ""
 
 
 def _problem(root: Path, path: Path) -> str:

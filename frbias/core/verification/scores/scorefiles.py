@@ -24,6 +24,7 @@ import pandas as pd
 from frbias.core.foundation.delimited import read_delimited
 from frbias.core.foundation.errors import BadInputError, UsageError, reason_of
 from frbias.core.foundation.files import sha256_file
+from frbias.core.foundation.packed_size import check_parquet
 from frbias.core.verification.groups import AgeGroup, Grouping, parse_age_groups
 from frbias.core.verification.measures.rates import LARGEST_SCORE
 from frbias.core.verification.scores.comparisons import Comparisons
@@ -137,6 +138,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, str]:
 
         try:
             with pq.ParquetFile(path) as parquet:
+                check_parquet(parquet, path)
                 frame = parquet.read().replace_schema_metadata(None).to_pandas()
         except pa.ArrowException as error:
             raise ValueError(str(error)) from error

@@ -183,3 +183,11 @@ def test_an_unpacked_folder_is_found_in_any_spelling(plant: Plant, spelling: str
     table = resolve_data(spelling)
     assert table.subjects == ["001", "002"]
     assert state_of(folder) == before
+
+
+def test_what_an_import_passes_over_is_counted(plant: Plant) -> None:
+    folder = plant("ada/1.jpg", "bob/1.jpg", ".thumbs/1.jpg")
+    done = import_dataset("mine", folder)
+    assert done.skipped == {"in hidden folders": 1}
+    assert import_dataset("mine", folder).skipped == done.skipped  # it was imported before
+    assert read_provenance(done.path)["results"]["skipped"] == done.skipped  # type: ignore[index]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from frbias.core.data.datasets.layouts.known import find_layout
-from frbias.core.data.datasets.loading import load_table, load_with_rejected, synthetic_origin
-from frbias.core.data.datasets.scan import scan_folder
+from frbias.core.data.datasets.loading import load_photographs, load_table, load_whole, synthetic_origin
+from frbias.core.data.datasets.scan import BESIDE, HIDDEN, scan_folder
 from frbias.core.data.samples import make_table, write_samples
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.provenance import claim_folder
@@ -44,6 +44,7 @@ def test_fgnet_as_it_is_unpacked(fgnet_folder: Path) -> None:
     assert reasons["images/003A17.JPG"] == "no regular file"
     assert "points not used" in reasons["points/002a03.pts"]
     assert len(reasons) == 7
+    assert scan.skipped == {BESIDE: 2}
 
 
 def test_fgnet_points_are_joined_whatever_the_case(fgnet_folder: Path) -> None:
@@ -189,7 +190,8 @@ def test_csv(plant: Plant, separator: str) -> None:
         ("/etc/passwd", "x", "1", ""),
     ]
     (root / "faces.csv").write_text("\ufeff" + "\n".join(separator.join(line) for line in lines), encoding="utf-8")
-    table, rejected, layout = load_with_rejected(root / "faces.csv")
+    found = load_whole(root / "faces.csv")
+    table, rejected, layout = found.table, found.rejected, found.layout
     assert layout.name == "csv"
     assert table.frame["file_name"].tolist() == ["a.jpg", "sub/b.jpg"]
     assert table.frame["sex"].tolist() == ["f", "m"]
@@ -208,6 +210,24 @@ def test_bad_csv(tmp_path: Path, text: str, png: bytes) -> None:
     (tmp_path / "faces.csv").write_text(text)
     with pytest.raises(BadInputError):
         load_table(tmp_path / "faces.csv")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (("a.jpg,ada,8,5", "b.jpg,ada,9,5"), "line 2: 4 fields where the header has 3; write numbers with a decimal"),
+        (("a.jpg,ada,8", "b.jpg,ada"), "line 3: 2 fields where the header has 3"),
+        (("a.jpg,ada,8,", "b.jpg,ada,9,"), "line 2: 4 fields where the header has 3; the line ends with a comma"),
+        (("a.jpg;ada;8", "b.jpg;ada;9"), "line 2: 1 fields where the header has 3; it is separated by a semicolon"),
+        (("a.jpg,ada,1e30",), "age 1e\\+30 is not between 0 and 150"),
+        (("a.jpg,ada,-inf",), "age"),
+    ],
+)
+def test_a_table_of_somebody_is_not_guessed_at(plant: Plant, rows: tuple[str, ...], said: str) -> None:
+    root = plant("a.jpg", "b.jpg")
+    (root / "faces.csv").write_text("\n".join(["file_name,subject,age", *rows, ""]))
+    with pytest.raises(BadInputError, match=said):
+        load_table(root / "faces.csv")
 
 
 def test_synthetic_sets_say_so(tmp_path: Path, png: bytes) -> None:
@@ -240,3 +260,17 @@ def test_every_picture_that_is_not_read_is_listed(fgnet_folder: Path) -> None:
     assert "not read" in found["099a10.gif"]
     assert "without a suffix" in found["098a10"]
     assert "hidden" in found[".097a10.png"]
+
+
+def test_what_is_passed_over_for_where_it_lies_is_counted(plant: Plant) -> None:
+    hidden = (".thumbs/1.jpg", "ada/.old/2.heic", "ada/.old/deep/3.png", ".git/config", ".git/HEAD")
+    beside = ("ada/._1.jpg", "__MACOSX/ada/._1.jpg", "__MACOSX/.thumbs/2.png", "__MACOSX/._notes")
+    root = plant("ada/1.jpg", "bob/1.jpg", "bob/.hidden.jpg", *hidden, *beside)
+    for found in (load_whole(root), load_photographs(root)):
+        assert found.table.frame["file_name"].tolist() == ["ada/1.jpg", "bob/1.jpg"]
+        assert found.skipped == {HIDDEN: 3, BESIDE: 3}
+        assert [file for file, _ in found.rejected] == ["bob/.hidden.jpg"]
+        assert found.passed_over == (
+            "3 files in hidden folders and 3 files that a Mac keeps beside others were passed over"
+        )
+    assert load_whole(plant("ada/1.jpg", "bob/1.jpg", folder="clean")).passed_over == ""
