@@ -73,7 +73,7 @@ thesis-eg3d: $(STAMP) ## EG3D-Age faces -> ArcFace R50 -> FG-NET -> GARBE (says 
 docs: $(STAMP) ## Build the documentation into site/ (strict: a broken link fails)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 15 minutes)
+bench: $(STAMP) ## Run the benchmarks (ratios against a floor or a peer in the same run; about 20 minutes)
 	$(BIN)/python tools/setup_peers.py
 	@missed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || missed=1; done; exit $$missed
 

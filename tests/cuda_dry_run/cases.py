@@ -290,9 +290,9 @@ def accelerator(root: Path) -> Counted:
     from frbias.core.verification.evaluation import evaluate_embeddings
 
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(600, 32)).astype(np.float32)
-    subjects = np.array([f"s{i // 4}" for i in range(600)])
-    ages = np.repeat(np.tile([10.0, 30, 50], 50), 4)
+    vectors = rng.normal(size=(1800, 32)).astype(np.float32)
+    subjects = np.array([f"s{i // 4}" for i in range(1800)])
+    ages = np.repeat(np.tile([10.0, 30, 50], 150), 4)
     how: dict[str, Any] = {"bootstrap": 0, "name": "x", "threads": 1, "curves": False}
     one = evaluate_embeddings(vectors, subjects, ages, **how).to_json()
     with PretendedCuda():

@@ -13,7 +13,7 @@ from frbias.core.data.images import write_png
 from frbias.core.data.samples import make_table, write_samples
 
 SCRIPT = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 import numpy as np
 from frbias.core.data.samples import read_samples
@@ -36,6 +36,8 @@ def counted(path, part):
         log.write(path.name + chr(10))
     write(path, part)
 stage._write_part = counted
+if os.environ.get("TORCHELASTIC_RESTART_COUNT") == "1" and os.environ["RANK"] == "0":
+    time.sleep(3)  # the other comes first, and must not look for this one where it was before
 stage.embed_table(read_samples(Path("../set")), Sums(), Path("out"))
 """
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.data.images import UNREADABLE, encode_jpeg, encode_png
-from frbias.core.data.journal import Journal, append, read_journal
+from frbias.core.data.journal import Journal, append, note_losses, read_journal
 from frbias.core.data.samples import Rejected, SampleTable, read_samples, table_of, write_rejected, write_samples
 from frbias.core.data.units import Chosen, Made, Producer, WorkUnit, keys_of
 from frbias.core.foundation.devices import World, usable_cores, world_from_environment
@@ -244,9 +244,10 @@ def _render_in_worker(unit: WorkUnit) -> Record:
 
 def _complete(folder: StageFolder, keys: Sequence[str], refused: list[Rejected], unchanged: Callable[[], bool]) -> None:
     out = folder.path
-    found = read_journal(out)
+    found = read_journal(out, listed=True)
     missing = [key for key in keys if key not in found]
     if missing:
+        note_losses(out)
         raise BadInputError(f"{counted(len(missing), 'unit')} unfinished (first: {missing[0]}); run the command again.")
     rejected = refused + [one for key in keys for one in found.rejected(key)]
     refuse_vanished(rejected[len(refused) :], unchanged)
@@ -280,6 +281,8 @@ def refuse_vanished(rejected: Sequence[Rejected], unchanged: Callable[[], bool])
 def _done_before(out: Path) -> tuple[frozenset[str], int]:
     """Units that are finished, and how many images they have."""
     journal = read_journal(out)
+    if journal.lost:
+        note_losses(out)
     done = frozenset(unit for unit in journal if not _may_yet_be_read(journal, unit))
     return done, journal.rows(done)
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,16 +22,16 @@ import pandas as pd
 import pyarrow as pa
 
 from frbias.core.data.journal_lines import Block, blocks_of, rejection_record
+from frbias.core.data.listing import Listing
 from frbias.core.data.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Rejected
 from frbias.core.data.table_reading import frame_of
 from frbias.core.data.table_text import cell
 from frbias.core.foundation.ahead import done_ahead
-from frbias.core.foundation.devices import usable_cores
 from frbias.core.foundation.folders import JOURNAL
 
 _CHUNK = 8 * 1024**2  # bytes read at a time
 _THREADS = 2  # that parse
-_FOLDERS = 256  # folders that a thread lists at a time
+_LOST = "lost"  # beside the journal when files of it were found missing
 Int64 = npt.NDArray[np.int64]
 
 
@@ -44,11 +43,13 @@ class Journal:
         blocks: Of lines that have the same columns.
         places: Unit -> its row in ``where``.
         where: Number of a block, and of a unit in it, shape (n, 2).
+        lost: Whether units were left out because files of them are not there.
     """
 
     blocks: list[Block] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     where: Int64 = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    lost: bool = False
 
     def __contains__(self, unit: str) -> bool:
         return unit in self.places
@@ -122,25 +123,45 @@ def append(stream: IO[bytes], unit: str, rows: Sequence[Mapping[str, Any]], reje
     os.fsync(stream.fileno())
 
 
-def read_journal(out: Path) -> Journal:
-    """Units of every rank whose files are all there. Folders are listed, files are not looked at one by one."""
-    there, blocks = _Listing(Path(out)), list[Block]()
+def read_journal(out: Path, *, listed: bool = False) -> Journal:
+    """Units of every rank whose files are all there. Files are not looked at one by one.
+
+    Args:
+        out: The image set.
+        listed: List every folder; else those alone that have changed since the journal was written. A file that was
+            removed while the set was being made is noticed by listing alone.
+    """
+    paths = sorted((Path(out) / JOURNAL).glob("rank-*.jsonl"))
+    there, blocks, lost = Listing(out, 0 if listed else _written(out, paths)), list[Block](), False
     units, found = list[str](), list[Int64]()  # place in the files, number of the block, number in it
-    for at, (some,) in done_ahead(_parsing(Path(out)), threads=_THREADS, depth=_THREADS):
+    for at, (some,) in done_ahead(_parsing(paths), threads=_THREADS, depth=_THREADS):
         for block in some:
             whole = np.flatnonzero(_are_whole(block, there))
+            lost |= len(whole) < len(block.units)
             units += [block.units[number] for number in whole.tolist()]
             found.append(np.stack([at + np.asarray(block.lines)[whole], np.full_like(whole, len(blocks)), whole], 1))
             blocks.append(block)
     if not units:
-        return Journal()
+        return Journal(lost=lost)
     every = np.concatenate(found)
     order = np.argsort(every[:, 0], kind="stable")
-    return Journal(blocks, {units[place]: place for place in order.tolist()}, every[:, 1:])
+    return Journal(blocks, {units[place]: place for place in order.tolist()}, every[:, 1:], lost)
 
 
-def _parsing(out: Path) -> Iterator[tuple[int, list[Callable[[], list[Block]]]]]:
-    for at, data in _pieces(sorted((out / JOURNAL).glob("rank-*.jsonl"))):
+def note_losses(out: Path) -> None:
+    """Have all folders listed whenever the journal is read from now on."""
+    (Path(out) / JOURNAL / _LOST).touch()
+
+
+def _written(out: Path, paths: Sequence[Path]) -> int:
+    """When the journal was written last, in nanoseconds: all its files were there then. 0 when some were found missing."""
+    if not paths or (Path(out) / JOURNAL / _LOST).exists():
+        return 0
+    return min(path.stat().st_mtime_ns for path in paths)
+
+
+def _parsing(paths: Sequence[Path]) -> Iterator[tuple[int, list[Callable[[], list[Block]]]]]:
+    for at, data in _pieces(paths):
         yield at, [partial(blocks_of, data)]
 
 
@@ -154,11 +175,13 @@ def _pieces(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
                 at += len(data) + 1
 
 
-def _are_whole(block: Block, there: "_Listing") -> npt.NDArray[np.bool_]:
+def _are_whole(block: Block, there: Listing) -> npt.NDArray[np.bool_]:
     """Which units of a block have all of their files."""
     if not block.table.num_rows:
         return np.ones(len(block.units), np.bool_)
-    here = there.of(block.table.column("file_name").to_pylist())
+    here = there.of(block.table.column("file_name").combine_chunks())
+    if here.all():
+        return np.ones(len(block.units), np.bool_)
     lost = np.cumsum(np.concatenate([[0], ~here]))
     return np.asarray(lost[block.starts + block.counts] == lost[block.starts])
 
@@ -168,34 +191,3 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
     returns = any("\r" in value for row in rows for value in row)  # they end a line, and old Pythons do not quote them
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL).writerows(rows)
     return text.getvalue()
-
-
-class _Listing:
-    """Which files are below a folder; every folder is listed once, when its files are asked for."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = os.path.join(root, "")
-        self.folders: set[str] = set()
-        self.files: set[str] = set()
-
-    def of(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Which of some files are there."""
-        new = list({name[: name.rfind("/") + 1] for name in names} - self.folders)
-        cuts = [new[start : start + _FOLDERS] for start in range(0, len(new), _FOLDERS)]
-        with ThreadPoolExecutor(min(usable_cores(), len(cuts) or 1)) as pool:
-            for found in pool.map(self._list, cuts):
-                self.files.update(found)
-        self.folders.update(new)
-        if self.files.issuperset(names):
-            return np.ones(len(names), np.bool_)
-        return np.array([name in self.files for name in names], np.bool_)
-
-    def _list(self, folders: Sequence[str]) -> list[str]:
-        return [folder + name for folder in folders for name in self._names(self.root + folder)]
-
-    @staticmethod
-    def _names(folder: str) -> list[str]:
-        try:
-            return os.listdir(folder)
-        except (OSError, ValueError):  # not there; a name that cannot be one
-            return []

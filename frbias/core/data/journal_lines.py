@@ -18,7 +18,6 @@ import pyarrow.json
 from frbias.core.data.samples import NUMBER_COLUMNS, Rejected
 from frbias.core.data.table_reading import text_of
 
-_BLOCK = 1024**2  # bytes that a thread parses at a time; longer lines are looked at one by one
 _LINE = pa.schema(
     [
         ("unit", pa.large_string()),
@@ -105,7 +104,9 @@ def _parsed(data: bytes) -> Iterator[Block]:
     """
     lines = pyarrow.json.read_json(
         pa.py_buffer(data.lstrip(b"\n")),
-        pyarrow.json.ReadOptions(block_size=_BLOCK),
+        pyarrow.json.ReadOptions(
+            use_threads=False, block_size=len(data)
+        ),  # in one piece, which need not be put together
         pyarrow.json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="error"),
     ).combine_chunks()
     if any(column.null_count for column in lines.columns):
@@ -119,10 +120,8 @@ def _parsed(data: bytes) -> Iterator[Block]:
 def _parsed_alike(lines: Any, at: Int64, names: tuple[str, ...]) -> Block:
     """Lines with the same columns."""
     counts, rows = lines.column("count").to_numpy(), lines.column("rows").combine_chunks()
-    ends = pc.and_(pc.ends_with(rows, "\n"), pc.not_equal(lines.column("count"), 0))
-    whole = pc.all(pc.or_(ends, pc.and_(pc.equal(rows, ""), pc.equal(lines.column("count"), 0)))).as_py()
-    text = text_of(rows)[1]
-    if not whole or b'"' in text or b"\r" in text or (pc.count_substring(rows, "\n").to_numpy() != counts).any():
+    ends, text = text_of(rows)
+    if (_whole_lines(ends, text) != counts).any() or b'"' in text or b"\r" in text:
         raise ValueError("rows that need care")
     table = _table(text, names)
     if table.num_rows != counts.sum():
@@ -132,12 +131,22 @@ def _parsed_alike(lines: Any, at: Int64, names: tuple[str, ...]) -> Block:
     return Block(names, lines.column("unit").to_pylist(), at.tolist(), counts, rejected, table)
 
 
+def _whole_lines(ends: Int64, text: bytes) -> Int64:
+    """How many lines each of some texts has that lie between ``ends``; -1 where the last one has no end."""
+    if not text:
+        return np.zeros(len(ends) - 1, np.int64)
+    is_end = np.frombuffer(text, np.uint8) == ord("\n")
+    places = ends - ends[0]
+    cut_off = (np.diff(places) > 0) & ~is_end[places[1:] - 1]
+    return np.where(cut_off, -1, np.diff(np.searchsorted(np.flatnonzero(is_end), places)))
+
+
 def _table(text: bytes, names: tuple[str, ...]) -> Any:
     if not text:
         return pa.table({})
     table = pyarrow.csv.read_csv(
         pa.py_buffer(text),
-        pyarrow.csv.ReadOptions(column_names=names),
+        pyarrow.csv.ReadOptions(use_threads=False, column_names=names),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={name: _type(name) for name in names}, null_values=[""], strings_can_be_null=False
         ),

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from frbias.core.foundation.devices import World, alone, world_from_environment
 from frbias.core.foundation.errors import ElsewhereError, FrbiasError, UsageError
+from frbias.core.foundation.meeting import may_be_restarted, name_of_attempt
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -143,8 +144,19 @@ def _open(world: World) -> None:
         device = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(device)
         settings |= {"backend": "cpu:gloo,cuda:nccl", "device_id": device}
+    if may_be_restarted():
+        settings |= {"store": _store_of_attempt(world), "rank": world.rank, "world_size": world.size}
     dist.init_process_group(**settings)
     atexit.register(_close)
+
+
+def _store_of_attempt(world: World) -> Any:
+    """The launch's store, as far as it is of those processes that are here now."""
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=_timeout())))
+    return PrefixStore(name_of_attempt(store, world.rank, world.size, _timeout()), store)
 
 
 def _close() -> None:

@@ -18,7 +18,8 @@ from frbias.core.verification.facts import NearDuplicates
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, grouping_named
 from frbias.core.verification.protocols import protocol_distributions
 from frbias.core.verification.results import Evaluation
-from frbias.core.verification.scores.engine import Budget, compare_all
+from frbias.core.verification.scores.engine import compare_all
+from frbias.core.verification.scores.foreseeing import Budget
 from frbias.core.verification.scores.planning import near_duplicates
 
 Float = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from frbias.core.data import imagesets
+from frbias.core.data import imagesets, listing
 from frbias.core.data.imagesets import finish_unit, produce
 from frbias.core.data.journal_lines import rejection_record
 from frbias.core.data.samples import read_samples
@@ -65,6 +65,29 @@ def test_files_that_come_back_are_read_when_the_work_is_taken_up(tmp_path: Path)
     result = produce(Reads(source), out, stage="align", label="reading")
     assert (result.images, result.rejected) == (2, 0)
     assert len(read_samples(out)) == 2
+
+
+class Loses(Reads):
+    """Both files are there; the picture of the first goes while that of the second is made."""
+
+    def plan(self) -> list[WorkUnit]:
+        return [WorkUnit(name, (Task(f"d/{name}.png", name, 5.0),)) for name in ("a", "b")]
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        if units[0].key == "b":
+            (self.folder / "d" / "a.png").unlink()
+        yield from ([Made(np.zeros((4, 4, 3), np.uint8))] for _ in units)
+
+
+def test_a_picture_that_goes_meanwhile_is_missed_at_the_end_and_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the times of folders say that nothing happened since."""
+    monkeypatch.setattr(listing, "_SETTLED", -(10**18))
+    with pytest.raises(BadInputError, match=r"1 unit unfinished \(first: a\); run the command again"):
+        produce(Loses(tmp_path / "out"), tmp_path / "out", stage="align", label="making")
+    result = produce(Loses(tmp_path / "out"), tmp_path / "out", stage="align", label="making")
+    assert (result.images, result.reused) == (2, 1)
 
 
 def test_a_worker_that_the_system_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

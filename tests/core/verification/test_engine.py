@@ -5,13 +5,15 @@ import pytest
 from populations import population
 
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.core.stages import accelerator
 from frbias.core.stages.accelerator import device_product
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import Grouping, group_by_age
 from frbias.core.verification.measures.rates import error_budget
 from frbias.core.verification.scores import engine, scan
 from frbias.core.verification.scores.comparisons import Comparisons
-from frbias.core.verification.scores.engine import Budget, compare_all
+from frbias.core.verification.scores.engine import compare_all
+from frbias.core.verification.scores.foreseeing import Budget
 from frbias.core.verification.scores.planning import near_duplicates, unit_vectors
 
 GROUPS = "0-12,13-19,20-39,40+"
@@ -125,7 +127,7 @@ def test_a_missed_window_is_fetched_by_another_scan(
 
     monkeypatch.setattr(engine, "scan", counting)
     monkeypatch.setattr(
-        engine, "_bins_to_hold", lambda plan, classes, *rest: np.zeros((classes.count, plan.bins.count), bool)
+        engine, "bins_to_hold", lambda plan, classes, *rest: np.zeros((classes.count, plan.bins.count), bool)
     )
     found = evaluate_embeddings(matrix, who, ages, groups=GROUPS, bootstrap=0, curves=False)
     assert 1 < len(scans) <= 4
@@ -196,6 +198,43 @@ def test_another_tile_product_goes_through_the_same_counting(people: tuple[np.nd
     other = compare_all(matrix, who, grouping, product=device_product("cpu"))
     np.testing.assert_array_equal(cpu.tally.counts, other.tally.counts)
     np.testing.assert_allclose(np.sort(cpu.mated.score), np.sort(other.mated.score), atol=1e-6)
+
+
+@pytest.mark.parametrize("budget", [Budget(), Budget(0, 10**7), Budget(0, 0)], ids=["all", "tail", "windows"])
+@pytest.mark.parametrize("rule", ["within", "all"])
+def test_counting_on_a_device_is_that_of_the_cpu(
+    people: tuple[np.ndarray, ...], budget: Budget, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same scores counted by torch and by the compiled loop: every number and the order of what is held."""
+    matrix, who, ages = people
+    grouping = group_by_age(ages, "0-9,13-19,20-29,40+")  # some in no group
+    monkeypatch.setattr(accelerator, "_ROOM", 1)  # has to be fetched now and then
+    monkeypatch.setattr(accelerator, "TILES", 2)
+    found = []
+    for hidden in (True, False):
+
+        def make(vectors: np.ndarray, hidden: bool = hidden):
+            tiles = device_product("cpu")(vectors)
+            return tiles.__call__ if hidden else tiles
+
+        how = {"budget": budget, "rule": rule, "tails": [0.2], "threads": 1, "targets": [0.1, 0.01]}
+        found.append(compare_all(matrix, who, grouping, product=make, **how))
+    one, two = found
+    same(one, two)
+    np.testing.assert_array_equal(one.tally.held, two.tally.held)
+    for name in ("score", "kind", "first", "second"):
+        np.testing.assert_array_equal(getattr(one.tally, name), getattr(two.tally, name))
+        assert len(getattr(one.tally, name)) > 1000
+    assert one.self_check == two.self_check
+
+
+def test_matched_ages_are_counted_beside_a_device(people: tuple[np.ndarray, ...]) -> None:
+    matrix, who, ages = people
+    grouping = group_by_age(ages, GROUPS)
+    one, two = (
+        compare_all(matrix, who, grouping, ages=ages, matched_age=2, product=p) for p in (None, device_product("cpu"))
+    )
+    np.testing.assert_array_equal(one.tally.counts, two.tally.counts)
 
 
 @pytest.mark.cuda

@@ -13,7 +13,7 @@ sys.path.insert(0, sys.argv[1])
 from populations import population
 from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.group import process_group
-from frbias.core.verification.scores.engine import Budget
+from frbias.core.verification.scores.foreseeing import Budget
 from frbias.core.verification.evaluation import evaluate_embeddings
 
 matrix, who, ages = population(images=1300, subjects=100)

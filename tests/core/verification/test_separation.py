@@ -14,7 +14,8 @@ from frbias.core.verification.groups import group_by_age
 from frbias.core.verification.measures.rates import d_prime, equal_error_rate
 from frbias.core.verification.paired import compare_embeddings
 from frbias.core.verification.scores.comparisons import Comparisons
-from frbias.core.verification.scores.engine import Budget, compare_all
+from frbias.core.verification.scores.engine import compare_all
+from frbias.core.verification.scores.foreseeing import Budget
 from frbias.core.verification.scores.scoresets import comparisons_from_scores
 
 

@@ -20,28 +20,15 @@ from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.verification.groups import NO_GROUP, Grouping
 from frbias.core.verification.scores.binning import Tally
 from frbias.core.verification.scores.comparisons import Classes, Comparisons, Mated, needed_classes, pair_classes
-from frbias.core.verification.scores.planning import make_plan, matched_ages, unit_vectors
+from frbias.core.verification.scores.foreseeing import Budget, bins_to_hold
+from frbias.core.verification.scores.planning import make_plan, matched_ages
 from frbias.core.verification.scores.scan import Found, Plan, TileProduct, scan
 
 SELF_CHECKED = 500
-EER_TAIL = 1.25  # the tail of a bootstrap reaches this far beyond the FMR at which the EER lies
 CROSS_LIMIT = 500_000_000  # pairs up to which every pair of groups is counted by itself
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Memory for exact non-mated scores, in comparisons of 16 bytes.
-
-    Attributes:
-        all_scores: Up to this many non-mated comparisons, every score is held.
-        tail: Up to this many, the upper tail that a bootstrap needs is held.
-    """
-
-    all_scores: int = 2_000_000
-    tail: int = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -76,6 +63,10 @@ class ScanSettings:
             world=self.world,
             advance=advance,
         )
+
+    def count(self, plan: Plan, tiles: Sequence[tuple[int, int]]) -> Found:
+        """Count some tiles of a plan, holding nothing."""
+        return self.scan(plan, np.zeros((plan.classes, plan.bins.count), dtype=np.bool_), tiles=tiles)
 
 
 @dataclass(frozen=True)
@@ -201,7 +192,7 @@ def compare_all(
     """
     names, codes = np.unique(np.asarray([str(s) for s in subjects], dtype=object).astype(str), return_inverse=True)
     order = np.lexsort((codes, grouping.codes))
-    plan = make_plan(unit_vectors(matrix), order, codes[order], grouping.codes[order], product)
+    plan = make_plan(matrix, order, codes[order], grouping.codes[order], product)
     if matched_age is not None:
         if ages is None:
             raise UsageError("Matching the ages of non-mated pairs needs ages.")
@@ -212,7 +203,7 @@ def compare_all(
     classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
     plan = replace(plan, class_of=classes.table, classes=classes.count)
     settings = ScanSettings(threads or usable_cores(), block, world)
-    wanted = _bins_to_hold(plan, classes, targets, tails, budget or Budget(), settings)
+    wanted = bins_to_hold(plan, classes, targets, tails, budget or Budget(), partial(settings.count, plan))
     known = tuple(names.tolist())
     pairs = PairScan(
         plan, order, codes[order], grouping, evaluated, classes, rule, known, weights, matched_age, settings
@@ -234,52 +225,6 @@ def _evaluated(samples: Int64) -> Bool:
     totals = samples.sum(axis=0)[:-1]
     non_mated = totals * (totals - 1) // 2 - mated
     return (mated > 0) & (non_mated > 0)
-
-
-def _bins_to_hold(
-    plan: Plan,
-    classes: Classes,
-    targets: Sequence[float],
-    tails: Sequence[float],
-    budget: Budget,
-    settings: ScanSettings,
-) -> Bool:
-    wanted = np.zeros((classes.count, plan.bins.count), dtype=np.bool_)
-    pairs = plan.count * (plan.count - 1) // 2
-    if pairs <= budget.all_scores:
-        wanted[:] = True
-        return wanted
-    tiles = plan.tiles()
-    stride = max(1, len(tiles) // max(4, len(tiles) // 20))
-    sample = settings.scan(plan, wanted, tiles=tiles[stride // 2 :: stride])
-    pooled = sample.histogram[classes.pool].sum(axis=0)
-    from_top = pooled[::-1].cumsum()[::-1]
-    total = max(int(from_top[0]), 1)
-    share = sample.histogram[classes.pool].sum() / max(sample.histogram.sum(), 1)
-    rows = np.arange(classes.count) if classes.cross else needed_classes(classes)
-    crossing = _crossing(plan, sample, pooled)
-    for target in [*targets, *crossing]:
-        slack = (0.05 if total < 10_000_000 else 0.02) + 5 / np.sqrt(max(target * total, 1))
-        low = int(np.searchsorted(-from_top, -target * (1 + slack) * total)) - 2
-        high = int(np.searchsorted(-from_top, -target * max(1 - slack, 0) * total)) + 2
-        wanted[rows, max(low, 0) : high if slack < 1 else None] = True
-    reaching = [min(EER_TAIL * level, 1.0) for level in crossing] if tails else []
-    for level in sorted([*tails, *reaching], reverse=True):
-        if min(1.0, level * 1.05) * share * pairs <= budget.tail:
-            cut = int(np.searchsorted(-from_top, -level * total)) - 1
-            wanted[classes.pool, max(cut, 0) :] = True
-            break
-    return wanted
-
-
-def _crossing(plan: Plan, sample: Found, pooled: Int64) -> list[float]:
-    """FMR near which FNMR equals it, from a sample of tiles: where the equal error rate will be."""
-    scored = sample.mated[sample.mated != 0]
-    if not scored.size or not pooled.sum():
-        return []
-    fnmr = np.searchsorted(np.sort(plan.bins.of(scored)), np.arange(plan.bins.count)) / scored.size
-    fmr = pooled[::-1].cumsum()[::-1] / pooled.sum()
-    return [float(fmr[int(np.argmax(fnmr >= fmr))])]
 
 
 def ascending_order(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:

@@ -10,13 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.verification.scores.replicating import MatedScores, NonMatedTail
-from frbias.core.verification.scores.tiles import CountingRules, Held, TilePlace
-
-SKIP = np.float32(-2.0)
-"""Value of a tile cell that must not be counted (mated pairs, pairs left out by an option)."""
-_SKIP_BELOW = np.float32(-1.5)
-SUM_SCALE = 2.0**28
-"""Scores and their squares are summed as integers of this scale: exact to 4e-9 each, in any order."""
+from frbias.core.verification.scores.tiles import SKIP_BELOW, SUM_SCALE, CountingRules, Held, TilePlace
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -56,7 +50,7 @@ def count_tile(
             total, squares = np.int64(0), np.int64(0)
             for k in range(c, end):
                 score = tile[r, k]
-                if score < _SKIP_BELOW:
+                if score < SKIP_BELOW:
                     continue
                 position = min(max(int((score - low) * scale), 0), last_bin)
                 counts[position] += 1

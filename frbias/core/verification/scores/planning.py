@@ -22,21 +22,45 @@ def unit_vectors(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Raises:
         BadInputError: A row holds NaN or infinity, or is zero.
     """
+    array = _checked_shape(matrix)
+    unit = np.empty(array.shape, dtype=np.float32)
+    _fill_with_unit_vectors(unit, array, np.arange(len(array)))
+    return unit
+
+
+def _checked_shape(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     array = np.asarray(matrix)
     if array.ndim != 2 or array.shape[0] < 2:
         raise BadInputError(f"Embeddings must have shape (n, d) with n >= 2, got {array.shape}.")
-    unit = np.empty(array.shape, dtype=np.float32)
-    for start in range(0, len(array), _ROWS):
-        double = array[start : start + _ROWS].astype(np.float64)
-        bad = np.flatnonzero(~np.isfinite(double).all(axis=1))
-        if bad.size:
-            raise BadInputError(f"Embedding in row {start + bad[0]} is not finite; leave this image out.")
-        lengths = np.sqrt(np.einsum("ij,ij->i", double, double))
-        if (lengths == 0).any():
-            row = start + int(np.flatnonzero(lengths == 0)[0])
-            raise BadInputError(f"Embedding in row {row} is zero; it has no direction.")
+    return array
+
+
+def _fill_with_unit_vectors(unit: npt.NDArray[np.float32], array: npt.NDArray[np.float32], order: Int64) -> None:
+    """Write the rows of ``array`` in some order, scaled; a few thousand at a time, so that no second copy is there.
+
+    Raises:
+        BadInputError: A row holds NaN or infinity, or is zero.
+    """
+    for start in range(0, len(order), _ROWS):
+        double = array[order[start : start + _ROWS]].astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.sqrt(np.einsum("ij,ij->i", double, double))
+        if not (np.isfinite(lengths).all() and lengths.all()):
+            _refuse(array)
         unit[start : start + _ROWS] = double / lengths[:, None]
-    return unit
+
+
+def _refuse(array: npt.NDArray[np.float32]) -> None:
+    """Name the first row that has no direction.
+
+    Raises:
+        BadInputError: There is one.
+    """
+    for row, one in enumerate(array):
+        if not np.isfinite(one).all():
+            raise BadInputError(f"Embedding in row {row} is not finite; leave this image out.")
+        if not np.square(one.astype(np.float64)).sum():
+            raise BadInputError(f"Embedding in row {row} is zero; it has no direction.")
 
 
 def near_duplicates(
@@ -89,16 +113,21 @@ def matched_ages(
 
 
 def make_plan(
-    vectors: npt.NDArray[np.float32],
+    matrix: npt.NDArray[np.float32],
     order: Int64,
     codes: Int64,
     groups: Int64,
     product: Callable[[npt.NDArray[np.float32]], TileProduct] | None,
 ) -> Plan:
-    """The plan of a scan without its classes; ``order`` sorts the vectors by group, then subject, as codes and groups are."""
-    count = len(vectors)
-    padded = np.zeros((-(-count // TILE) * TILE, vectors.shape[1]), dtype=np.float32)
-    np.take(vectors, order, axis=0, out=padded[:count], mode="clip")  # "raise" would copy once more
+    """The plan of a scan without its classes; ``order`` sorts the rows by group, then subject, as codes and groups are.
+
+    Raises:
+        BadInputError: A row is not finite or zero.
+    """
+    array = _checked_shape(matrix)
+    count = len(array)
+    padded = np.zeros((-(-count // TILE) * TILE, array.shape[1]), dtype=np.float32)
+    _fill_with_unit_vectors(padded[:count], array, order)
     label = (groups + 1).astype(np.int32)
     run_end = np.searchsorted(label, label, side="right").astype(np.int32)
     row, column = _mated_pairs(codes)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.ranks import gather_over_ranks, sum_over_ranks
 from frbias.core.verification.scores.binning import Bins
-from frbias.core.verification.scores.tiles import CountingRules, Held, TilePlace
+from frbias.core.verification.scores.tiles import SKIP, CountingRules, Held, TilePlace
 
 TILE = 512
 Float32 = npt.NDArray[np.float32]
@@ -32,6 +32,21 @@ class TileProduct(Protocol):
 
     def __call__(self, row: int, column: int, out: Float32) -> Float32:
         """Scores of tile (row, column), shape (TILE, TILE); may use ``out``."""
+        ...
+
+
+@runtime_checkable
+class TileCounter(Protocol):
+    """Counts tiles by itself, as a product may do that has them elsewhere than in memory of the host."""
+
+    def count(
+        self,
+        plan: "Plan",
+        wanted: npt.NDArray[np.bool_],
+        tiles: Sequence[tuple[int, int]],
+        advance: Callable[[int], None],
+    ) -> "Found":
+        """What :func:`scan` finds in some tiles; ``plan.allow`` is None."""
         ...
 
 
@@ -112,7 +127,7 @@ class _Worker:
 
     def run(self, row: int, column: int) -> None:
         """Count one tile."""
-        from frbias.core.verification.scores.kernels import SKIP, count_tile
+        from frbias.core.verification.scores.kernels import count_tile
 
         plan = self.plan
         scores = self._scores(row, column)
@@ -170,8 +185,25 @@ def scan(
     """
     world = world or World()
     mine = (plan.tiles() if tiles is None else list(tiles))[world.rank :: world.size]
+    if isinstance(plan.product, TileCounter) and plan.allow is None:
+        found = plan.product.count(plan, wanted, mine, advance)
+    else:
+        found = _scan_here(plan, wanted, mine, threads, block, advance)
+    if world.size > 1:
+        return combine(found)
+    return found
+
+
+def _scan_here(
+    plan: Plan,
+    wanted: npt.NDArray[np.bool_],
+    mine: Sequence[tuple[int, int]],
+    threads: int,
+    block: int,
+    advance: Callable[[int], None],
+) -> Found:
     mated = np.zeros(len(plan.mated_row), dtype=np.float32)
-    queue = iter([mine[k : k + block] for k in range(0, len(mine), block)])
+    queue = iter([list(mine[k : k + block]) for k in range(0, len(mine), block)])
     lock = threading.Lock()
 
     def work(worker: _Worker) -> _Worker:
@@ -191,10 +223,7 @@ def scan(
         else:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(work, workers))
-    found = _merge(workers, mated)
-    if world.size > 1:
-        return combine(found)
-    return found
+    return _merge(workers, mated)
 
 
 def one_blas_thread() -> Any:

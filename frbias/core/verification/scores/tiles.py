@@ -5,6 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+SKIP = np.float32(-2.0)
+"""Value of a tile cell that must not be counted (mated pairs, pairs left out by an option)."""
+SKIP_BELOW = np.float32(-1.5)
+SUM_SCALE = 2.0**28
+"""Scores and their squares are summed as integers of this scale: exact to 4e-9 each, in any order."""
 Int32 = npt.NDArray[np.int32]
 
 
