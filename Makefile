@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup_environment.py
 	$(PYTHON) tools/setup_environment.py --venv $(VENV)
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 5 minutes on 2 cores, and 2 of set-up)
+demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 4 minutes on 2 cores, and 2 of set-up)
 	$(BIN)/frbias demo --out $(OUT)
 
 test: $(STAMP) ## Run the test suite

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from frbias.cli.run import FOLDER_OR_PLAN, MACHINE, run_and_tell, tell_plan
 from frbias.cli.takes import Output, Part, takes
+from frbias.core.foundation.commands import command_of
 from frbias.core.foundation.machine import Resources
 from frbias.core.foundation.requests import Request, option
 from frbias.core.training.recipes import USUAL
@@ -51,4 +52,4 @@ def command(request: DemoRequest, output: Output, resources: Resources) -> None:
 
         tell_plan(make_grid(demo_document(**size, recipe=request.recipe), "the demo"), output.out, resources)
         return
-    run_and_tell(demo_plan(**size, recipe=request.recipe), output.out, resources)
+    run_and_tell(demo_plan(**size, recipe=request.recipe), output.out, resources, command_of(request, "demo"))

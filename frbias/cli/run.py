@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from frbias.cli import console
 from frbias.cli.takes import Output, Part, takes
+from frbias.core.foundation.commands import command_of
 from frbias.core.foundation.errors import ElsewhereError, FrbiasError, GateError, UsageError
 from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.requests import Request, option
@@ -78,7 +79,7 @@ def command(request: RunRequest, output: Output, resources: Resources) -> None:
     elif grid.single:
         if request.jobs > 1 or request.cluster:
             raise UsageError("--jobs and --cluster are for grids; this file is one experiment.")
-        run_and_tell(grid.cells[0].plan, output.out, resources)
+        run_and_tell(grid.cells[0].plan, output.out, resources, command_of(request, "run"))
     else:
         _run_grid(grid, output.out, resources, request)
 
@@ -128,15 +129,15 @@ def _teller() -> Callable[[str], None]:
     return tell
 
 
-def run_and_tell(plan: "ExperimentPlan", out: Path, resources: Resources) -> None:
-    """Run ``plan`` into ``out`` and print what came out and where it is.
+def run_and_tell(plan: "ExperimentPlan", out: Path, resources: Resources, asked: str) -> None:
+    """Run ``plan`` into ``out``, as a command ``asked``, and print what came out and where it is.
 
     Raises:
         GateError: A condition of the plan is not met.
     """
     from frbias.experiment.stages import run_experiment
 
-    result = run_experiment(plan, out, Machine(resources, console.ConsoleProgress(), _teller()))
+    result = run_experiment(plan, out, Machine(resources, console.ConsoleProgress(), _teller()), asked=asked)
     console.result(_document(result), lambda: _show(result, plan))
     if result.broken_gates:
         raise GateError("; ".join(result.broken_gates) + ".")

@@ -111,8 +111,8 @@ class ExperimentResult:
     protocols: Mapping[str, tuple[Measured, ...]] = field(default_factory=dict)
 
 
-def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) -> ExperimentResult:
-    """Run an experiment, or what is left of it, into ``out``.
+def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL, *, asked: str = "") -> ExperimentResult:
+    """Run an experiment, or what is left of it, into ``out``; the report names the command that ``asked`` for it.
 
     Raises:
         BadInputError: Train and test share subjects, or a stage cannot use its input.
@@ -134,7 +134,7 @@ def run_experiment(plan: ExperimentPlan, out: Path, machine: Machine = LOCAL) ->
     training, measured = _results(made, results)
     protocols = {name: _judged_by(plan, name, measured, paths, machine) for name in plan.protocols}
     machine.tell("writing the report")
-    _report(plan, paths, measured.document, machine)
+    _report(plan, paths, measured.document, machine, asked)
     verdict = judge(measured.document, held_out=True)
     broken = [text for found in protocols.values() for one in found for text in one.broken_gates]
     gates = (*measured.broken_gates, *broken)
@@ -176,7 +176,7 @@ def _results(made: list[Node], results: Mapping[str, Any]) -> tuple[FinetuneResu
 
 
 @led
-def _report(plan: ExperimentPlan, paths: ExperimentPaths, document: Document, machine: Machine) -> None:
+def _report(plan: ExperimentPlan, paths: ExperimentPaths, document: Document, machine: Machine, asked: str) -> None:
     write_json(paths.evaluation, document)
     stages = [paths.images("train"), paths.aligned("train"), paths.images("test"), paths.aligned("test"), paths.run]
     stages += [paths.embeddings("baseline"), paths.embeddings("finetuned"), paths.comparison]
@@ -187,4 +187,4 @@ def _report(plan: ExperimentPlan, paths: ExperimentPaths, document: Document, ma
         held_out=True,
         heading=plan.name,
     )
-    report(request, paths.report, machine=machine)
+    report(request, paths.report, asked=asked, machine=machine)

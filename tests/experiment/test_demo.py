@@ -60,6 +60,9 @@ def test_everything_is_there(finished: tuple[Path, dict[str, object], Path]) -> 
     assert document["schema"] == "frbias.comparison"
     assert summary["targets"] == document["targets"]
     assert str(summary["verdict"]) in page
+    assert "<dt>command</dt><dd><code>frbias run .../tiny.toml</code></dd>" in page
+    assert "<dt>its last stage</dt><dd><code>frbias compare .../baseline .../finetuned " in page
+    assert str(out.parent) not in page
 
 
 @pytest.mark.slow

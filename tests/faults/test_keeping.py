@@ -102,6 +102,6 @@ def test_every_command_is_killed_and_meets_every_fault() -> None:
     names = {case.name for case in cases(Inputs(Path(), Path()))}
     with Bench() as bench:
         long, short = ({part.name for part in parts(bench, 0, sizes)} for sizes in (LONG, SHORT))
-    assert len(long) == len(names) * (1 + len(CAMPAIGNS)) + 7
+    assert len(long) == len(names) * (1 + len(CAMPAIGNS)) + 8
     assert {f"kill: {name}" for name in names} < short < long
     assert all(any(f"{kind}: {name}" in short for name in names) for kind in CAMPAIGNS)

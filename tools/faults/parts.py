@@ -9,6 +9,7 @@ from types import TracebackType
 
 from faults.images import run_images
 from faults.kills import kill_everywhere
+from faults.large import run_large
 from faults.load import run_load
 from faults.place import Place, Ready, make_ready, prepare
 from faults.ranks import run_ranks, run_torchrun
@@ -25,7 +26,7 @@ class Sizes:
     """How much is tried; 0 where everything is.
 
     Attributes:
-        documents, images, weights, servers: Files and servers.
+        documents, images, large, weights, servers: Files and servers; ``large`` are pictures of many millions of pixels.
         kills: File operations of a command before which it is killed.
         faults: Faults of each kind of the surroundings, for each command.
         every: Each command meets one in so many of the kinds of faults, every kind some of the commands.
@@ -34,6 +35,7 @@ class Sizes:
 
     documents: int
     images: int
+    large: int
     weights: int
     servers: int
     kills: int
@@ -45,10 +47,30 @@ class Sizes:
 
 
 SHORT = Sizes(
-    documents=1000, images=2000, weights=50, servers=20, kills=2, faults=1, every=8, load=3, ranks=5, torchrun=1
+    documents=1000,
+    images=2000,
+    large=1,
+    weights=50,
+    servers=20,
+    kills=2,
+    faults=1,
+    every=8,
+    load=3,
+    ranks=5,
+    torchrun=1,
 )
 LONG = Sizes(
-    documents=4000, images=20_000, weights=340, servers=0, kills=0, faults=1, every=1, load=18, ranks=20, torchrun=4
+    documents=6000,
+    images=20_000,
+    large=0,
+    weights=340,
+    servers=0,
+    kills=0,
+    faults=1,
+    every=1,
+    load=18,
+    ranks=20,
+    torchrun=4,
 )
 
 
@@ -111,6 +133,7 @@ def parts(bench: Bench, seed: int, sizes: Sizes) -> list[Part]:
 
     return [
         part("images", sizes.images, run_images),
+        part("large", sizes.large, run_large),
         part("tables", sizes.documents, run_tables),
         part("servers", sizes.servers, run_servers),
         part("weights", sizes.weights, lambda *asked: run_weights(bench.place(), *asked)),

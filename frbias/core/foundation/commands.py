@@ -11,7 +11,9 @@ from frbias.core.foundation.requests import Option, Request, facts_of, flag, opt
 def command_of(request: Request, name: str) -> str:
     """The command line of a request: options that differ from their defaults, quoted for a shell.
 
-    The home directory is written as ``~``, which every option that takes a path understands.
+    The home directory is written as ``~``, which every option that takes a path understands; of other absolute paths
+    only what is below the working directory is told, or the last part after an ellipsis: where somebody's files lie
+    is nobody else's business.
 
     Args:
         request: The request.
@@ -49,5 +51,12 @@ def _text(value: Any, facts: Option) -> str:
         return ",".join(_text(one, facts) for one in value)
     if isinstance(value, float):
         return f"{value:.15g}"
-    text, home = str(value), str(Path.home())
-    return "~" + text[len(home) :] if text == home or text.startswith(home + "/") else text
+    return _without_place(str(value))
+
+
+def _without_place(text: str) -> str:
+    """A path without where it lies on this machine; any other text as it is."""
+    for folder, short in ((Path.home(), "~"), (Path.cwd(), ".")):
+        if text == str(folder) or text.startswith(f"{folder}/"):
+            return short + text[len(str(folder)) :]
+    return f".../{Path(text).name}" if Path(text).is_absolute() else text

@@ -74,6 +74,7 @@ def write_report(
     origin: str | None = None,
     title: str | None = None,
     target: float | None = None,
+    asked: str = "",
     made_on: str | None = None,
     progress: Progress = SILENT,
 ) -> Path:
@@ -90,6 +91,7 @@ def write_report(
         origin: Sentence about synthetic images; default: what the evaluation, or the table and folder of ``people``, say.
         title: Title of the page.
         target: Target FMR of the headline; default: see :func:`~frbias.core.reporting.verdict.headline_index`.
+        asked: The command that asked for all the stages, when it was one.
         made_on: Date of the page, YYYY-MM-DD; default: today, or the day of ``SOURCE_DATE_EPOCH``.
         progress: Where to report.
 
@@ -101,8 +103,7 @@ def write_report(
     """
     out_html = Path(out_html)
     facts = checked(document.to_json() if hasattr(document, "to_json") else document, source)
-    own = Path(os.path.normpath(out_html.parent / source)).parent  # the page's folder need not be there yet
-    made = read_stages(_with_own(stages, own), out_html.parent)
+    made = read_stages(_with_own(stages, out_html.parent / source), out_html.parent)
     verdict = judge(facts, target=target, held_out=held_out)
     sides = _sides(facts, verdict.index)
     page = environment().get_template("report.html.j2")
@@ -115,14 +116,16 @@ def write_report(
         sheet=None if people is None else contact_sheet(people),
         origin=origin or _origin(facts, people),
         stages=made,
-        told=told_by(made),
+        told={"asked": asked, **told_by(made)},
         made_on=made_on or today(),
-        version=__version__,
-        terms=_terms(),
-        style=template("style.css"),
+        **_constants(),
     )
     write_text(out_html, text)
     return out_html
+
+
+def _constants() -> dict[str, Any]:
+    return {"version": __version__, "terms": _terms(), "style": template("style.css")}
 
 
 def today() -> str:
@@ -132,8 +135,9 @@ def today() -> str:
     return moment.date().isoformat()
 
 
-def _with_own(stages: Sequence[Path], folder: Path) -> list[Path]:
+def _with_own(stages: Sequence[Path], document: Path) -> list[Path]:
     """The stages and, last, the folder of the document itself when it has a provenance and is not among them."""
+    folder = Path(os.path.normpath(document)).parent  # the page's folder, in terms of which it is given, may come later
     given = [Path(stage) for stage in stages]
     known = {(stage if stage.is_dir() else stage.parent).resolve() for stage in given}
     own = folder.resolve() not in known and read_provenance(folder) is not None

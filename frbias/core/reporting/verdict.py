@@ -13,6 +13,7 @@ TONES: dict[Outcome, str] = {
     "fairer": "good",
     "better_for_all": "good",
     "fairer_at_a_price": "open",
+    "better_at_a_price": "open",
     "no_clear_change": "open",
     "undecided": "open",
     "less_fair": "bad",

@@ -15,7 +15,7 @@ from frbias.core.stages.requests.compare import CompareRequest
 from frbias.core.stages.sources import EmbeddingsFile, ImageSource, Source, distinct, embedded_set, file_safe
 from frbias.core.stages.telling import told_of
 
-STAGE, VERSION = "compare", 6
+STAGE, VERSION = "compare", 7
 
 
 def compare(

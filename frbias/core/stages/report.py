@@ -34,12 +34,13 @@ class Reported:
 
 
 @led
-def report(request: ReportRequest, out: Path | None = None, *, machine: Machine = LOCAL) -> Reported:
+def report(request: ReportRequest, out: Path | None = None, *, asked: str = "", machine: Machine = LOCAL) -> Reported:
     """Write the page about an evaluation; the call behind ``frbias report``. An earlier page is replaced.
 
     Args:
         request: What it is about, and what it shows.
         out: The file; default: ``report.html`` beside the document.
+        asked: The command that asked for all that led here, when it was one.
         machine: Where to report.
 
     Raises:
@@ -65,6 +66,7 @@ def report(request: ReportRequest, out: Path | None = None, *, machine: Machine 
         held_out=request.held_out,
         title=request.heading,
         target=request.at_fmr,
+        asked=asked,
         progress=machine.progress,
     )
     if not request.tables:

@@ -28,13 +28,14 @@ Outcome = Literal[
     "levelling_down",
     "less_fair",
     "better_for_all",
+    "better_at_a_price",
     "worse_for_all",
     "no_clear_change",
     "undecided",
 ]
 OUTCOMES: tuple[Outcome, ...] = (
     "fairer", "fairer_at_a_price", "levelling_down", "less_fair",
-    "better_for_all", "worse_for_all", "no_clear_change", "undecided",
+    "better_for_all", "better_at_a_price", "worse_for_all", "no_clear_change", "undecided",
 )  # fmt: skip
 JUDGED = ("garbe", "fdr", "fdr_range_fnmr", "fdr_range_fmr", "fnmr_worst", "fnmr", "eer", "d_prime")
 _RATIOS = ("garbe", "gini_fnmr")
@@ -184,7 +185,7 @@ def _decide_without_garbe(case: _Case, fairness: Judgement) -> tuple[Outcome, st
         missed = _missed(case, "less", "more")
         if case.overloaded_groups:
             return (
-                "better_for_all",
+                "better_at_a_price",
                 f"With {two} {missed} than with {one}, but {_joined(case.price)} got worse; {change}.",
             )
         return "better_for_all", f"{two} is better than {one} for all: {missed}; {change}."

@@ -41,6 +41,8 @@ from frbias.core.verification.groups import group_by_protocol
 from frbias.core.verification.operating import rank_correlation
 from frbias.core.verification.paired import compare_embeddings
 
+pytestmark = pytest.mark.xdist_group("figures")  # what they share takes longer to make than they take
+
 
 def people(noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)

@@ -28,6 +28,7 @@ from frbias.core.reporting.verdict import headline_index, judge
 from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.paired import Comparison, compare_embeddings
 
+pytestmark = pytest.mark.xdist_group("page")  # what they share takes longer to make than they take
 GROUPS = "0-12,13-59,60+"
 
 
@@ -299,6 +300,7 @@ def test_a_page_in_a_new_folder_is_the_page_in_an_old_one(document: dict[str, An
         ("levelling_down", True, "bad", "made of 9 &lt;words&gt;"),
         ("less_fair", False, "bad", "because of 0-12"),
         ("better_for_all", True, "good", "because of 0-12"),
+        ("better_at_a_price", True, "open", "because of 0-12"),
         ("worse_for_all", True, "bad", "because of 0-12"),
         ("no_clear_change", True, "open", "because of 0-12"),
         ("undecided", None, "open", "because of 0-12"),

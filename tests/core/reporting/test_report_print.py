@@ -11,6 +11,7 @@ from demo_like import MODELS, write_demo_like
 
 from frbias.core.reporting.templating import template
 
+pytestmark = pytest.mark.xdist_group("print")  # what they share takes longer to make than they take
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )

@@ -62,6 +62,12 @@ def test_only_what_differs_is_written_and_the_home_folder_is_not(
     assert command_of(PairsRequest(pairs=("a.bin", "b.bin"), folds=5), "evaluate") == (
         "frbias evaluate --pairs a.bin --pairs b.bin --folds 5"
     )
+    assert command_of(EvaluateRequest(data="/scratch/marie/faces", weights="/opt/mine.py:embed"), "evaluate") == (
+        "frbias evaluate --data .../faces --weights .../mine.py:embed"
+    )
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "elsewhere")
+    assert command_of(EvaluateRequest(data=str(tmp_path)), "evaluate") == f"frbias evaluate --data ./{tmp_path.name}"
     asked = CompareRequest(models=("a", "b"), at_fmr=(0.01, 0.001), alpha=0.25)
     assert command_of(asked, "compare") == "frbias compare a b --at-fmr 1%,0.1% --alpha 0.25"
 

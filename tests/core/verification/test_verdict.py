@@ -74,6 +74,11 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, int]]] = {
     "the worst group loses": ("less_fair", ((0.2, 0.2, 0.2, 0.2), (0.32, 0.2, 0.2, 0.14)), {}),
     "half and half with the start": ("better_for_all", (SFACE, HALF_AND_HALF), {}),
     "the others gain more": ("better_for_all", ((0.2, 0.15, 0.12, 0.1), (0.16, 0.11, 0.07, 0.05)), {}),
+    "all gain, one group is taken for others": (
+        "better_at_a_price",
+        (SFACE, HALF_AND_HALF, (EVEN, (0.016, 0.008, 0.008, 0.008))),
+        {},
+    ),
     "a third more errors everywhere": ("worse_for_all", ((0.24, 0.18, 0.12, 0.06), (0.32, 0.24, 0.16, 0.08)), {}),
     "nothing": ("no_clear_change", (SFACE, SFACE), {}),
     "few errors": ("undecided", (SFACE, HARMED), {"people": 10}),
@@ -245,9 +250,9 @@ def test_a_higher_fmr_counts_above_the_target_only() -> None:
     assert judged({"garbe": "better"}, fmr=((0.011, "worse"), (0.01, UNCLEAR))).outcome == "fairer_at_a_price"
 
 
-def test_better_for_all_names_the_group_that_is_matched_falsely_more_often() -> None:
+def test_better_at_a_price_names_the_group_that_is_matched_falsely_more_often() -> None:
     found = judged({"fnmr": "better"}, (DOWN, DOWN), ((0.01, UNCLEAR), (0.02, "worse")))
-    assert found.outcome == "better_for_all"
+    assert found.outcome == "better_at_a_price"
     assert found.sentence == (
         "With two every group is missed less often than with one, but FMR of group 1 (above the target) got worse; "
         "fairness shows no clear change."

@@ -22,7 +22,7 @@ from frbias.synth.cusp.backend import CuspBackend
 from frbias.synth.cusp.editing import CuspEditor
 from frbias.synth.cusp.preparation import prepare
 from frbias.synth.cusp.request import CuspRequest
-from frbias.synth.cusp.sources import GeneratedAdult, find_sources, folder_names, hash_of
+from frbias.synth.cusp.sources import GeneratedAdult, find_sources, folder_names, hash_of, not_used
 from frbias.synth.cusp.trial import random_classifier, random_network, tiny_network
 from frbias.synth.cusp.weights import DEFAULT, find_weights
 from frbias.synth.generate import generate_with
@@ -152,6 +152,16 @@ def test_subjects_of_known_layouts_and_hidden_files(tmp_path: Path) -> None:
     assert found["001A05.JPG"] == found["001A20.JPG"] != found["002A30.JPG"]
     assert found["odd.png"] == "odd"
     assert len(found) == 4
+
+
+def test_what_is_not_aged_is_said(crops: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.heic", ".c.png", ".hidden/d.jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (48, 48)).save(tmp_path / name, "PNG")
+    told = "2 files not used (first: .c.png: a hidden file (its name begins with a full stop)); 1 file in hidden folders was passed over"
+    assert not_used(str(tmp_path)) == told
+    assert f"{told}." in backend(tmp_path).notes
+    assert not_used(str(crops)) == not_used("mesh:3") == ""
 
 
 def test_tables_give_subjects_points_and_facts(tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def save(sketch: Sketch, folder: Path) -> Drawn:
         for suffix, metadata in said.items():
             with atomic_path(paths[suffix]) as temporary:
                 sketch.figure.savefig(temporary, metadata=metadata)
+            sketch.figure.set_layout_engine("none")  # as it was laid out for the first one
     write_text(paths["csv"], sketch.points.to_csv())
     return Drawn(sketch.name, sketch.title, sketch.caption, sketch.points, sketch.columns, **paths)
 
