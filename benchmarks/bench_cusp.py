@@ -73,7 +73,11 @@ def original_way(network: CuspNetwork, labels: Tensor, rule: MaskRule) -> tuple[
     """Everything for every age; the dense blur kernels and the full width of the mask smoothing of the original."""
     times: dict[str, float] = {}
     classifier = random_classifier(VGG_WIDTHS, VGG_HIDDEN)
-    x = to_input(picture(network.config.resolution), torch.device("cpu")).expand(len(labels), -1, -1, -1).contiguous()
+    x = (
+        to_input(picture(network.config.resolution)[None], torch.device("cpu"))
+        .expand(len(labels), -1, -1, -1)
+        .contiguous()
+    )
     n = network
     with torch.no_grad():
         content = stage(times, "encoders", lambda: n.content_enc(x))
@@ -122,7 +126,7 @@ def our_way(network: CuspNetwork, labels: Tensor, rule: MaskRule) -> tuple[Tenso
     editor = CuspEditor(network, rule=rule, classifier=classifier)
     name = "encoders, blurs, mask" if classifier else "encoders, blurs"
     face = stage(times, name, lambda: editor.encode(picture(network.config.resolution)))
-    images = stage(times, "decoder", lambda: editor.decode(face, [int(label) for label in labels]))
+    images = stage(times, "decoder", lambda: editor.decode([face] * len(labels), [int(label) for label in labels]))
     return images, times
 
 

@@ -220,9 +220,9 @@ def resuming(root: Path) -> Counted:
 @case
 def cusp(root: Path) -> Counted:
     from frbias.synth.cusp import trial
-    from frbias.synth.cusp.editing import CuspEditor
+    from frbias.synth.cusp.editing import CuspEditor, to_pixels
 
-    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    faces = list(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8))
     counted: Counted = {}
     for rule, noise, precision, within in (
         ("intended", "const", "fp32", 1), ("as_released_head", "random", "fp16", 24), ("off", "none", "bf16", 64),
@@ -238,7 +238,9 @@ def cusp(root: Path) -> Counted:
                     device=torch.device(device, 0) if device == "cuda" else torch.device("cpu"),
                 )
                 COUNTS.clear()
-                pictures.append(editor.decode_labels(editor.encode(image), [10, 40, 70], noise, [1, 2, 3]))  # type: ignore[arg-type]
+                encoded = editor.encode_all(faces)
+                images = editor.decode([encoded[k] for k in (0, 0, 1)], [10, 40, 70], noise, [1, 2, 3])  # type: ignore[arg-type]
+                pictures.append(to_pixels(images))
                 counted[rule] = COUNTS.to_json()
         same(pictures[1], pictures[0], within)
     return counted["intended"]  # type: ignore[no-any-return]

@@ -33,7 +33,7 @@ BOUNDS: Mapping[str, tuple[int, int, int]] = {
     "training_bf16": (2, 0, 0),
     "training_fp16": (0, 0, 0),  # not counted: its scaler has to look at the gradients
     "resuming": (0, 0, 0),
-    "cusp": (8, 1, 0),  # a picture and three ages of it
+    "cusp": (8, 1, 0),  # two faces and three pictures of them
     "eg3d": (13, 1, 4),  # two people from two poses
     "age_estimator": (4, 2, 0),  # two batches
     "accelerator": (8, 8, 0),  # ten tiles, eight at a time: one copy each time; what was counted comes back once

@@ -109,7 +109,7 @@ def test_every_key_is_used_and_none_is_missing(case: Case) -> None:
 def test_input_and_encoders_and_codes(case: Case) -> None:
     n, t = case.network, case.tensors
     pixels = t["in.image_u8"].permute(0, 2, 3, 1).numpy()
-    found = torch.cat([to_input(np.ascontiguousarray(p), torch.device("cpu")) for p in pixels])
+    found = to_input(np.stack(list(pixels)), torch.device("cpu"))
     case.expect(found, "in.image", 1e-6)
     stored = [i for i in range(5) if f"content_enc.conv{i}.weight" in case.state]
     assert len(stored) >= 3

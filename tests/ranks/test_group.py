@@ -30,6 +30,15 @@ def test_twenty_stages_share_one_group(ranks: int, tmp_path: Path) -> None:
     assert [out for _, out, _ in ended] == [f"done {rank}\n" for rank in range(ranks)]
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_twenty_launches_one_after_another_end(tmp_path: Path) -> None:
+    """None hangs: each opens its group, twenty stages share it, and it closes."""
+    for turn in range(20):
+        ended = launch(2 + turn % 2, "-c", MANY, folder=tmp_path)
+        assert {code for code, _, _ in ended} == {0}, (turn, ended)
+
+
 def test_a_refusal_of_the_leader_ends_all_and_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("not of frbias")

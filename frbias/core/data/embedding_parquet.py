@@ -32,8 +32,8 @@ def write_parquet(path: Path, frame: pd.DataFrame, matrix: npt.NDArray[np.float3
     metadata = {_KEY: json.dumps(note, sort_keys=True, allow_nan=False).encode()}
     table = table.append_column("embedding", vectors).replace_schema_metadata(metadata)
     with atomic_path(Path(path)) as temporary:
-        texts = [name for name in table.column_names if name != "embedding"]  # vectors have nothing to look up
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=texts)
+        rest = [name for name in table.column_names if name != "embedding"]  # vectors do not get smaller
+        pq.write_table(table, temporary, compression=dict.fromkeys(rest, "zstd"), use_dictionary=rest)
 
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, npt.NDArray[np.float32], dict[str, Any]]:

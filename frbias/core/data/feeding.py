@@ -13,8 +13,8 @@ from frbias.core.foundation.ahead import done_ahead
 from frbias.core.foundation.errors import BadImageError
 
 Faces = npt.NDArray[np.uint8]
-_JOB = 16  # images that a thread takes at a time
-_AHEAD = 8  # jobs waiting for every thread
+_JOB = 32  # images that a thread takes at a time
+_AHEAD = 4  # jobs waiting for every thread
 
 
 @dataclass(frozen=True)

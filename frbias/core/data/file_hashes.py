@@ -90,14 +90,15 @@ def hash_of_file(path: str) -> str:
 
 
 def _stats(root: Path, names: Sequence[str]) -> _Stats:
-    found = np.full((3, len(names)), -1, np.int64)
-    prefix = os.path.join(root, "")
-    for row, name in enumerate(names):
-        with contextlib.suppress(OSError):
+    found, prefix = list[tuple[int, int, int]](), os.path.join(root, "")
+    for name in names:
+        try:
             stat = os.stat(prefix + name)
-            if stat.st_mode & 0o170000 == 0o100000:
-                found[:, row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-    return _Stats(*found)
+            regular = stat.st_mode & 0o170000 == 0o100000
+        except OSError:
+            regular = False
+        found.append((stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) if regular else (-1, -1, -1))
+    return _Stats(*np.array(found, np.int64).reshape(-1, 3).T.copy())
 
 
 def _known(place: Path, names: Sequence[str]) -> tuple[_Stats, list[str]]:

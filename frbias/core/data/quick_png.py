@@ -5,13 +5,15 @@ Every other file, and every damaged one, is left to the decoder that says what i
 
 import struct
 import zlib
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER = struct.Struct(">IIBBBBB")
-_PLAIN = (8, 2, 0, 0, 0)  # bits, RGB, deflate, the five filters, not interlaced
+_SIZE, _CHUNK, _SUM = struct.Struct(">II"), struct.Struct(">I4s"), struct.Struct(">I")
+_PLAIN = bytes((8, 2, 0, 0, 0))  # bits, RGB, deflate, the five filters, not interlaced
 # what changes no pixel; transparency, orientation (also in texts) and animation are not among it
 _HARMLESS = frozenset({b"IHDR", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"tIME"})
 
@@ -26,32 +28,42 @@ def decode_plain_png(
         most_pixels, longest_side: Larger ones are left to the careful decoder.
         only: (height, width), other ones are.
     """
-    if data[:8] != _SIGNATURE or not _is_whole(data):
+    if not data.startswith(_SIGNATURE) or not _is_whole(data):
         return None
-    width, height, *kind = _HEADER.unpack_from(data, 16)
-    if tuple(kind) != _PLAIN or not 0 < width * height <= most_pixels or max(width, height) > longest_side:
+    width, height = _SIZE.unpack_from(data, 16)
+    if data[24:29] != _PLAIN or not 0 < width * height <= most_pixels or max(width, height) > longest_side:
         return None
     if only is not None and only != (height, width):
         return None
+    pixels = _decoder()(np.frombuffer(data, np.uint8))
+    return None if pixels is None or pixels.shape != (height, width, 3) else pixels
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8] | None]:
+    """OpenCV's decoder to RGB. It refuses damaged files too, but says so on the terminal: they must not come to it."""
     import cv2  # not at the top: see frbias.core.data.images
 
     as_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)  # of OpenCV 4.11
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if as_rgb is None else as_rgb)
-    if pixels is None or pixels.shape != (height, width, 3):
-        return None
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels) if as_rgb is None else pixels, np.uint8)
+    if as_rgb is not None:
+        return lambda data: cv2.imdecode(data, as_rgb)
+
+    def turned(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
+
+    return turned
 
 
 def _is_whole(data: bytes) -> bool:
     """Whether the chunks follow each other from IHDR to IEND with right check sums, all of them harmless."""
-    view, place, name = memoryview(data), 8, b""
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, place)
+    view, place, size, name = memoryview(data), 8, len(data), b""
+    while place + 12 <= size:
+        length, name = _CHUNK.unpack_from(data, place)
         end = place + 12 + length
-        name = data[place + 4 : place + 8]
-        if end > len(data) or (place == 8) != (name == b"IHDR") or name not in _HARMLESS:
+        if end > size or (place == 8) != (name == b"IHDR") or name not in _HARMLESS:
             return False
-        if zlib.crc32(view[place + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+        if zlib.crc32(view[place + 4 : end - 4]) != _SUM.unpack_from(data, end - 4)[0]:
             return False
         place = end
         if name == b"IEND":

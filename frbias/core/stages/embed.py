@@ -265,7 +265,8 @@ def _assemble(table: SampleTable, parts: list[Embedded], work: Work) -> tuple[Em
     frame = table.frame.drop(columns=[c for c in POINT_COLUMNS if c in table.frame.columns])
     frame = frame.assign(sex=frame["sex"] if "sex" in frame.columns else "")
     ordered = frame[[*COLUMNS, *(c for c in frame.columns if c not in COLUMNS)]][kept].reset_index(drop=True)
-    matrix = np.concatenate([part.vectors for part in parts])[kept]
+    matrix = np.concatenate([part.vectors for part in parts])
+    matrix = matrix if kept.all() else matrix[kept]
     failed = [*rejected, *_earlier_rejected(table)]
     attempts = len(table) + _earlier_failures(table)
     provenance = {

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 TILE = 16
+_READ = (
+    16 * TILE
+)  # images that are decoded together for the CPU; waiting for each tile would cost as much as a check sum
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,15 @@ class FedNetwork:
         self.recogniser = in_arithmetic(recogniser, options.arithmetic).on(str(target))
         self.size, self.flip, self.on_cuda = recogniser.input_size, options.flip, target.type == "cuda"
         self.batch = machine.resources.batch_size if self.on_cuda else TILE
+        self.read = self.batch if self.on_cuda else _READ
 
     def embed(self, paths: Sequence[Path | str]) -> Iterator[Embedded]:
-        """Embeddings of image files in order, a batch at a time."""
+        """Embeddings of image files in order, as many at a time as are read together."""
         room = _pinned if self.on_cuda else _plain
-        for batch in face_batches(paths, self.size, self.batch, threads=usable_cores(), room=room):
-            yield Embedded(self._forward(batch.faces), batch.reasons)
+        for batch in face_batches(paths, self.size, self.read, threads=usable_cores(), room=room):
+            tiles = range(0, len(batch.faces), self.batch)
+            vectors = [self._forward(batch.faces[start : start + self.batch]) for start in tiles]
+            yield Embedded(vectors[0] if len(vectors) == 1 else np.concatenate(vectors), batch.reasons)
 
     def _forward(self, faces: Faces) -> Vectors:
         count = len(faces)

@@ -11,7 +11,7 @@ from frbias.core.faces.detect import describe_detector
 from frbias.core.foundation.devices import choose_device
 from frbias.core.foundation.errors import BadImageError
 from frbias.synth.cusp import trial
-from frbias.synth.cusp.editing import CuspEditor
+from frbias.synth.cusp.editing import CuspEditor, to_pixels
 from frbias.synth.cusp.labels import (
     LABELS,
     LS_BINS,
@@ -89,21 +89,38 @@ class CuspBackend:
         return units
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
-        """Age the faces of ``units``, each encoded once."""
+        """Age the faces of ``units``, each encoded once; on a device all of them together."""
         editor = _editor(self.request, self.device)
-        for unit in units:
-            source, targets = unit.payload
-            try:
-                face = self._prepared(source, editor.config.resolution)
-            except BadImageError as error:
-                yield [Made(None, reason=error.reason)] * len(unit.tasks)
-                continue
-            seeds = [int(cast(int, task.columns["seed"])) for task in unit.tasks]
-            mode = self.request.noise
-            images = editor.decode_labels(editor.encode(face.image), [t.label for t in targets], mode, seeds)
-            yield [
-                Made(image, face.columns, file_name=t.file_name) for image, t in zip(images, unit.tasks, strict=True)
-            ]
+        step = max(1, len(units)) if editor.batched else 1
+        for start in range(0, len(units), step):
+            yield from self._aged(editor, units[start : start + step])
+
+    def _aged(self, editor: CuspEditor, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        faces = [self._face_of(unit, editor.config.resolution) for unit in units]
+        good = [(unit, face) for unit, face in zip(units, faces, strict=True) if isinstance(face, Prepared)]
+        encoded = editor.encode_all([face.image for _, face in good])
+        tasks = [
+            (code, task, target) for code, (unit, _) in zip(encoded, good, strict=True) for task, target in _ages(unit)
+        ]
+        images = editor.decode(
+            [code for code, _, _ in tasks],
+            [target.label for _, _, target in tasks],
+            self.request.noise,
+            [int(cast(int, task.columns["seed"])) for _, task, _ in tasks],
+        )
+        pictures = iter(to_pixels(images))
+        for unit, face in zip(units, faces, strict=True):
+            if isinstance(face, Prepared):
+                yield [Made(next(pictures), face.columns, file_name=task.file_name) for task in unit.tasks]
+            else:
+                yield [Made(None, reason=face)] * len(unit.tasks)
+
+    def _face_of(self, unit: WorkUnit, side: int) -> Prepared | str:
+        """The face of a unit, or why there is none."""
+        try:
+            return self._prepared(unit.payload[0], side)
+        except BadImageError as error:
+            return error.reason
 
     def prepare(self) -> None:
         """Nothing: the work is done in this process."""
@@ -175,6 +192,10 @@ def make(request: CuspRequest, device: str) -> CuspBackend:
     backend = CuspBackend(request, device)
     backend.plan()
     return backend
+
+
+def _ages(unit: WorkUnit) -> Iterator[tuple[Task, Target]]:
+    return zip(unit.tasks, unit.payload[1], strict=True)
 
 
 @lru_cache(maxsize=1)

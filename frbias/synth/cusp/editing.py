@@ -21,12 +21,13 @@ from frbias.synth.stylegan2 import Noise
 NoiseMode = Literal["const", "random", "none"]
 NOISE_MODES: tuple[NoiseMode, ...] = ("const", "random", "none")
 Precision = Literal["fp32", "fp16", "bf16"]
+_TOGETHER = 32  # images that a device decodes at a time
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What of a face does not depend on the age it is shown at.
+    """What of a face (or of n) does not depend on the age it is shown at.
 
     Attributes:
         content: Coarsest content features (1, c, R / 32, R / 32).
@@ -40,13 +41,28 @@ class Encoded:
     style: Tensor
     mask: Tensor | None
 
+    def each(self) -> "list[Encoded]":
+        """Of n faces, each by itself."""
+        masks = [None] * len(self.style) if self.mask is None else list(self.mask.split(1))
+        parts = zip(self.content.split(1), self.skip.split(1), self.style.split(1), masks, strict=True)
+        return [Encoded(content, skip, style, mask) for content, skip, style, mask in parts]
+
+
+def _together(faces: Sequence[Encoded]) -> Encoded:
+    """Faces as one batch; their masks have done their work."""
+    if len(faces) == 1:
+        return faces[0]
+    parts = zip(*((face.content, face.skip, face.style) for face in faces), strict=True)
+    content, skip, style = (torch.cat(part) for part in parts)
+    return Encoded(content, skip, style, None)
+
 
 class CuspEditor:
     """A CUSP network at work on one device.
 
     On the CPU every image is decoded by itself and by one thread, several images at a time: its bytes depend neither
     on what else is in the call nor on the number of threads (sums in convolutions are ordered differently when
-    threads share one). On CUDA all ages of a face are one batch.
+    threads share one). On CUDA faces are encoded together, and images are decoded together, whosever they are.
 
     Args:
         network: The network, float32; moved to the device.
@@ -76,6 +92,7 @@ class CuspEditor:
         if not (0 <= global_blur <= 1 and 0 <= mask_blur <= 1):
             raise UsageError("Blur strengths are numbers from 0 (none) to 1 (strongest).")
         self.device = device or torch.device("cpu")
+        self.batched = self.device.type != "cpu"
         self.network = network.to(self.device).eval()
         self.config = network.config
         self.masked = not mask_is_zero(self.config.resolution, rule)
@@ -99,7 +116,16 @@ class CuspEditor:
 
     def encode(self, image: npt.NDArray[np.uint8]) -> Encoded:
         """Encode an RGB image (R, R, 3), uint8."""
-        x = to_input(image, self.device)
+        return self.encode_all([image])[0]
+
+    def encode_all(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[Encoded]:
+        """:meth:`encode` of several images."""
+        if not self.batched:
+            return [self._encode(image[None]) for image in images]
+        return self._encode(np.stack(images)).each() if images else []
+
+    def _encode(self, images: npt.NDArray[np.uint8]) -> Encoded:
+        x = to_input(images, self.device)
         with one_thread(self.device), torch.no_grad():
             content = self.network.content_enc(x)
             style = self.network.style_code(x)
@@ -113,15 +139,19 @@ class CuspEditor:
         self, face: Encoded, labels: Sequence[int], noise: NoiseMode = "const", seeds: Sequence[int] | None = None
     ) -> npt.NDArray[np.uint8]:
         """Pictures of an encoded face at age labels: uint8 RGB (n, R, R, 3); arguments as :meth:`decode`."""
-        return to_pixels(self.decode(face, labels, noise, seeds))
+        return to_pixels(self.decode([face] * len(labels), labels, noise, seeds))
 
     def decode(
-        self, face: Encoded, labels: Sequence[int], noise: NoiseMode = "const", seeds: Sequence[int] | None = None
+        self,
+        faces: Sequence[Encoded],
+        labels: Sequence[int],
+        noise: NoiseMode = "const",
+        seeds: Sequence[int] | None = None,
     ) -> Tensor:
-        """What the network gives for an encoded face at age labels.
+        """What the network gives for encoded faces at age labels.
 
         Args:
-            face: From :meth:`encode`.
+            faces: From :meth:`encode`, one per image.
             labels: One label per image.
             noise: ``const`` (stored), ``none``, or ``random``.
             seeds: One seed per image for ``random``; drawn on the CPU, the same on every device.
@@ -134,13 +164,14 @@ class CuspEditor:
         """
         if noise == "random" and (seeds is None or len(seeds) != len(labels)):
             raise UsageError("Random noise needs a seed for every image.")
-        step = 1 if self.device.type == "cpu" else max(1, len(labels))
+        step = _TOGETHER if self.batched else 1
         starts = range(0, len(labels), step)
 
         def part(start: int) -> Tensor:
             chosen = slice(start, start + step)
+            drawn = self._noise(noise, (seeds or ())[chosen])
             with torch.no_grad():
-                return self._decode(face, list(labels[chosen]), self._noise(noise, (seeds or ())[chosen]))
+                return self._decode(_together(faces[chosen]), list(labels[chosen]), drawn)
 
         with one_thread(self.device) as threads:
             if threads == 1 or len(starts) == 1:
@@ -151,11 +182,8 @@ class CuspEditor:
         return torch.cat(images) if images else torch.empty(0, 3, self.config.resolution, self.config.resolution)
 
     def _decode(self, face: Encoded, labels: list[int], noise: Noise) -> Tensor:
-        count = len(labels)
-        age = self.codes[torch.tensor(labels, device=self.device)]
-        ws = self.network.slots(face.style.expand(count, -1), age)
-        content, skip = (t.expand(count, -1, -1, -1) for t in (face.content, face.skip))
-        image: Tensor = self._decoder(content, skip, ws, noise)
+        ws = self.network.slots(face.style, self.codes[torch.tensor(labels, device=self.device)])
+        image: Tensor = self._decoder(face.content, face.skip, ws, noise)
         return image
 
     def _noise(self, mode: NoiseMode, seeds: Sequence[int]) -> Noise:
@@ -184,10 +212,10 @@ def one_thread(device: torch.device) -> Iterator[int]:
         torch.set_num_threads(threads)
 
 
-def to_input(image: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
-    """An RGB image (R, R, 3) as the network takes it: (1, 3, R, R), value / 256 * 2 - 1."""
-    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(device)
-    return pixels[None].float() / 256 * 2 - 1
+def to_input(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """RGB images (n, R, R, 3) as the network takes them: (n, 3, R, R), value / 256 * 2 - 1."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)
+    return pixels.float() / 256 * 2 - 1
 
 
 def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """Labels, blurs and masks of CUSP against closed forms and brute force."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from frbias.core.assets.exact_loading import load_exactly
 from frbias.core.faces.dex import classifier_of
 from frbias.core.foundation.errors import BadInputError, UsageError
+from frbias.synth.cusp import editing
 from frbias.synth.cusp.blur import bank_line, blur_index, filter_separable, make_bank
 from frbias.synth.cusp.config import infer_config
-from frbias.synth.cusp.editing import CuspEditor
+from frbias.synth.cusp.editing import CuspEditor, to_pixels
 from frbias.synth.cusp.labels import LS_BINS, THESIS_BINS, bin_of, target_of, thesis_targets, untrained
 from frbias.synth.cusp.loading import network_of
 from frbias.synth.cusp.saliency import kernel_taps, mask_is_zero, saturated_mask, smoothing_line
@@ -162,6 +165,29 @@ def test_ages_do_not_depend_on_their_neighbours_and_seeds_matter() -> None:
     assert not np.array_equal(noisy[0], editor.decode_labels(face, [40], "none")[0])
     with pytest.raises(UsageError, match="seed"):
         editor.decode_labels(face, [40], "random")
+
+
+@pytest.mark.parametrize("rule", ["intended", "off"])
+@pytest.mark.parametrize("noise", ["const", "random"])
+def test_faces_in_one_batch_are_those_alone(rule: Any, noise: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a device does it: faces encoded together, images decoded together, five at a time, whosever they are."""
+    monkeypatch.setattr(editing, "_TOGETHER", 5)
+    editor = CuspEditor(tiny_network(101), rule=rule, classifier=random_classifier())
+    images = list(np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
+    labels, seeds = [20, 40, 60], list(range(12))
+    found = []
+    for batched in (False, True):
+        editor.batched = batched
+        faces = [face for face in editor.encode_all(images) for _ in labels]
+        found.append(editor.decode(faces, labels * 4, noise, seeds))
+    alone = [
+        editor.decode_labels(editor.encode(image), labels, noise, seeds[3 * k : 3 * k + 3])
+        for k, image in enumerate(images)
+    ]
+    assert found[0].std() > 0.1
+    torch.testing.assert_close(found[1], found[0], atol=2e-4, rtol=0)
+    assert np.abs(to_pixels(found[0]).astype(int) - np.concatenate(alone).astype(int)).max() <= 1
+    assert editor.encode_all([]) == []
 
 
 def test_mask_rule_needs_a_classifier_only_when_it_matters() -> None:

@@ -111,7 +111,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(editor.decode(editor.encode(image), [20, 30, 60]))
+            found.append(editor.decode([editor.encode(image)] * 3, [20, 30, 60]))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
