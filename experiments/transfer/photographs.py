@@ -37,7 +37,7 @@ LAG_RATES = ("young-old 1 %", "young-old 0.1 %", "young-young 1 %", "old-old 0.1
 LFW_RATES = ("accuracy", "TAR 0.1 %")
 SEED = 0
 _FGNET = re.compile(r"(\d{3})A\d{2}", re.IGNORECASE)
-_TAIL = 8  # of the non-mated scores, so many times the target are held for the bootstrap
+_TAIL = 3  # of the non-mated scores, so many times the target are held for the bootstrap
 
 
 @dataclass(frozen=True, eq=False)
