@@ -49,7 +49,7 @@ format: $(STAMP) ## Format the code
 faults: $(STAMP) ## Kill, damage, mutate and lie (some minutes); fails at the first thing lost
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --json faults.json
 
-faults-long: $(STAMP) ## The same at every file operation, with 20,000 pictures and all of the rest (hours)
+faults-long: $(STAMP) ## The same at every file operation, with 100,000 pictures and all of the rest (hours)
 	PYTHONPATH=tools OMP_NUM_THREADS=1 $(BIN)/python -m faults --long --json faults.json
 
 bill: $(STAMP) ## Write sbom.json, a list of the packages in $(VENV) (no network)

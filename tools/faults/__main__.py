@@ -38,7 +38,7 @@ def run_parts(chosen: list[Part], book: Book, *, go_on: bool, minutes: float = 0
 def main() -> int:
     """Print what comes of each part and, at the end, the table; returns the exit code: 1 for a loss, 2 for parts left."""
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="every file operation, 20,000 images (an hour or two)")
+    parser.add_argument("--long", action="store_true", help="every file operation, 100,000 images (an hour or two)")
     parser.add_argument("--json", type=Path, help="keep what came of each part here")
     parser.add_argument("--resume", action="store_true", help="leave out what --json holds of this very code")
     parser.add_argument("--older", action="store_true", help="with --resume: what it holds of other code too")

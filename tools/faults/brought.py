@@ -23,9 +23,11 @@ _MAGIC = 0xCED7230A  # of a RecordIO record
 def brought(root: Path) -> list[Document]:
     """Archives, records and lists of somebody else, below ``root``."""
     from frbias.core.assets.caffemodel import read_caffemodel
+    from frbias.core.assets.checkpoints import load_checkpoint
     from frbias.core.data.datasets.layouts.fgnet import format_points, read_points
     from frbias.core.data.datasets.loading import load_table
     from frbias.core.data.recordio import iterate_records
+    from frbias.core.installing.recognise import recognise
 
     records, index = _records()
     for folder in ("records", "faces"):
@@ -50,6 +52,8 @@ def brought(root: Path) -> list[Document]:
         Document("set.zip", _zip(), _unpacking(root, "set.zip"), "bytes"),
         Document("set.tar", _tar("w"), _unpacking(root, "set.tar"), "bytes"),
         Document("set.tar.gz", _tar("w:gz"), _unpacking(root, "set.tar.gz"), "bytes"),
+        Document("w.pth", _torch(), lambda: load_checkpoint(root / "w.pth"), "bytes"),
+        Document("pack.zip", _zip(), lambda: recognise(root / "pack.zip"), "bytes"),
         Document("records/train.rec", records, pictures, "bytes"),
         Document("records/train.idx", index, pictures, "table"),
         Document("faces/list.csv", FACES.encode(), faces, "table"),
@@ -145,6 +149,14 @@ def _zip() -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in _MEMBERS.items():
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def _torch() -> bytes:
+    import torch
+
+    stream = io.BytesIO()
+    torch.save({"fc.weight": torch.ones(2, 2), "fc.bias": torch.zeros(2)}, stream)
     return stream.getvalue()
 
 

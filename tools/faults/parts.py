@@ -60,8 +60,8 @@ SHORT = Sizes(
     torchrun=1,
 )
 LONG = Sizes(
-    documents=6000,
-    images=20_000,
+    documents=20_000,
+    images=100_000,
     large=0,
     weights=340,
     servers=0,

@@ -1,6 +1,8 @@
 """Unpacking archives from strangers: nothing leaves the target, nothing grows without bound, nothing is linked."""
 
+import lzma
 import stat
+import struct
 import tarfile
 import unicodedata
 import zipfile
@@ -24,6 +26,8 @@ MAX_TABLE = 32 * 1024**2
 _TAIL = 66_000  # the end of a zip archive: its last record with the longest comment
 _MAX_HEAD = 1024 * 1024
 _BLOCK = 1024 * 1024
+# What the readers of zip, tar and their packings raise at damaged bytes, beside errors of the disk.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, KeyError, ValueError, OverflowError)
 _CLUTTER = ("__MACOSX", ".DS_Store", "Thumbs.db")
 
 
@@ -79,15 +83,7 @@ def unpack(archive: Path, target: Path, *, progress: Progress = SILENT) -> list[
         with tarfile.open(archive, tarinfo=_BoundedInfo) as tar:
             members = _checked(archive, list(_tar_members(archive, tar)), progress)
             return _write(members, target, lambda member: tar.extractfile(member.raw), progress, archive)
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        zlib.error,
-        EOFError,
-        OSError,
-        KeyError,
-        NotImplementedError,
-    ) as error:
+    except (*DAMAGED, tarfile.TarError, OSError, NotImplementedError) as error:
         if is_disk_full(error):
             raise
         raise BadInputError(f"{archive} cannot be unpacked: {str(error) or type(error).__name__}.") from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frbias.core.assets.archives import check_table
+from frbias.core.assets.archives import DAMAGED, check_table
 from frbias.core.assets.pickle_machine import run_pickle
 from frbias.core.assets.pickle_policy import malformed, truncated
 from frbias.core.assets.pickle_records import (
@@ -125,7 +125,7 @@ def _vet_zip(path: Path) -> Any:
             records = torch_records(archive, size)
             sizes = {key: info.file_size for key, info in records.data.items()}
             return structure_of(archive.read(records.structure), CheckpointPolicy(sizes, size))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (*DAMAGED, NotImplementedError) as error:
         raise truncated(first_line(error)) from error
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frbias.core.assets.archives import check_table
+from frbias.core.assets.archives import DAMAGED, check_table
 from frbias.core.data.embedding_rows import NEEDED, checked_matrix, checked_rows, normal_name, vector_columns
 from frbias.core.foundation.delimited import check_delimited
 from frbias.core.foundation.errors import BadInputError, reason_of
@@ -36,7 +36,7 @@ def read_npz(path: Path) -> _Table:
                 name = normal_name(member.filename.removesuffix(".npy"))
                 with archive.open(member) as stream:
                     arrays[name] = _array(stream, member.file_size, path, f"the array {name!r}")
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*DAMAGED, OSError, NotImplementedError, RuntimeError) as error:
         raise BadInputError(f"{path} cannot be read as .npz: {reason_of(error)}.") from error
     for name in ("subject", "embedding"):
         if name not in arrays:

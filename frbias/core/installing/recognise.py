@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frbias.core.assets.archives import check_table
+from frbias.core.assets.archives import DAMAGED, check_table
 from frbias.core.assets.embedded import EMBEDDED_MODELS
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
@@ -162,7 +162,7 @@ def _zip(path: Path) -> Recognised:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (*DAMAGED, NotImplementedError) as error:
         raise BadInputError(f"{path} is a damaged archive ({error}); was the download complete?") from error
     if any(name.endswith("data.pkl") for name in names):
         return _torch(path)
