@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from frbias.core.assets.paths import data_home
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import LOCAL, Machine
@@ -18,6 +19,7 @@ from frbias.core.verification.evaluation import evaluate_embeddings
 from frbias.core.verification.groups import DEFAULT_GROUPS, Grouping, group_all, group_by_protocol, grouping_named
 from frbias.core.verification.records import from_json
 from frbias.core.verification.results import Evaluation
+from frbias.core.verification.scores.laps import Laps
 from frbias.core.verification.scores.scorefiles import ScoreFile
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def measure_embeddings(
     name: str,
     machine: Machine = LOCAL,
     world: World | None = None,
+    laps: Laps | None = None,
 ) -> Evaluation:
     """Evaluate embeddings of an image set.
 
@@ -61,6 +64,7 @@ def measure_embeddings(
         name: Title.
         machine: What may be used; a CUDA device only when it is asked for by name.
         world: Place among torchrun's processes.
+        laps: Where parts of long scans are kept, by somebody who clears it; None: in the data root, cleared at the end.
 
     Raises:
         BadInputError: No image has a subject, or no group has both kinds of comparison.
@@ -73,6 +77,7 @@ def measure_embeddings(
     frame, matrix = frame[known].reset_index(drop=True), embeddings.matrix[known]
     columns = {str(c): frame[c].to_numpy() for c in frame.columns if c not in ("file_name", "subject", "embedding")}
     grouping = grouping_of(options, columns)
+    kept = laps or _laps()
     done = evaluate_embeddings(
         matrix,
         frame["subject"].astype(str).to_numpy(),
@@ -92,8 +97,11 @@ def measure_embeddings(
         threads=machine.resources.threads,
         world=world,
         product=_product_on(machine.resources.device),
+        laps=kept,
         progress=machine.progress,
     )
+    if laps is None:
+        kept.clear()
     told = replace(done, samples=replace(done.samples, doubtful=doubtful_samples(frame, grouping)))
     return told.described({"kind": "embeddings", **embeddings.provenance})
 
@@ -117,11 +125,14 @@ def compare_embeddings(
     first, second, dropped = same_images(baseline, other)
     if dropped:
         machine.progress.note(f"{counted(dropped, 'image')} in one of the two sets only, left out.")
+    laps = _laps()
     pair = [
-        measure_embeddings(found, options, name=name, machine=machine, world=world)
+        measure_embeddings(found, options, name=name, machine=machine, world=world, laps=laps)
         for found, name in zip((first, second), names, strict=True)
     ]
-    return compare_evaluations(*pair)
+    done = compare_evaluations(*pair)
+    laps.clear()
+    return done
 
 
 def grouping_of(options: MeasureOptions, columns: dict[str, npt.NDArray[Any]]) -> Grouping:
@@ -200,6 +211,10 @@ def acquisition(
     except UsageError:  # grouped by something that is not known of any image that failed
         return ()
     return count_acquisition(grouping, rejected, times) if rejected.by == grouping.by else ()
+
+
+def _laps() -> Laps:
+    return Laps(data_home() / "cache" / "scans")
 
 
 def _product_on(device: str) -> Any:

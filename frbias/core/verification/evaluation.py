@@ -20,6 +20,7 @@ from frbias.core.verification.protocols import protocol_distributions
 from frbias.core.verification.results import Evaluation
 from frbias.core.verification.scores.engine import compare_all
 from frbias.core.verification.scores.foreseeing import Budget
+from frbias.core.verification.scores.laps import Laps
 from frbias.core.verification.scores.planning import near_duplicates
 
 Float = npt.NDArray[np.float64]
@@ -48,6 +49,7 @@ def evaluate_embeddings(
     block: int = 2,
     world: World | None = None,
     product: Any = None,
+    laps: Laps | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Evaluate embeddings: every pair is compared, every count is exact.
@@ -70,7 +72,7 @@ def evaluate_embeddings(
         curves: Whether to compute the points of the figures.
         name: Title.
         budget: Limits of held scores.
-        threads, block, world, product, progress: See :func:`compare_all`.
+        threads, block, world, product, laps, progress: See :func:`compare_all`.
 
     Raises:
         BadInputError: The embeddings cannot be used, or no group has both kinds of comparison.
@@ -108,6 +110,7 @@ def evaluate_embeddings(
         block=block,
         world=world,
         product=product,
+        laps=laps,
         progress=progress,
     )
     done = evaluate(comparisons, given.grouping, options, ages=given.ages, name=name)

@@ -21,6 +21,7 @@ from frbias.core.verification.groups import NO_GROUP, Grouping
 from frbias.core.verification.scores.binning import Tally
 from frbias.core.verification.scores.comparisons import Classes, Comparisons, Mated, needed_classes, pair_classes
 from frbias.core.verification.scores.foreseeing import Budget, bins_to_hold
+from frbias.core.verification.scores.laps import LAP, Laps
 from frbias.core.verification.scores.planning import make_plan, matched_ages
 from frbias.core.verification.scores.scan import Found, Plan, TileProduct, scan
 
@@ -39,11 +40,13 @@ class ScanSettings:
         threads: Threads.
         block: Tiles a thread takes at a time.
         world: Ranks that share the work, None for one.
+        laps: Where the laps of a long scan are kept; None: nowhere.
     """
 
     threads: int
     block: int
     world: World | None
+    laps: Laps | None = None
 
     def scan(
         self,
@@ -63,6 +66,13 @@ class ScanSettings:
             world=self.world,
             advance=advance,
         )
+
+    def scan_all(self, plan: Plan, wanted: Bool, advance: Callable[[int], None]) -> Found:
+        """Scan all tiles of a plan, keeping laps on the way when there are several."""
+        if self.laps is None or len(plan.tiles()) <= LAP or plan.allow is not None:
+            return self.scan(plan, wanted, advance=advance)
+        share = partial(self.scan, plan, wanted, advance=advance)
+        return self.laps.scan(plan, wanted, self.world or World(), lambda lap: share(tiles=lap), advance)
 
     def count(self, plan: Plan, tiles: Sequence[tuple[int, int]]) -> Found:
         """Count some tiles of a plan, holding nothing."""
@@ -98,7 +108,7 @@ class PairScan:
 
     def comparisons(self, wanted: Bool, advance: Callable[[int], None] = lambda n: None) -> Comparisons:
         """Scan, and put together what was found, with the scores in the wanted bins held."""
-        found = self.settings.scan(self.plan, wanted, advance=advance)
+        found = self.settings.scan_all(self.plan, wanted, advance)
         made = Comparisons(
             groups=self.grouping.names,
             evaluated=self.evaluated,
@@ -165,6 +175,7 @@ def compare_all(
     block: int = 2,
     world: World | None = None,
     product: Callable[[npt.NDArray[np.float32]], TileProduct] | None = None,
+    laps: Laps | None = None,
     progress: Progress = SILENT,
 ) -> Comparisons:
     """Compare every pair of embeddings.
@@ -185,6 +196,7 @@ def compare_all(
         block: Tiles a thread takes at a time.
         world: Ranks that share the work.
         product: Makes the function that computes tiles from the sorted unit vectors (an accelerator).
+        laps: Where the laps of a long scan are kept, so that one that was cut off goes on.
         progress: Sink of progress.
 
     Raises:
@@ -202,12 +214,10 @@ def compare_all(
     few = len(matrix) * (len(matrix) - 1) // 2 <= CROSS_LIMIT
     classes = pair_classes(grouping, evaluated, rule, cross=None if few or rule == "any-probe" else False)
     plan = replace(plan, class_of=classes.table, classes=classes.count)
-    settings = ScanSettings(threads or usable_cores(), block, world)
+    settings = ScanSettings(threads or usable_cores(), block, world, laps)
     wanted = bins_to_hold(plan, classes, targets, tails, budget or Budget(), partial(settings.count, plan))
-    known = tuple(names.tolist())
-    pairs = PairScan(
-        plan, order, codes[order], grouping, evaluated, classes, rule, known, weights, matched_age, settings
-    )  # fmt: skip
+    known, codes = tuple(names.tolist()), codes[order]
+    pairs = PairScan(plan, order, codes, grouping, evaluated, classes, rule, known, weights, matched_age, settings)
     with progress.task("comparing", len(plan.tiles())) as advance:
         return pairs.comparisons(wanted, advance)
 
