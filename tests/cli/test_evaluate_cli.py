@@ -172,8 +172,8 @@ def test_a_folder_of_results_and_finished_work_is_used_again(
     assert table["false_matches"].tolist() == [g["false_matches"] for t in document["targets"] for g in t["groups"]]
     assert (out / "figures" / "det.png").is_file()
     written = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    with monkeypatch.context() as without:
-        without.setattr("frbias.core.stages.evaluate.measure_embeddings", None)  # must not be called again
+    with monkeypatch.context() as patch:
+        patch.setattr("frbias.core.stages.evaluate.measure_embeddings", None)  # must not be called again
         code, second, _ = run(capsys, *wanted)
     assert (code, second) == (0, first)
     code, _, err = run(capsys, *wanted, "--alpha", "0.7")

@@ -73,10 +73,14 @@ def adapt(request: AdaptRequest, out: Path, *, machine: Machine = LOCAL, force: 
     """
     choose_device(machine.resources.device)
     sources = _sources(request, machine)
-    folder = claim_work(out, sources.work(request), force=force)
+    work = sources.work(request)
+    folder = claim_work(out, work, force=force)
     if not folder.finished:
         try:
-            folder.finish(_learn(request, sources, out, machine))
+            learned = _learn(request, sources, out, machine)
+            if sources.work(request).inputs != work.inputs:
+                raise BadInputError("Files vanished or changed meanwhile; put them back and run the command again.")
+            folder.finish(learned)
         except FrbiasError:
             folder.abandon()
             raise

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from frbias.core.data.datasets.loading import load_photographs
 from frbias.core.data.datasets.resolving import resolve_whole
-from frbias.core.data.file_hashes import file_hashes
+from frbias.core.data.file_hashes import MISSING, file_hashes
 from frbias.core.data.images import read_image
 from frbias.core.data.imagesets import produce
 from frbias.core.data.samples import METADATA_NAME, POINT_COLUMNS, Rejected, SampleTable
@@ -266,11 +266,17 @@ def photographs_of(data: str, progress: Progress = SILENT) -> tuple[SampleTable,
 
 
 def hash_of_images(table: SampleTable) -> dict[str, str]:
-    """Hashes of an image set: of its table, and of the contents of its files in row order; made once in a launch."""
+    """Hashes of an image set: of its table, and of the contents of its files in row order; made once in a launch.
+
+    Raises:
+        BadInputError: Not one of its files is there.
+    """
     world = world_from_environment()
 
     def made() -> dict[str, str]:
         files = file_hashes(table.root, table.frame["file_name"].tolist())
+        if files and all(digest == MISSING for digest in files):
+            raise BadInputError(f"None of the {counted(len(files), 'file')} of {table.root} is there; put them back.")
         return {"table": table.content_hash(), "files": sha256_json(files)}
 
     with process_group(world):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from frbias.core.data.embeddings import Embeddings, hash_of_embeddings, read_embeddings
 from frbias.core.data.samples import SampleTable
 from frbias.core.foundation.devices import World
-from frbias.core.foundation.errors import UsageError
+from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.machine import Machine
 from frbias.core.foundation.plans import Step
 from frbias.core.stages.requests.embed import EmbedOptions
@@ -107,13 +107,19 @@ class EmbeddedSet:
         return plan_shared(self.images.table, self.recogniser, self.images.refused)
 
     def load(self, machine: Machine, world: World) -> Embeddings:
-        """The embeddings; the faces are aligned first when they are not."""
+        """The embeddings; the faces are aligned first when they are not.
+
+        Raises:
+            BadInputError: Files vanished or changed since the identity was asked for.
+        """
         from frbias.core.stages.shared import embeddings_of, faces_for
 
         images = self.images
         size = self.recogniser.input_size
         faces = faces_for(images.table, size, machine, world, refused=images.refused)
-        return embeddings_of(faces, self.recogniser, machine, world, options=self.options)
+        found = embeddings_of(faces, self.recogniser, machine, world, options=self.options)
+        images.refuse_changed()
+        return found
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,19 @@ class ImageSource:
     def identity(self) -> dict[str, Any]:
         """Hashes of the table and the images, and what was refused."""
         return self._hashes
+
+    def refuse_changed(self) -> None:
+        """Refuse to go on when files vanished or changed since the identity was asked for.
+
+        Raises:
+            BadInputError: They did.
+        """
+        from frbias.core.stages.align import hash_of_images
+
+        if hash_of_images(self.table) != self._hashes["images"]:
+            raise BadInputError(
+                f"Files of {self.name} vanished or changed meanwhile; put them back and run the command again."
+            )
 
 
 def image_source(data: str, options: MeasureOptions) -> ImageSource:

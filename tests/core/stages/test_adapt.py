@@ -1,6 +1,7 @@
 """Adapting a recogniser: what the folder computes, composes, refuses, and exports."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,19 @@ def test_photographs_stand_for_what_is_common(place: Path, tmp_path: Path) -> No
     base, found = load_recogniser(str(place / "net.safetensors")), load_recogniser(str(done.out))
     mean = unit(base.embed(np.stack([np.ascontiguousarray(f[:, ::-1]) for f in fixed_images(4, 112)]))).mean(axis=0)
     assert np.abs(found.map.matrix @ mean).max() < 1e-5 * np.abs(mean).max() + 1e-6
+
+
+def test_files_that_vanish_while_it_learns_end_it(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(place / "people", tmp_path / "people")
+
+    def learned(*arguments: object) -> dict[str, object]:
+        (tmp_path / "people" / "3_30.png").unlink()
+        return {}
+
+    monkeypatch.setattr("frbias.core.stages.adapt._learn", learned)
+    with pytest.raises(BadInputError, match="vanished or changed meanwhile"):
+        adapt(request(place, data=(str(tmp_path / "people"),)), tmp_path / "out", machine=CPU)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_guard_holds_the_map_back(place: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def read_csv_table(path: Path) -> tuple[SampleTable, list[tuple[str, str]]]:
         problem = "listed twice" if name in seen else _problem(path.parent, name)
         seen.add(name)
         if problem:
-            rejected.append((name, problem))
+            rejected.append((name if name.isprintable() else ascii(name), problem))
         else:
             rows.append({**{str(k): v for k, v in row.items()}, "file_name": name})
     if not rows:
@@ -80,6 +80,11 @@ def _problem(root: Path, name: str) -> str:
     if not name or name.startswith("/") or ".." in parts or ":" in parts[0]:
         return "leaves the folder"
     target = root / name
-    if not target.resolve().is_relative_to(root.resolve()):
-        return "a link that leaves the folder"
-    return "" if target.is_file() else "does not exist"
+    try:
+        if not target.resolve().is_relative_to(root.resolve()):
+            return "a link that leaves the folder"
+        return "" if target.is_file() else "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except (ValueError, RuntimeError):  # a name that no file has, links that lead in a circle
+        return "no name that a file can have"

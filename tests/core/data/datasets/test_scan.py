@@ -188,7 +188,11 @@ def test_csv(plant: Plant, separator: str) -> None:
         ("../outside.jpg", "x", "1", ""),
         ("a.jpg", "bob", "2", ""),
         ("/etc/passwd", "x", "1", ""),
+        ("null\0.jpg", "x", "1", ""),
+        ("x" * 5000, "x", "1", ""),
+        ("loop.jpg", "x", "1", ""),
     ]
+    (root / "loop.jpg").symlink_to("loop.jpg")
     (root / "faces.csv").write_text("\ufeff" + "\n".join(separator.join(line) for line in lines), encoding="utf-8")
     found = load_whole(root / "faces.csv")
     table, rejected, layout = found.table, found.rejected, found.layout
@@ -201,6 +205,9 @@ def test_csv(plant: Plant, separator: str) -> None:
         "../outside.jpg": "leaves the folder",
         "a.jpg": "listed twice",
         "/etc/passwd": "leaves the folder",
+        r"'null\x00.jpg'": "no name that a file can have",
+        "x" * 5000: "cannot be read: File name too long",
+        "loop.jpg": "no name that a file can have",
     }
 
 
