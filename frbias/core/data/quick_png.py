@@ -1,12 +1,14 @@
 """PNG files of the usual kind, 8 bits RGB and nothing special, decoded faster than any image.
 
-Every other file, and every damaged one, is left to the decoder that says what is wrong.
+Every other file, and every damaged one, is left to the decoder that says what is wrong. Faces of one known size, of which
+there are thousands to embed, are unpacked by ISA-L and a compiled loop in less than half the time that OpenCV takes; for a
+few pictures that loop is not worth loading.
 """
 
 import struct
-import zlib
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +30,15 @@ def decode_plain_png(
         most_pixels, longest_side: Larger ones are left to the careful decoder.
         only: (height, width), other ones are.
     """
-    if not data.startswith(_SIGNATURE) or not _is_whole(data):
+    if not data.startswith(_SIGNATURE) or (packed := _packed(data)) is None:
         return None
     width, height = _SIZE.unpack_from(data, 16)
     if data[24:29] != _PLAIN or not 0 < width * height <= most_pixels or max(width, height) > longest_side:
         return None
     if only is not None and only != (height, width):
         return None
+    if only is not None:
+        return _unpacked(packed, height, width)
     pixels = _decoder()(np.frombuffer(data, np.uint8))
     return None if pixels is None or pixels.shape != (height, width, 3) else pixels
 
@@ -55,17 +59,48 @@ def _decoder() -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8] | None
     return turned
 
 
-def _is_whole(data: bytes) -> bool:
-    """Whether the chunks follow each other from IHDR to IEND with right check sums, all of them harmless."""
-    view, place, size, name = memoryview(data), 8, len(data), b""
+def _packed(data: bytes) -> bytes | None:
+    """What is in the IDAT chunks, if all chunks follow each other from IHDR to IEND, are harmless and have right sums."""
+    crc32 = _isal().crc32
+    view, place, size, found = memoryview(data), 8, len(data), []
     while place + 12 <= size:
         length, name = _CHUNK.unpack_from(data, place)
         end = place + 12 + length
         if end > size or (place == 8) != (name == b"IHDR") or name not in _HARMLESS:
-            return False
-        if zlib.crc32(view[place + 4 : end - 4]) != _SUM.unpack_from(data, end - 4)[0]:
-            return False
+            return None
+        if crc32(view[place + 4 : end - 4]) != _SUM.unpack_from(data, end - 4)[0]:
+            return None
+        if name == b"IDAT":
+            found.append(view[place + 8 : end - 4])
         place = end
         if name == b"IEND":
-            return True
-    return False
+            return b"".join(found)
+    return None
+
+
+@lru_cache(maxsize=1)
+def _isal() -> Any:
+    from isal import isal_zlib
+
+    return isal_zlib
+
+
+def _unpacked(packed: bytes, height: int, width: int) -> npt.NDArray[np.uint8] | None:
+    """Pixels (height, width, 3) of the data of an image; None where it is damaged. No more is unpacked than there may be."""
+    due = height * (1 + 3 * width)
+    inflating = _isal().decompressobj()
+    try:
+        rows = inflating.decompress(packed, due + 1)
+    except _isal().error:
+        return None
+    if len(rows) != due or not inflating.eof:
+        return None
+    pixels = np.empty((height, width, 3), np.uint8)
+    return pixels if _kernel()(np.frombuffer(rows, np.uint8), pixels.reshape(height, 3 * width)) else None
+
+
+@lru_cache(maxsize=1)
+def _kernel() -> Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], bool]:
+    from frbias.core.data.png_filters import undo_filters
+
+    return undo_filters
