@@ -14,7 +14,6 @@ import torch
 from backend import register
 from counting import COUNTS, where
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 aten = torch.ops.aten
 # Operations that write from one device to another are no mixture, and CUDA kernels take indices of the CPU (copied).
@@ -129,6 +128,10 @@ class PretendedCuda(TorchDispatchMode):
         self.devices, self.current = devices, 0
         self._before: list[tuple[Any, str, Any]] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and to say so takes as long as to do it
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _run(func, args, kwargs or {})
 
@@ -197,6 +200,10 @@ class PretendedCuda(TorchDispatchMode):
 class _Parts(TorchDispatchMode):
     """Sees the parts of an operation that is made of others."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _run(func, args, kwargs or {})
 
@@ -221,10 +228,10 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     place = ours[0].place if inherits else wanted
     if wanted is not None and wanted.type == "cuda":
         kwargs = {k: v for k, v in kwargs.items() if k != "pin_memory"} | {"device": torch.device("cpu")}
-    made = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+    made = func(*_mapped(_held, args), **_mapped(_held, kwargs))
     if func.namespace == "c10d":
         return made
-    return _as_written(func, args, kwargs, tree_map(lambda v: _wrapped(v, place), made))
+    return _as_written(func, args, kwargs, _mapped(lambda v: _wrapped(v, place), made))
 
 
 def _check(func: Any, args: Any, given: list[torch.Tensor], ours: list[OnDevice]) -> None:
@@ -303,8 +310,17 @@ def _is_composite(func: Any) -> bool:
 
 def _tensors(value: Any) -> list[torch.Tensor]:
     found: list[torch.Tensor] = []
-    tree_map(lambda v: found.append(v) if isinstance(v, torch.Tensor) else None, value)
+    _mapped(lambda v: found.append(v) if isinstance(v, torch.Tensor) else None, value)
     return found
+
+
+def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """``value`` with everything in its tuples, lists and dictionaries changed; what torch has for this takes four times as long."""
+    if isinstance(value, dict):
+        return {name: _mapped(change, one) for name, one in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)([_mapped(change, one) for one in value])
+    return change(value)
 
 
 def _held(value: Any) -> Any:
