@@ -141,7 +141,7 @@ def test_files_that_vanish_while_it_is_made_end_it(tmp_path: Path, monkeypatch: 
         patch.setattr(
             stage, "write_audit_page", lambda *rest: ((tmp_path / "set").rename(tmp_path / "away"), write(*rest))
         )
-        with pytest.raises(BadInputError, match="None of the 8 files of .* is there; put them back"):
+        with pytest.raises(BadInputError, match=r"None of the 8 files of .* is there; put them back"):
             audit(request, tmp_path / "out")
     (tmp_path / "away").rename(tmp_path / "set")
     assert not audit(request, tmp_path / "out").reused
