@@ -14,7 +14,7 @@ from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.publish import PublishRequest
 
 if TYPE_CHECKING:
-    from frbias.core.data.datasets.loading import Loaded
+    from frbias.core.data.datasets.scan import Loaded
 
 _FEW = 5  # files that are named on the terminal
 
@@ -110,8 +110,9 @@ def import_data(request: ImportData) -> None:
         frbias data import family ~/Pictures/family --layout folder
     """
     from frbias.core.data.datasets.importing import fetch_archive, import_dataset
-    from frbias.core.data.datasets.loading import synthetic_origin, words_of_skipped
+    from frbias.core.data.datasets.loading import synthetic_origin
     from frbias.core.data.datasets.resolving import resolve_data
+    from frbias.core.data.datasets.scan import words_of_skipped
 
     progress = console.ConsoleProgress()
     name, source = request.name, request.source

@@ -12,8 +12,9 @@ from frbias.core.assets.paths import data_home
 from frbias.core.assets.records import put_record, stored_path
 from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import Layout
-from frbias.core.data.datasets.loading import CSV, IMAGE_SET, Loaded, load_whole, synthetic_origin
+from frbias.core.data.datasets.loading import CSV, IMAGE_SET, load_whole, synthetic_origin
 from frbias.core.data.datasets.packed import BIN, RECORDIO, packed_identity, packed_layout, unpack_pictures
+from frbias.core.data.datasets.scan import Loaded
 from frbias.core.data.images import MAX_FILE_BYTES, read_image
 from frbias.core.data.samples import Rejected, SampleTable, make_table, rejected_row, write_rejected, write_samples
 from frbias.core.foundation.errors import BadImageError, BadInputError, UsageError

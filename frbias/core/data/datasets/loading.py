@@ -1,7 +1,5 @@
 """From a path to a table: image sets of frbias, CSV files, and folders in a known layout."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,49 +8,15 @@ from frbias.core.data.datasets.csv_table import read_csv_table
 from frbias.core.data.datasets.layouts.known import find_layout
 from frbias.core.data.datasets.layouts.layout import FaceName, Layout
 from frbias.core.data.datasets.packed import packed_layout
-from frbias.core.data.datasets.scan import scan_folder
+from frbias.core.data.datasets.scan import Loaded, scan_folder
 from frbias.core.data.samples import METADATA_NAME, SampleTable, read_samples
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.provenance import read_provenance
-from frbias.core.foundation.words import counted
 
 IMAGE_SET = Layout("image-set", "frbias image set", METADATA_NAME, lambda path: None)
 PHOTOGRAPHS = Layout("photographs", "photographs", "holiday.jpg", lambda path: FaceName("", None))
 EDITORS = frozenset({"cusp"})  # generators that change photographs of people
 CSV = Layout("csv", "CSV table", "faces.csv", lambda path: None)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a path holds.
-
-    Attributes:
-        table: Its face images.
-        rejected: (file, reason) of what cannot be used.
-        layout: The layout it was read with.
-        skipped: How many files called like pictures were passed over for where they lie, by the reason.
-    """
-
-    table: SampleTable
-    rejected: list[tuple[str, str]]
-    layout: Layout
-    skipped: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def passed_over(self) -> str:
-        """What was passed over, in words; empty for nothing."""
-        return words_of_skipped(self.skipped)
-
-
-def words_of_skipped(skipped: Mapping[str, int]) -> str:
-    """What was passed over, in words; empty for nothing.
-
-    Example:
-        >>> words_of_skipped({"in hidden folders": 2})
-        '2 files in hidden folders were passed over'
-    """
-    told = [f"{counted(number, 'file')} {why}" for why, number in sorted(skipped.items()) if number]
-    return f"{' and '.join(told)} {'was' if sum(skipped.values()) == 1 else 'were'} passed over" if told else ""
 
 
 def load_table(path: Path, layout: str | None = None) -> SampleTable:
@@ -82,8 +46,7 @@ def load_whole(path: Path, layout: str | None = None) -> Loaded:
         return Loaded(*read_csv_table(path), CSV)
     if (path / METADATA_NAME).is_file():
         return Loaded(read_samples(path), [], IMAGE_SET)
-    found = scan_folder(path, find_layout(layout) if layout and layout not in (IMAGE_SET.name, CSV.name) else None)
-    return Loaded(found.table, found.rejected, found.layout, found.skipped)
+    return scan_folder(path, find_layout(layout) if layout and layout not in (IMAGE_SET.name, CSV.name) else None)
 
 
 def load_photographs(path: Path) -> Loaded:
@@ -92,8 +55,7 @@ def load_photographs(path: Path) -> Loaded:
     Raises:
         BadInputError: There is no image.
     """
-    found = scan_folder(Path(path), PHOTOGRAPHS)
-    return Loaded(found.table, found.rejected, found.layout, found.skipped)
+    return scan_folder(Path(path), PHOTOGRAPHS)
 
 
 def synthetic_origin(table: SampleTable) -> str | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from frbias.core.assets.catalogue import dataset_assets, find_dataset_asset, missing_dataset, unknown_name
 from frbias.core.assets.records import read_book
 from frbias.core.assets.store import exists, find_dataset, looked_in, refuse_lost_path
-from frbias.core.data.datasets.loading import Loaded, load_whole
+from frbias.core.data.datasets.loading import load_whole
+from frbias.core.data.datasets.scan import Loaded
 from frbias.core.data.samples import SampleTable
 
 

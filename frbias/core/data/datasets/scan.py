@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,12 +25,12 @@ HIDDEN, BESIDE = "in hidden folders", "that a Mac keeps beside others"
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What a folder holds.
+class Loaded:
+    """What a path holds.
 
     Attributes:
-        table: One row per image whose name fits, in path order; the columns its layout names and the five
-            points appear when the layout has them.
+        table: Its face images; of a folder, with paths relative to it, sorted by file name, and five points when the
+            layout has them.
         rejected: (path relative to the folder, reason) of every image or point file that cannot be used as it is.
         layout: The layout it was read with.
         skipped: How many files called like pictures were passed over for where they lie, by the reason.
@@ -41,6 +41,22 @@ class Scan:
     layout: Layout
     skipped: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def passed_over(self) -> str:
+        """What was passed over, in words; empty for nothing."""
+        return words_of_skipped(self.skipped)
+
+
+def words_of_skipped(skipped: Mapping[str, int]) -> str:
+    """What was passed over, in words; empty for nothing.
+
+    Example:
+        >>> words_of_skipped({"in hidden folders": 2})
+        '2 files in hidden folders were passed over'
+    """
+    told = [f"{counted(number, 'file')} {why}" for why, number in sorted(skipped.items()) if number]
+    return f"{' and '.join(told)} {'was' if sum(skipped.values()) == 1 else 'were'} passed over" if told else ""
+
 
 @dataclass
 class _Files:
@@ -50,7 +66,7 @@ class _Files:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-def scan_folder(root: Path, layout: Layout | None = None) -> Scan:
+def scan_folder(root: Path, layout: Layout | None = None) -> Loaded:
     """Read every image name below ``root``; no image is opened.
 
     Args:
@@ -80,7 +96,7 @@ def scan_folder(root: Path, layout: Layout | None = None) -> Scan:
     if not rows:
         found = f"no image of {len(files.images)} is named like {chosen.example}" if files.images else "no images"
         raise BadInputError(f"{root} is no {chosen.title} folder: {found}.")
-    return Scan(make_table(root, rows), sorted(files.rejected), chosen, dict(files.skipped))
+    return Loaded(make_table(root, rows), sorted(files.rejected), chosen, dict(files.skipped))
 
 
 def _row(root: Path, path: PurePosixPath, name: FaceName, layout: Layout, files: _Files) -> dict[str, Any]:
