@@ -8,10 +8,10 @@ few pictures that loop is not worth loading.
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SIZE, _CHUNK, _SUM = struct.Struct(">II"), struct.Struct(">I4s"), struct.Struct(">I")
@@ -61,14 +61,13 @@ def _decoder() -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8] | None
 
 def _packed(data: bytes) -> bytes | None:
     """What is in the IDAT chunks, if all chunks follow each other from IHDR to IEND, are harmless and have right sums."""
-    crc32 = _isal().crc32
     view, place, size, found = memoryview(data), 8, len(data), []
     while place + 12 <= size:
         length, name = _CHUNK.unpack_from(data, place)
         end = place + 12 + length
         if end > size or (place == 8) != (name == b"IHDR") or name not in _HARMLESS:
             return None
-        if crc32(view[place + 4 : end - 4]) != _SUM.unpack_from(data, end - 4)[0]:
+        if isal_zlib.crc32(view[place + 4 : end - 4]) != _SUM.unpack_from(data, end - 4)[0]:
             return None
         if name == b"IDAT":
             found.append(view[place + 8 : end - 4])
@@ -78,20 +77,13 @@ def _packed(data: bytes) -> bytes | None:
     return None
 
 
-@lru_cache(maxsize=1)
-def _isal() -> Any:
-    from isal import isal_zlib
-
-    return isal_zlib
-
-
 def _unpacked(packed: bytes, height: int, width: int) -> npt.NDArray[np.uint8] | None:
     """Pixels (height, width, 3) of the data of an image; None where it is damaged. No more is unpacked than there may be."""
     due = height * (1 + 3 * width)
-    inflating = _isal().decompressobj()
+    inflating = isal_zlib.decompressobj()
     try:
         rows = inflating.decompress(packed, due + 1)
-    except _isal().error:
+    except isal_zlib.error:  # type: ignore[misc]  # its stub calls the class an instance
         return None
     if len(rows) != due or not inflating.eof:
         return None
