@@ -1,5 +1,7 @@
 """A long scan that is cut off goes on behind the laps that it finished, and ends with the same numbers."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ def test_laps_change_nothing_and_are_cleared(tmp_path: Path) -> None:
     assert kept is not None
     kept.clear()
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_scans_that_nobody_goes_on_with_are_removed_in_the_end(tmp_path: Path) -> None:
+    for name, days in (("given-up", 15), ("cut-off", 13)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000000.npz").write_bytes(b"x")
+        long_ago = time.time() - days * 24 * 3600
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    compare(tmp_path)
+    assert (tmp_path / "cut-off").is_dir()
+    assert not (tmp_path / "given-up").exists()
 
 
 @pytest.mark.parametrize("damage", ["cut off", "damaged", "gone"])

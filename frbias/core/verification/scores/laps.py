@@ -6,7 +6,9 @@ than before. What is kept is found by everything that a scan depends on.
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from frbias.core.foundation.files import atomic_path
 from frbias.core.foundation.ranks import sum_over_ranks
 from frbias.core.verification.scores.scan import TILE, Found, Plan, combine
 
+_KEPT = 14 * 24 * 3600.0  # seconds that laps of a scan nobody goes on with are kept
 LAP = 16_384  # tiles, 4 billion comparisons: half a minute to two minutes of two cores
 Lap = list[tuple[int, int]]
 _EACH = ("histogram", "sums", "places", "mated", "score", "kind", "row", "column")
@@ -65,6 +68,7 @@ class Laps:
         folder = self.root / _name(plan, wanted)
         whole, done = _Sum(), 0
         if world.leader:
+            _remove_forgotten(self.root, folder)
             self.used.add(folder)
             done = whole.add_all(_read_all(folder, len(laps), plan))
         if world.size > 1:
@@ -77,6 +81,14 @@ class Laps:
             if world.leader:
                 _write(folder / f"{number:06d}.npz", found)
         return whole.found(plan)
+
+
+def _remove_forgotten(root: Path, mine: Path) -> None:
+    """Remove scans that were cut off long ago: nobody else would."""
+    for folder in root.glob("*/"):
+        with suppress(OSError):
+            if folder != mine and folder.stat().st_mtime < time.time() - _KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name(plan: Plan, wanted: npt.NDArray[np.bool_]) -> str:
