@@ -3,6 +3,9 @@
 ``python forked.py JOBS`` reads JSON, a list of launches ``{"ranks", "place", "commands"}``, and does them one after the other:
 every rank runs the commands in the folder ``place``, its output goes to ``place``-RANK.out and .err. It prints the
 exit codes of each launch as JSON. The environment is that of torchrun.
+
+Parts of an embedding are smaller than usual, so that ranks share a few images too. Drawings of figures, which one rank
+makes while the others wait, are a few words instead.
 """
 
 import atexit
@@ -34,6 +37,19 @@ def import_all() -> None:
     import frbias.experiment.stages
     import frbias.synth.eg3d.synthesizer
     import frbias.synth.generate  # noqa: F401
+
+
+def make_small() -> None:
+    """Smaller parts, and no drawings."""
+    from matplotlib.figure import Figure
+
+    from frbias.core.stages import embed
+
+    def in_words(figure: Figure, place: Path, **options: Any) -> None:
+        Path(place).write_text(f"{options.get('format', '')} of {len(figure.axes)} axes", encoding="utf-8")
+
+    embed.PART = 16
+    Figure.savefig = in_words  # type: ignore[method-assign, assignment]
 
 
 def launch(ranks: int, place: str, commands: Sequence[Sequence[str]]) -> list[int]:
@@ -86,5 +102,6 @@ def _run(commands: Sequence[Sequence[str]]) -> int:
 
 if __name__ == "__main__":
     import_all()
+    make_small()
     for job in json.loads(sys.argv[1]):
         print(json.dumps(launch(**job)), flush=True)  # noqa: T201
