@@ -8,6 +8,8 @@ Parts of an embedding are smaller than usual, so that ranks share a few images t
 makes while the others wait, are a few words instead.
 """
 
+# ruff: noqa: F401
+
 import atexit
 import json
 import os
@@ -21,9 +23,16 @@ from typing import Any
 
 def import_all() -> None:
     """What the commands import lazily."""
-    import onnxruntime  # noqa: F401
-    import torch.distributed  # noqa: F401
+    import onnx
+    import onnxruntime
+    import scipy.stats
+    import torch._dynamo
+    import torch.distributed
+    import torch.nn.parallel
+    import torch.onnx
+    import torch.profiler
 
+    import frbias.core.data.png_filters
     import frbias.core.installing.models
     import frbias.core.reporting.figures.every
     import frbias.core.stages.adapt
@@ -34,9 +43,10 @@ def import_all() -> None:
     import frbias.core.stages.export
     import frbias.core.stages.finetune
     import frbias.core.verification.bootstrap
+    import frbias.core.verification.scores.kernels
     import frbias.experiment.stages
     import frbias.synth.eg3d.synthesizer
-    import frbias.synth.generate  # noqa: F401
+    import frbias.synth.generate
 
 
 def make_small() -> None:
