@@ -38,7 +38,7 @@ def prepare(root: Path, make_people: Callable[..., SampleTable]) -> None:
     people = make_people(root / "people", images=3)
     make_people(root / "others", subjects=3, images=3, seed=9, prefix="q")
     torch.manual_seed(5)
-    groups = (Group(16, 16, 1, 16), Group(16, 16, 1, 16), Group(16, 16, 1, 16))  # what lies where does not hang on widths
+    groups = (Group(16, 16, 1, 16),) * 3  # what lies where does not hang on widths
     model = MobileFaceNet(Shape(16, 16, groups, 32, 64)).train()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
