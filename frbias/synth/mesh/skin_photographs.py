@@ -16,7 +16,7 @@ from frbias.core.assets.skins import NAME, SkinFile, read_skins, skin_files, ski
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_bytes
 from frbias.synth.mesh.head_data import HeadData, load_head
-from frbias.synth.mesh.makehuman import ANCESTRIES
+from frbias.synth.mesh.makehuman import ANCESTRIES, LICENCE
 from frbias.synth.mesh.pigments import BARE, pigments_of
 from frbias.synth.mesh.skin_map import load_skin_map
 from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST, TEXTURE_SIZE
@@ -69,7 +69,9 @@ def describe_skins(skins: Skins) -> dict[str, Any]:
     if skins == "none":
         return {}
     hashes = "".join(file.sha256 for file in skin_files())
-    return {"photographs": {"asset": NAME, "version": VERSION, "sha256": sha256_bytes(hashes.encode())}}
+    return {
+        "photographs": {"asset": NAME, "version": VERSION, "sha256": sha256_bytes(hashes.encode()), "licence": LICENCE}
+    }
 
 
 @lru_cache(maxsize=1)
