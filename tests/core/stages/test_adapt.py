@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import tiny_network
 from safetensors.torch import save_file
 
 from frbias.core.data.images import read_image, write_png
@@ -17,7 +18,6 @@ from frbias.core.recognisers.adapted import AdaptedRecogniser
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.maps import unit
 from frbias.core.recognisers.probing import fixed_images
-from frbias.core.recognisers.trainable.weights import build
 from frbias.core.stages.adapt import adapt
 from frbias.core.stages.compare import compare
 from frbias.core.stages.embedding import FedNetwork
@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.append({"file_name": name, "subject": f"s{person}", "age": age, "yaw": float(rng.uniform(-30, 30))})
     write_samples(make_table(root / "people", rows))
     torch.manual_seed(2)
-    model = build("mobilefacenet", 16).train()
+    model = tiny_network(16).train()
     for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)):
         norm.momentum = 1.0  # statistics are those of the next pictures, so that embeddings differ
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_what_was_changed_afterwards_is_noticed(place: Path, tmp_path: Path) -> 
             load_recogniser(str(out))
     (out / "adapted.json").write_text(json.dumps(record))
     torch.manual_seed(9)
-    save_file(build("mobilefacenet", 16).state_dict(), base)
+    save_file(tiny_network(16).state_dict(), base)
     with pytest.raises(BadInputError, match="weights have changed"):
         load_recogniser(str(out))
 
