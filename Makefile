@@ -27,7 +27,7 @@ demo: $(STAMP) ## Run the whole experiment, small, into $(OUT)/ (about 4 minutes
 test: $(STAMP) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q --durations=12
 
-test-long: $(STAMP) ## Run the long tests that `make test` leaves out (pretended CUDA device, all stages under torchrun, ...)
+test-long: $(STAMP) ## Run the long tests that `make test` leaves out (run and demo under torchrun, whole grids, ...)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -q -m long --durations=12
 
 test-newest: ## Run the test suite in $(NEWEST) with the newest versions that pyproject.toml allows (torch: the pinned one)

@@ -59,6 +59,7 @@ def generate(
     roll: float = ...,
     kin: Literal["none", "siblings", "twins"] = ...,
     accessories: float = ...,
+    skins: Literal["none", "makehuman"] = ...,
     truth: Sequence[str] | str = ...,
     layout: Literal["fgnet"] | None = ...,
     compile: bool = ...,

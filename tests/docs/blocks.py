@@ -195,5 +195,17 @@ READERS_OWN: dict[str, Callable[[Path], None]] = {
 NOT_HERE = ("~/Downloads/", "network-snapshot-001440.pkl", "in.pth", "/data/faces")
 """Files of readers that cannot be made: a line may end at them, and must say that they do not exist."""
 
-LICENSED = ("cusp", "cusp-ls", "eg3d", "eg3d-ffhq", "r50", "fgnet", "morph", "dex", "experiments/thesis.toml")
+LICENSED = (
+    "cusp",
+    "cusp-ls",
+    "eg3d",
+    "eg3d-ffhq",
+    "r50",
+    "fgnet",
+    "morph",
+    "dex",
+    "makehuman-skins",
+    "makehuman",
+    "experiments/thesis.toml",
+)
 """Assets that a test machine does not have: a line may end with exit code 3, saying how to get them."""

@@ -6,11 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
-from test_every_stage import PLAN, RUN, contents, write_photos
-
-from frbias.core.recognisers.trainable.weights import build
+from test_every_stage import PLAN, RUN, contents, write_network, write_photos
 
 DEMO = (
     "demo",
@@ -54,8 +50,7 @@ def test_an_experiment_under_torchrun_is_that_of_one_process(command: str, tmp_p
         write_photos(tmp_path / "photos-train", "p", subjects=6, seed=0)
         write_photos(tmp_path / "photos-test", "q", subjects=5, seed=1)
         (tmp_path / "plan.toml").write_text(PLAN)
-        torch.manual_seed(5)
-        save_file(build("mobilefacenet").state_dict(), tmp_path / "small.safetensors")
+        write_network(tmp_path / "small.safetensors")
     arguments = RUN if command == "run" else DEMO
     alone, shared = (frbias(tmp_path, ranks, *arguments) for ranks in (1, 2))
     assert len(alone) > 20

@@ -17,11 +17,13 @@ KINDS = {
     "cusp": "CUSP generator",
     "eg3d": "EG3D generator",
     "age-classifier": "age classifier",
+    "skins": "set of skins",
 }
 _WITHOUT_DOWNLOAD = {
     "recogniser": "--weights sface uses the recogniser that frbias carries",
     "cusp": "--backend mesh uses the generator that frbias carries",
     "eg3d": "--backend mesh uses the generator that frbias carries",
+    "skins": "leave out --skins, and skin is drawn only",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 

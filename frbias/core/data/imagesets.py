@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from frbias.core.data.images import UNREADABLE, encode_jpeg, encode_png
 from frbias.core.data.journal import Journal, append, note_losses, read_journal
 from frbias.core.data.samples import Rejected, SampleTable, read_samples, table_of, write_rejected, write_samples
 from frbias.core.data.units import Chosen, Made, Producer, WorkUnit, keys_of
+from frbias.core.foundation.ahead import done_behind
 from frbias.core.foundation.devices import World, usable_cores, world_from_environment
 from frbias.core.foundation.errors import BadInputError, FrbiasError
 from frbias.core.foundation.files import make_folder, write_all
@@ -186,10 +188,18 @@ def _work(
 
 
 def _in_batches(producer: Producer, out: Path, units: Sequence[WorkUnit], step: int) -> Iterator[Record]:
-    for start in range(0, len(units), step):
-        batch = units[start : start + step]
-        for unit, made in zip(batch, producer.render(batch), strict=True):
-            yield finish_unit(out, unit, made)
+    """Units in this process; those of a producer that works in batches are written while it makes the next ones."""
+
+    def made() -> Iterator[Callable[[], Record]]:
+        for start in range(0, len(units), step):
+            batch = units[start : start + step]
+            for unit, pictures in zip(batch, producer.render(batch), strict=True):
+                yield partial(finish_unit, out, unit, pictures)
+
+    if producer.parallel == "processes":
+        return (finish() for finish in made())
+    threads = usable_cores()
+    return done_behind(made(), threads=threads, most=max(step, threads))
 
 
 def _in_processes(producer: Producer, out: Path, units: Sequence[WorkUnit], workers: int) -> Iterator[Record]:

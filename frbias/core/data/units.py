@@ -157,6 +157,7 @@ class Producer(Protocol):
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Render ``units``; one list per unit, one :class:`Made` per task, in order.
 
-        The images of a unit must not depend on the other units in the call.
+        The images of a unit must not depend on the other units in the call. They are encoded and written by threads
+        while the next ones are made: what was given is not changed afterwards.
         """
         ...

@@ -1,4 +1,4 @@
-"""Work done ahead by threads, in order: the next ones are under way while the last one is used."""
+"""Work done by threads beside that of the caller, in order: ahead of what uses it, or behind what makes it."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -32,5 +32,36 @@ def done_ahead(
                 return
             item, jobs = waiting.popleft()
             yield item, [job.result() for job in jobs]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def done_behind(pieces: Iterable[Callable[[], R]], *, threads: int, most: int) -> Iterator[R]:
+    """Yield, in order, what pieces of work give; threads do them while the next ones are being made.
+
+    When the next one cannot be made, those before it are done and given first, as if each had been waited for.
+
+    Args:
+        pieces: The work; making one may take long.
+        threads: Threads.
+        most: Pieces that may be under way while the next one is made.
+    """
+    source, waiting = iter(pieces), deque[Future[R]]()
+    failed: BaseException | None = None
+    pool = ThreadPoolExecutor(threads)
+    try:
+        while failed is None:
+            try:
+                waiting.append(pool.submit(next(source)))
+            except StopIteration:
+                break
+            except BaseException as error:
+                failed = error
+            while waiting and (len(waiting) > most or waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+        if failed is not None:
+            raise failed
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

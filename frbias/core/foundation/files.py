@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from frbias.core.foundation.hashes import sha256_json as sha256_json
 
 OUT_OF_MEMORY = "There is not enough memory; close other programs, or use fewer --workers or a smaller --batch-size."
 _FLUSHED = 16  # files at a time
+_ASKING = threading.Lock()
 _MEMORY_WORDS = ("allocate memory", "out of memory", "bad_alloc", "bad allocation", "insufficient memory")
 
 
@@ -199,6 +201,7 @@ def _place(error: OSError) -> str:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _ASKING:  # to ask is to change it
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

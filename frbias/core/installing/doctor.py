@@ -37,6 +37,7 @@ LIBRARIES = (
 # frbias.synth.backends.
 NEEDS: dict[str, tuple[str, ...]] = {
     "demo": ("embedded:head", "model:sface"),
+    "generate --skins makehuman": ("embedded:head", "model:makehuman-skins"),
     "align": ("model:yunet",),
     "finetune": ("model:sface", "data:train"),
     "finetune --weights r50": ("model:r50", "data:train"),

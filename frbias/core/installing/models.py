@@ -20,6 +20,8 @@ from frbias.core.assets.networks import write_network
 from frbias.core.assets.paths import data_home
 from frbias.core.assets.placing import mend, put_in_place
 from frbias.core.assets.records import drop_record, put_record, read_book, restored_path, stored_path
+from frbias.core.assets.skins import NAME as SKINS
+from frbias.core.assets.skins import extract_skins, skin_folder, skins_problems
 from frbias.core.assets.store import find_model
 from frbias.core.foundation.errors import BadInputError, UsageError
 from frbias.core.foundation.files import TEMPORARY_PREFIX, atomic_path, make_folder, sha256_file, write_json
@@ -83,6 +85,8 @@ def add_model(name: str, source: Path, *, force: bool = False, progress: Progres
     found = recognise(source)
     if asset is not None:
         _check_match(asset, found, source)
+    elif found.format == "skins":
+        raise BadInputError(f"{source} holds MakeHuman's skins; add it as {SKINS}.")
     digest = sha256_file(source) if source.is_file() else ""
     target = data_home() / "models" / name
     make_private(target.parent)
@@ -193,6 +197,8 @@ def verify_model(name: str) -> list[str]:
             embedded_model(asset.embedded)  # checks its pinned hash, and mends it
             return []
         if (found := find_model(name)) is not None:
+            if key == SKINS:
+                return skins_problems(skin_folder())
             recognise(found.path)
             return []
         raise BadInputError(f"{name} is not installed; 'frbias models info {name}' says where it comes from.")
@@ -223,6 +229,8 @@ def convert_file(source: Path, target: Path, *, force: bool = False, progress: P
     found = recognise(source)
     if found.format == "pack":
         raise BadInputError(f"{source} is an insightface pack; add it with 'frbias models add NAME {source}'.")
+    if found.format == "skins":
+        raise BadInputError(f"{source} holds pictures, no weights; add it with 'frbias models add {SKINS} {source}'.")
     if found.running is not None:
         raise BadInputError(
             f"{source} can only be run as it is ({found.details['not_trainable']}); there is nothing to convert."
@@ -240,6 +248,8 @@ def convert_file(source: Path, target: Path, *, force: bool = False, progress: P
 
 
 def _suffix(found: Recognised) -> str:
+    if found.format == "skins":
+        return ".json"
     return ".onnx" if found.running is not None else ".safetensors"
 
 
@@ -255,6 +265,8 @@ def _convert(found: Recognised, source: Path, target: Path, digest: str, progres
     if found.running is not None:
         _copy_onnx(found.running, target)
         described["input"] = found.running.reading.format().to_json()
+    elif found.format == "skins":
+        extract_skins(source, target.parent)
     elif found.trainable is not None:
         from frbias.core.recognisers.trainable.weights import write_state
 

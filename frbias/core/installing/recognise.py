@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from frbias.core.assets.archives import DAMAGED, check_table
 from frbias.core.assets.embedded import EMBEDDED_MODELS
+from frbias.core.assets.skins import NAME as SKINS
+from frbias.core.assets.skins import is_skin_archive, skin_files
 from frbias.core.foundation.errors import BadInputError
 from frbias.core.foundation.files import sha256_file
 
@@ -29,7 +31,7 @@ class Recognised:
     Attributes:
         kind: One of :data:`frbias.core.assets.catalogue.KINDS`.
         variant: Closer name: ``r50``, ``cusp-ls``, ``eg3d``, ``buffalo``...
-        format: ``persistence pickle``, ``torch``, ``safetensors``, ``onnx``, ``pack``, ``caffemodel``.
+        format: ``persistence pickle``, ``torch``, ``safetensors``, ``onnx``, ``pack``, ``caffemodel``, ``skins``.
         details: Facts read from the content, as JSON values.
         tensors: The state dict to convert; None when the file is kept as it is.
         network: The generator to convert; None for everything else.
@@ -66,7 +68,10 @@ def recognise(path: Path) -> Recognised:
 
 
 def _recognise_file(path: Path) -> Recognised:
-    known = {model.sha256: name for name, model in EMBEDDED_MODELS.items()}.get(sha256_file(path))
+    digest = sha256_file(path)
+    if is_skin_archive(digest):
+        return Recognised("skins", SKINS, "skins", {"pictures": len(skin_files())})
+    known = {model.sha256: name for name, model in EMBEDDED_MODELS.items()}.get(digest)
     if known:
         return Recognised("detector" if known == "yunet" else "recogniser", known, "onnx", {"embedded": True})
     with path.open("rb") as stream:

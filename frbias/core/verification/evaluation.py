@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,30 @@ from frbias.core.verification.scores.laps import Laps
 from frbias.core.verification.scores.planning import near_duplicates
 
 Float = npt.NDArray[np.float64]
+
+
+class HowToEvaluate(TypedDict, total=False):
+    """What :func:`evaluate_embeddings` may be told, for those who pass it on; a test holds the two equal."""
+
+    groups: str | Grouping
+    targets: Sequence[float]
+    alpha: float
+    bootstrap: int
+    seed: int
+    confidence: float
+    non_mated: str
+    matched_age: float | None
+    drop_duplicates: float | None
+    failure_to_acquire: float | None
+    acquisition: Sequence[AcquisitionCounts]
+    curves: bool
+    budget: Budget | None
+    threads: int
+    block: int
+    world: World | None
+    product: Any
+    laps: Laps | None
+    progress: Progress
 
 
 def evaluate_embeddings(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from frbias.core.verification.differences import (
     PairedAtTarget,
     difference_named,
 )
-from frbias.core.verification.evaluation import evaluate_embeddings
+from frbias.core.verification.evaluation import HowToEvaluate, evaluate_embeddings
 from frbias.core.verification.headline import headline_target
 from frbias.core.verification.measures.table import MEASURES, WITHOUT_THRESHOLD
 from frbias.core.verification.records import Record, checked_object, read_fields
@@ -100,7 +100,7 @@ def compare_embeddings(
     ages: npt.ArrayLike | None = None,
     *,
     names: tuple[str, str] = ("baseline", "other"),
-    **options: Any,
+    **options: Unpack[HowToEvaluate],
 ) -> Comparison:
     """Evaluate two sets of embeddings of the same samples (same rows) and compare them, paired.
 

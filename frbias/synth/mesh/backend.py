@@ -8,6 +8,7 @@ from frbias.synth.mesh.faces import RenderedFace, Sitter
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.makehuman import LICENCE, WHEEL
 from frbias.synth.mesh.request import MeshRequest
+from frbias.synth.mesh.skin_photographs import describe_skins, load_skin_photographs
 from frbias.synth.mesh.truth import truth_files
 from frbias.synth.mesh.view import Ranges
 
@@ -37,9 +38,10 @@ class MeshBackend:
         return []
 
     def describe(self) -> dict[str, Any]:
-        """Options, generator version and the pinned source of the head."""
+        """Options, generator version and the pinned sources of the head and of photographs of skin."""
         source = {"package": WHEEL.package, "version": WHEEL.version, "sha256": WHEEL.sha256, "licence": LICENCE}
-        return {"generator_version": GENERATOR_VERSION, **self.options.identity(), "head": source}
+        described = {"generator_version": GENERATOR_VERSION, **self.options.identity(), "head": source}
+        return described | describe_skins(self.options.skins)
 
     def plan(self) -> list[WorkUnit]:
         """One unit per person; images in the order of ages, then variants."""
@@ -47,12 +49,14 @@ class MeshBackend:
         return [self._unit(number) for number in range(first, first + self.options.people)]
 
     def prepare(self) -> None:
-        """Install the head if it is missing, before worker processes look for it.
+        """Install the head if it is missing, and check the skins, before worker processes look for them.
 
         Raises:
-            AssetMissingError: It cannot be fetched.
+            AssetMissingError: The head cannot be fetched, or skins are asked for and not installed.
         """
         load_head()
+        if self.options.skins == "makehuman":
+            load_skin_photographs()
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         """Render people one after the other.
@@ -64,7 +68,7 @@ class MeshBackend:
         ranges = Ranges(options.yaw, options.pitch, options.roll)
         for unit in units:
             number, views = unit.payload
-            sitter = Sitter(options.seed, number, options.kin)
+            sitter = Sitter(options.seed, number, options.kin, options.skins)
             sex = "f" if sitter.person.female else "m"
             yield [
                 _made(
@@ -106,7 +110,7 @@ def render_face(subject: int, age: float, variant: int, options: MeshRequest) ->
     """
     ranges = Ranges(options.yaw, options.pitch, options.roll)
     with_parts = "mask" in options.truth
-    return Sitter(options.seed, subject, options.kin).portray(
+    return Sitter(options.seed, subject, options.kin, options.skins).portray(
         age, variant, size=options.size, ranges=ranges, with_parts=with_parts, accessories=options.accessories
     )
 

@@ -24,6 +24,7 @@ from frbias.synth.mesh.scalp import Scalp
 from frbias.synth.mesh.scene import build_scene, camera_of, projected
 from frbias.synth.mesh.shape import OLDEST, shape_weights
 from frbias.synth.mesh.skin import SkinPainter
+from frbias.synth.mesh.skin_photographs import Skins, load_skin_photographs
 from frbias.synth.mesh.strands import Strands, join
 from frbias.synth.mesh.streams import stream
 from frbias.synth.mesh.view import Ranges, sample_view
@@ -67,10 +68,11 @@ class _Aged:
 class Sitter:
     """One person, ready to be portrayed at any age; keeps what pictures share."""
 
-    def __init__(self, seed: int, subject: int, kin: Kin = "none") -> None:
+    def __init__(self, seed: int, subject: int, kin: Kin = "none", skins: Skins = "none") -> None:
         self._head: HeadData = load_head()
         self.person: Identity = sample_person(seed, subject, kin)
-        self._painter = SkinPainter(self._head, self.person)
+        photographs = load_skin_photographs() if skins == "makehuman" else None
+        self._painter = SkinPainter(self._head, self.person, photographs)
         self._hair = HairGrower(self._head, self.person)
         self._facial = FacialHair(self._head, self.person)
         self._phases = stream(seed, subject, "iris pattern").uniform(0, 2 * np.pi, 8)

@@ -160,13 +160,14 @@ class FgnetLayoutBackend:
         ranges = Ranges(options.yaw, options.pitch, options.roll)
         for unit in units:
             portraits: tuple[Portrait, ...] = unit.payload
-            sitter = Sitter(options.seed, options.first_subject + portraits[0].subject - 1, options.kin)
+            number = options.first_subject + portraits[0].subject - 1
+            sitter = Sitter(options.seed, number, options.kin, options.skins)
             sex = "f" if sitter.person.female else "m"
             yield [
                 _made(
                     sitter.portray(
                         task.age,
-                        number,
+                        count,
                         size=options.size,
                         ranges=ranges,
                         with_parts="mask" in options.truth,
@@ -177,7 +178,7 @@ class FgnetLayoutBackend:
                     task,
                     options.truth,
                 )
-                for number, (portrait, task) in enumerate(zip(portraits, unit.tasks, strict=True))
+                for count, (portrait, task) in enumerate(zip(portraits, unit.tasks, strict=True))
             ]
 
     def _task(self, portrait: Portrait) -> Task:

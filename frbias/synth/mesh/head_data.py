@@ -162,7 +162,7 @@ def _arrays(raw: RawHead) -> dict[str, npt.NDArray[Any]]:
     triangles = np.concatenate([faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]])
     triangles = np.ascontiguousarray(triangles, dtype=np.int32)
     material = np.concatenate([kind, kind])
-    template = (matrix @ _neutral(raw)).astype(np.float32)
+    template = (matrix @ neutral(raw)).astype(np.float32)
     skin = np.ascontiguousarray(triangles[material == SKIN])
     uv = texture_coordinates(template)
     masks = np.stack([matrix @ raw.masks[name] for name in ("lips", "eyelids", "ears")]).astype(np.float32)
@@ -192,7 +192,8 @@ def _arrays(raw: RawHead) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def _neutral(raw: RawHead) -> FloatArray:
+def neutral(raw: RawHead) -> FloatArray:
+    """Control mesh of the neutral adult, halfway between the sexes and a third of each ancestry, float32 (n, 3)."""
     out = raw.vertices.astype(np.float64)
     weights = {f"base/{gender}/young/average/average": 0.5 for gender in GENDERS}
     weights |= {f"ancestry/{kind}/{gender}/young": 1 / 6 for kind in ANCESTRIES for gender in GENDERS}
@@ -204,7 +205,7 @@ def _neutral(raw: RawHead) -> FloatArray:
 
 
 def _upper_lashes(raw: RawHead) -> IntArray:
-    control = _neutral(raw)
+    control = neutral(raw)
     rows = []
     for quad in raw.parts["lashes"]:
         centre = control[quad].mean(axis=0)

@@ -48,6 +48,7 @@ class RawHead:
     Attributes:
         vertices: Rest positions, float32 (n, 3), decimetres.
         quads: Faces of the skin, int32 (f, 4), indices into ``vertices``.
+        quads_uv: Place of their corners in MakeHuman's textures, 0..1, v upwards, float32 (f, 4, 2).
         parts: Faces of eyeballs, teeth, tongue and lashes by name, int32 (k, 4).
         names: Blend shapes: ``base/<gender>/<age>/<muscle>/<weight>``, ``ancestry/<a>/<gender>/<age>``,
             ``local/<slider>`` and ``unit/<facial action>``.
@@ -59,6 +60,7 @@ class RawHead:
 
     vertices: FloatArray
     quads: IntArray
+    quads_uv: FloatArray
     parts: dict[str, IntArray]
     names: tuple[str, ...]
     starts: npt.NDArray[np.int64]
@@ -90,6 +92,7 @@ def read_head(archive: zipfile.ZipFile) -> RawHead:
     return RawHead(
         vertices=vertices[kept],
         quads=new[skin],
+        quads_uv=uv[skin_uv],
         parts={name: new[part] for name, part in parts.items()},
         names=names,
         starts=starts,

@@ -42,6 +42,7 @@ class MeshRequest(GenerateRequest):
         yaw, pitch, roll: Half widths of the uniform distributions of the head's pose, degrees.
         kin: Odd numbers are ``siblings`` or identical ``twins`` of the people before them; ``none``: nobody is related.
         accessories: Rate of caps, scarves, collars and earrings, 0..1.
+        skins: ``makehuman``: MakeHuman's photographs of skin are blended in; ``none``: skin is drawn only.
         truth: What is written beside the pictures, in ``truth/``: ``landmarks``, ``mask``, ``params``.
         layout: ``fgnet`` for the stand-in for FG-NET, which has its own ages and pictures.
     """
@@ -74,6 +75,11 @@ class MeshRequest(GenerateRequest):
     )
     accessories: float = option(
         0.0, help="Rate of caps, scarves, high collars and earrings, which hide parts.", panel=MESH, low=0, high=1
+    )
+    skins: Literal["none", "makehuman"] = option(
+        "none",
+        help="makehuman: blend MakeHuman's photographs of skin in (frbias models fetch makehuman-skins); none.",
+        panel=MESH,
     )
     truth: tuple[str, ...] = option(
         (),
@@ -123,7 +129,7 @@ class MeshRequest(GenerateRequest):
         unused = {"layout"} if self.layout is None else {"ages", "variants"}
         unused |= {
             name
-            for name, absent in (("truth", ()), ("kin", "none"), ("accessories", 0.0))
+            for name, absent in (("truth", ()), ("kin", "none"), ("accessories", 0.0), ("skins", "none"))
             if getattr(self, name) == absent
         }
         return {name: value for name, value in plain.items() if name not in unused}

@@ -11,7 +11,10 @@ import numpy.typing as npt
 from frbias.synth.mesh.complexion import complexion
 from frbias.synth.mesh.head_data import HeadData, load_head
 from frbias.synth.mesh.identity import Identity
+from frbias.synth.mesh.photographed_skin import PhotographedSkin
+from frbias.synth.mesh.pigments import BARE, BLOOD, MELANIN
 from frbias.synth.mesh.scalp import Scalp, grey_share
+from frbias.synth.mesh.skin_photographs import FACE, SkinPhotographs
 from frbias.synth.mesh.streams import stream
 from frbias.synth.mesh.surface import texels
 from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST, TEXTURE_SIZE
@@ -19,10 +22,6 @@ from frbias.synth.mesh.wrinkles import Wrinkles
 
 FloatArray = npt.NDArray[np.float32]
 
-# Albedo = BARE * exp(-melanin * MELANIN - blood * BLOOD), per red, green, blue (Beer-Lambert, coefficients by eye).
-BARE = np.array([0.86, 0.725, 0.60], np.float32)
-MELANIN = np.array([0.72, 1.0, 1.33], np.float32)
-BLOOD = np.array([0.12, 0.95, 0.75], np.float32)
 _GREY = np.array([0.42, 0.41, 0.40], np.float32)
 
 
@@ -44,8 +43,9 @@ class _Zones:
 class SkinPainter:
     """Paints the skin of one person at any age; what does not depend on age is made once."""
 
-    def __init__(self, head: HeadData, person: Identity) -> None:
+    def __init__(self, head: HeadData, person: Identity, photographs: SkinPhotographs | None = None) -> None:
         self._person = person
+        self._photographed = PhotographedSkin(photographs, person) if photographs is not None else None
         self._zones = _zones()
         self._wrinkles = Wrinkles(head, person)
         self._scalp = Scalp(person).on(head.texel_position)
@@ -70,7 +70,8 @@ class SkinPainter:
     def paint(self, age: float) -> FloatArray:
         """Texture of the skin at ``age`` years: albedo, roughness, slopes; float32 (s, s, 6), row 0 lowest."""
         years = age + self._person.ageing.offset * min(age / 20, 1.0)
-        albedo = self._albedo(years)
+        more = self._photographed.at(years) if self._photographed is not None else None
+        albedo = self._albedo(years, more)
         groove, dark = self._wrinkles.at(years)
         albedo *= 1 - (0.48 * np.clip(dark, 0, 1.3))[..., None] * np.array([0.75, 1.0, 1.05], np.float32)
         cover = self._scalp.cover(age)
@@ -79,11 +80,13 @@ class SkinPainter:
         loose = 0.55 * float(np.clip((years - 42) / 40, 0, 1.2))
         height = groove + np.float32(0.05 + 0.06 * np.interp(years, [8, 25], [0, 1])) * fields["fine"]
         height = height + np.float32(loose) * fields["mottle"] * zones.front
+        if more is not None:
+            height[FACE] += more[2]
         rough = np.interp(years, [2, 20, 80], [0.56, 0.49, 0.55]) + 0.05 * fields["gloss"]
         rough = rough - 0.10 * zones.lips - 0.05 * zones.nose + 0.5 * cover
         return _pack(albedo, np.clip(rough, 0.3, 0.95), height)
 
-    def _albedo(self, years: float) -> FloatArray:
+    def _albedo(self, years: float, more: FloatArray | None) -> FloatArray:
         skin, zones, fields = self._person.skin, self._zones, self._fields
         child = float(np.interp(years, [1, 14], [1, 0]))
         old = float(np.clip((years - 40) / 40, 0, 1.15))
@@ -106,6 +109,9 @@ class SkinPainter:
         faded = float(np.interp(years, [30, 80], [1.0, 0.55]))
         blood += lips * (0.22 + 0.45 * skin.lip_redness) * faded
         melanin += lips * (0.10 + 0.12 * skin.melanin) * (1 - 0.5 * skin.lip_tone)
+        if more is not None:
+            melanin[FACE] += more[0]
+            blood[FACE] += more[1]
         density = np.maximum(melanin, 0.02)[..., None] * MELANIN + np.maximum(blood, 0)[..., None] * BLOOD
         albedo = BARE * np.exp(-density.astype(np.float32) * np.float32(1 - 0.15 * child))
         albedo = albedo * (1 - 0.07 * min(old, 1.0) * np.array([0.4, 0.6, 0.8], np.float32))

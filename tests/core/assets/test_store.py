@@ -78,6 +78,7 @@ def test_registry_is_complete() -> None:
         "dex",
         "eg3d",
         "eg3d-ffhq",
+        "makehuman-skins",
     }
     assert set(model_assets()) == expected
     assert set(dataset_assets()) == {"fgnet", "morph", "agedb", "cacd", "itwcc", "lag", "cacdvs", "utkface"}

@@ -1,5 +1,7 @@
 """Units of work become files, rows and rejections."""
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -75,7 +77,10 @@ class Loses(Reads):
 
     def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
         if units[0].key == "b":
-            (self.folder / "d" / "a.png").unlink()
+            picture = self.folder / "d" / "a.png"
+            while not picture.exists():  # it is written while this is made
+                time.sleep(0.001)
+            picture.unlink()
         yield from ([Made(np.zeros((4, 4, 3), np.uint8))] for _ in units)
 
 
@@ -109,3 +114,100 @@ def test_a_worker_that_the_system_ends_is_told(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(FrbiasError, match="ended from outside") as caught:
         list(imagesets._in_processes(Nothing(), tmp_path, [WorkUnit("u", ())], 2))  # type: ignore[arg-type]
     assert caught.value.exit_code == 1
+
+
+class Device:
+    """Makes two pictures a unit, two units a batch, each of which takes its time."""
+
+    parallel: Literal["processes", "batches"] = "batches"
+
+    def __init__(self, takes: float = 0.0, fails_at: int = 99, units: int = 12) -> None:
+        self.takes, self.fails_at, self.units, self.made = takes, fails_at, units, list[str]()
+
+    def describe(self) -> dict[str, Any]:
+        return {"of": "a device"}
+
+    def plan(self) -> list[WorkUnit]:
+        tasks = [[Task(f"s{k % 3}/{k}_{n}.png", f"s{k % 3}", 5.0) for n in (0, 1)] for k in range(self.units)]
+        return [WorkUnit(f"{k:02d}", tuple(some)) for k, some in enumerate(tasks)]
+
+    def prepare(self) -> None:
+        pass
+
+    def render(self, units: Sequence[WorkUnit]) -> Iterator[list[Made]]:
+        time.sleep(self.takes)
+        for unit in units:
+            if int(unit.key) == self.fails_at:
+                raise MemoryError("of the device")
+            self.made.append(unit.key)
+            yield [Made(np.full((4, 4, 3), int(unit.key) * 2 + n, np.uint8)) for n in (0, 1)]
+
+
+def _files(out: Path) -> dict[str, bytes]:
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+
+
+def test_pictures_are_encoded_and_written_while_the_device_makes_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six batches of 40 ms, and 24 pictures of 10 ms for one thread: 480 ms one after the other."""
+    produce(Device(), tmp_path / "quick", stage="generate", label="making", batch_size=2)
+    sound = imagesets.encode_png
+
+    def slowly(image: Any) -> bytes:
+        time.sleep(0.01)
+        return sound(image)
+
+    monkeypatch.setattr(imagesets, "encode_png", slowly)
+    monkeypatch.setattr(imagesets, "usable_cores", lambda: 1)
+    device = Device(takes=0.04)
+    pieces = imagesets._in_batches(device, tmp_path / "slow", device.plan(), 2)
+    began = time.monotonic()
+    assert [record["unit"] for record in pieces] == [unit.key for unit in device.plan()]
+    assert time.monotonic() - began < 0.4
+    at_once = _files(tmp_path / "quick")
+    pictures = {name: data for name, data in at_once.items() if name.endswith(".png")}
+    assert _files(tmp_path / "slow") == pictures
+
+
+def test_no_more_than_a_batch_waits_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, device = threading.Event(), Device()
+    monkeypatch.setattr(imagesets, "encode_png", lambda image: b"x" if go.wait(10) else b"")
+    monkeypatch.setattr(imagesets, "usable_cores", lambda: 1)
+    threading.Timer(0.1, go.set).start()
+    pieces = imagesets._in_batches(device, tmp_path, device.plan(), 4)
+    next(pieces)
+    assert go.is_set()
+    assert device.made[:5] == [f"{k:02d}" for k in range(5)]
+    assert len(device.made) == 5
+    pieces.close()  # type: ignore[attr-defined]
+    assert len(device.made) == 5
+
+
+def test_what_was_made_before_a_failure_is_kept_and_gone_on_with(tmp_path: Path) -> None:
+    failing, after = Device(fails_at=7), Device()
+    with pytest.raises(MemoryError, match="of the device"):
+        produce(failing, tmp_path / "out", stage="generate", label="making", batch_size=4)
+    assert produce(after, tmp_path / "out", stage="generate", label="making", batch_size=4).reused == 14
+    assert after.made == ["07", "08", "09", "10", "11"]
+    produce(Device(), tmp_path / "at-once", stage="generate", label="making", batch_size=12)
+    assert _files(tmp_path / "out") == _files(tmp_path / "at-once")
+
+
+def test_a_picture_that_cannot_be_written_is_told_and_the_ones_before_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, full = imagesets.write_all, OSError(28, "No space left on device", "04_0.png")
+
+    def write(files: Any) -> None:
+        if any(path.name == "4_0.png" for path, _ in files):
+            raise full
+        sound(files)
+
+    monkeypatch.setattr(imagesets, "write_all", write)
+    with pytest.raises(OSError, match="No space left"):
+        produce(Device(), tmp_path, stage="generate", label="making", batch_size=3)
+    monkeypatch.undo()
+    again = Device()
+    assert produce(again, tmp_path, stage="generate", label="making", batch_size=3).reused == 8
+    assert again.made[0] == "04"

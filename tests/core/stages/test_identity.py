@@ -579,6 +579,7 @@ def export_case(root: Path) -> Case:
 def generate_case(root: Path) -> Case:
     from frbias.synth.generate import generate, plan_generate
 
+    (root / "home" / "models" / "makehuman-skins").mkdir(parents=True)  # where the skins would be looked for
     return finished(
         Case(
             MeshRequest(subjects=1, ages=(30.0,), variants=1, size=64),
@@ -598,6 +599,7 @@ def generate_case(root: Path) -> Case:
                 "truth": {"truth": ("landmarks",)},
                 "kin": {"kin": "twins"},
                 "accessories": {"accessories": 0.5},
+                "skins": {"skins": "makehuman"},
                 "layout": {"layout": "fgnet", "ages": (), "variants": None},
             },
         )

@@ -1,16 +1,25 @@
 """Paired comparison of two recognisers."""
 
+import inspect
 import json
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 from populations import population
 
 from frbias.core.foundation.errors import BadInputError
-from frbias.core.verification.evaluation import evaluate_embeddings
+from frbias.core.verification.evaluation import HowToEvaluate, evaluate_embeddings
 from frbias.core.verification.paired import compare_embeddings, compare_evaluations
 
 OPTIONS = {"groups": "0-14,15+", "targets": (0.1, 0.02), "bootstrap": 400, "curves": False}
+
+
+def test_what_a_comparison_may_be_told_is_what_an_evaluation_may() -> None:
+    takes = inspect.signature(evaluate_embeddings).parameters.values()
+    hints = get_type_hints(evaluate_embeddings)
+    told = {p.name: hints[p.name] for p in takes if p.kind is p.KEYWORD_ONLY and p.name != "name"}
+    assert get_type_hints(HowToEvaluate) == told
 
 
 def test_a_model_against_itself_differs_by_exactly_nothing() -> None:
