@@ -12,7 +12,7 @@ FloatArray = npt.NDArray[np.float32]
 
 # Years that the photographs of the three stages show; share of them that is seen, by years.
 _YEARS = (27.0, 47.0, 70.0)
-_GROWN = ((0, 8, 18), (0.3, 0.45, 1.0))
+_GROWN = ((0, 8, 18), (0.2, 0.3, 1.0))
 # How far a region prefers photographs of its own ancestry and sex (logits), and the spread of chance: of a whole
 # photograph and of its regions.
 _ANCESTRY, _SEX, _WHOLE, _REGIONAL = 1.0, 1.2, 0.8, 1.8
@@ -21,7 +21,7 @@ _CELLS = 7
 _WARP, _WARP_CELLS, _SPREAD = 5.0, 6, 0.25
 # Share of what all photographs have in common, and of what is one's own; depth of dark lines and pores, and their
 # width in texels.
-SHARED, OWN, RELIEF, _GROOVE = 0.7, 1.0, 1.0, 4.0
+SHARED, OWN, RELIEF, _GROOVE = 0.5, 2.4, 1.5, 4.0
 
 
 class PhotographedSkin:

@@ -31,8 +31,9 @@ STAGES = ("young", "middleage", "old")
 _WIDE, _LOW, _HIGH = 1.35, 6.05, 8.1
 # Texels at its rim that warps move less and less.
 _EDGE = 24
-# Structure is what differs from the mean around: its reach in texels, and the most that is believed.
-_REACH, _MOST = 34.0, 0.45
+# Structure is what differs from the mean around: its reach in texels, the most that is believed, the share of it on the
+# lips, and the most that a photograph's melanin may spread (those of dark skin have more noise and gloss in them).
+_REACH, _MOST, _ON_LIPS, _MOST_SPREAD = 34.0, 0.45, 0.5, 0.075
 
 
 def _face() -> tuple[slice, slice]:
@@ -169,7 +170,9 @@ def _structure(picture: npt.NDArray[np.uint8], places: FloatArray, shown: FloatA
     found = pigments_of(density)
     skin = found - _around(found, shown * (1 - lips))
     lip = found - _around(found, shown * lips)
-    own = np.clip(skin + lips[..., None] * (lip - skin), -_MOST, _MOST) * shown[..., None]
+    own = np.clip(skin + lips[..., None] * (_ON_LIPS * lip - skin), -_MOST, _MOST) * shown[..., None]
+    spread = np.sqrt((own[..., 0] ** 2).sum() / shown.sum())
+    own = own * min(1.0, _MOST_SPREAD / max(float(spread), 1e-6))
     return np.ascontiguousarray(np.moveaxis(own, -1, 0).astype(np.float32))
 
 
