@@ -2,8 +2,10 @@
 
 ``python benchmarks/bench_feeding.py [--images 20000]``; a floor that is missed ends with 1.
 
-*Embedding*: everything of the stage but the forward pass (reading, decoding, tiling, parts on disk), against
-``cv2.imdecode`` alone of the same bytes in memory on all cores, measured before and after in the same run.
+*Embedding*: everything of the stage but the forward pass (hashing, reading, decoding, tiling, parts on disk), against
+``cv2.imdecode`` alone of the same bytes in memory on all cores, measured before and after in the same run. First turns know
+nothing of the files and hash each; the very first one also loads what the process needs. Later turns find the hashes.
+Both kinds are held to the floor.
 
 *Training*: gathering and augmenting (``--augment fresh``) alone on all cores, against the same beside a stubbed step of a
 batch of 512 that takes as long on the device as its images take on the host: what is lost is what is not overlapped.
@@ -37,7 +39,7 @@ from frbias.core.training.cache import Features, Prefix
 from frbias.core.training.pixels import FaceSet
 
 EMBEDDING_FLOOR, TRAINING_FLOOR = 0.85, 0.90
-SIDE, DIMENSION, BATCH, ROUNDS = 112, 512, 512, 7
+SIDE, DIMENSION, BATCH, TURNS, ROUNDS = 112, 512, 512, 4, 7
 DESCRIPTION = Description("stub", DIMENSION, (SIDE, SIDE), False, "stub")
 
 
@@ -87,8 +89,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def embedding(root: Path, images: int) -> float:
-    """Images/s of the stage as a share of the bare decoder's, the median of some rounds."""
+def embedding(root: Path, images: int) -> tuple[float, float]:
+    """Images/s of the stage as a share of the bare decoder's, the medians of first turns and of later ones."""
     table = write_set(root / "set", images)
     data = [np.frombuffer(path.read_bytes(), np.uint8) for path in table.paths]
     cv2.setNumThreads(1)
@@ -99,19 +101,21 @@ def embedding(root: Path, images: int) -> float:
                 pass
 
     parts = [data[k : k + 256] for k in range(0, len(data), 256)]
-    ratios = []
+    ratios: tuple[list[float], list[float]] = ([], [])
     before = seconds(bare)
-    for number in range(ROUNDS):
-        out = root / f"out-{number}"
+    for number in range(2 * TURNS):
+        kind, out = number % 2, root / f"out-{number}"
+        if kind == 0:
+            os.environ["FRBIAS_HOME"] = str(root / f"home-{number}")
         taken = seconds(lambda out=out: embed_table(table, Stub(), out, machine=Machine(Resources(device="cpu"))))
         after = seconds(bare)
         floor, before = (before + after) / 2, after  # other work comes and goes
-        ratios.append(floor / taken)
-        known = "identity by size and time" if number else "every file hashed"
+        ratios[kind].append(floor / taken)
+        known = "identity by size and time" if kind else f"every file hashed{'' if number else ', everything loaded'}"
         print(
-            f"  imdecode alone {images / floor:8,.0f}/s   stage {images / taken:8,.0f}/s   {ratios[-1]:.2f}  ({known})"
+            f"  imdecode alone {images / floor:8,.0f}/s   stage {images / taken:8,.0f}/s   {floor / taken:.2f}  ({known})"
         )
-    return float(np.median(ratios))
+    return float(np.median(ratios[0])), float(np.median(ratios[1]))
 
 
 class Stubbed(Prefix):
@@ -166,13 +170,16 @@ def main() -> int:
     options = parser.parse_args()
     print(f"{usable_cores()} cores, load {os.getloadavg()[0]:.1f} before; world {World()}")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["FRBIAS_HOME"] = str(Path(folder) / "home")
         print("embedding, forward pass stubbed out:")
-        one = embedding(Path(folder), options.images)
+        first, later = embedding(Path(folder), options.images)
     print(f"training, batches of {BATCH}, every image augmented anew:")
-    two = training()
+    augmenting = training()
     missed = 0
-    for what, found, floor in (("embedding", one, EMBEDDING_FLOOR), ("training", two, TRAINING_FLOOR)):
+    for what, found, floor in (
+        ("embedding, every file hashed", first, EMBEDDING_FLOOR),
+        ("embedding, files known", later, EMBEDDING_FLOOR),
+        ("training", augmenting, TRAINING_FLOOR),
+    ):
         print(f"{what}: {found:.2f} of what the host can do (at least {floor})")
         missed += found < floor
     return int(missed > 0)

@@ -1,6 +1,7 @@
 """The quick way for plain PNG files gives what the careful one gives, and leaves everything else to it."""
 
 import io
+import itertools
 import struct
 import tracemalloc
 import zlib
@@ -8,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from PIL import Image, PngImagePlugin
 
-from frbias.core.data import images
+from frbias.core.data import images, quick_png
+from frbias.core.data.png_filters import undo_filters
 from frbias.core.data.quick_png import decode_plain_png
 from frbias.core.foundation.errors import BadImageError
 
@@ -40,8 +42,15 @@ def predicted(kind: int, left: int, above: int, corner: int) -> int:
     return (0, left, above, (left + above) // 2)[kind]
 
 
-@settings(max_examples=60)
-@given(some.data())
+@pytest.fixture(params=["OpenCV", "the compiled loop"])
+def undone_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(quick_png, "_WORTH", 10**9 if request.param == "OpenCV" else 0)
+    return str(request.param)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=some.data())
+@pytest.mark.usefixtures("undone_by")
 def test_every_filter_of_every_line_is_undone(data: some.DataObject) -> None:
     height, width = data.draw(some.integers(1, 6)), data.draw(some.integers(1, 7))
     kinds = data.draw(some.lists(some.integers(0, 4), min_size=height, max_size=height))
@@ -60,6 +69,7 @@ def test_every_filter_of_every_line_is_undone(data: some.DataObject) -> None:
     np.testing.assert_array_equal(found, np.asarray(Image.open(io.BytesIO(file))))
 
 
+@pytest.mark.usefixtures("undone_by")
 def test_what_is_no_filter_or_unpacks_to_more_is_left_to_the_careful_way() -> None:
     rows = bytes(24 * 121)
     assert decode_plain_png(file_of(rows, 24, 40), MANY, 1000, only=(24, 40)) is not None
@@ -70,6 +80,29 @@ def test_what_is_no_filter_or_unpacks_to_more_is_left_to_the_careful_way() -> No
     assert decode_plain_png(bomb, MANY, 1000, only=(24, 40)) is None
     assert tracemalloc.get_traced_memory()[1] < 10 * len(bomb)
     tracemalloc.stop()
+
+
+def test_a_large_picture_is_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_png, "_WORTH", 10**9)
+    large = np.random.default_rng(1).integers(0, 256, (160, 200, 3), dtype=np.uint8)
+    found = decode_plain_png(images.encode_png(large), 10**6, 1000, only=(160, 200))
+    np.testing.assert_array_equal(found, large)
+
+
+def test_the_loop_is_loaded_for_many_pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def loaded() -> object:
+        asked.append(1)
+        return undo_filters
+
+    monkeypatch.setattr(quick_png, "_WORTH", 5)
+    monkeypatch.setattr(quick_png, "_seen", itertools.count())
+    monkeypatch.setattr(quick_png, "_kernel", loaded)
+    for number in range(8):
+        found = decode_plain_png(images.encode_png(PIXELS), MANY, 1000, only=(24, 40))
+        np.testing.assert_array_equal(found, PIXELS)
+        assert len(asked) == max(0, number - 4)
 
 
 def test_plain_files_of_two_writers(tmp_path: Path) -> None:
