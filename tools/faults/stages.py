@@ -86,11 +86,14 @@ def cases(inputs: Inputs) -> list[Case]:
 
 def _making(inputs: Inputs) -> list[Case]:
     generate = ("generate", *_generate(2), "--size", "64", "--out", "out")
+    people = ("--weights", "tiny", "--subjects", "2", "--poses", "0,10x0", "--batch-size", "3")
+    batches = ("generate", "--backend", "eg3d", *people, "--device", "cpu", "--out", "out")
     align = ("align", inputs["one"], "--workers", "1", "--out", "out")
     embed = ("embed", inputs["aligned"], "--weights", inputs["tiny.onnx"], "--device", "cpu", "--out", "out")
     return [
         Case("generate", generate),
         Case("generate --force", (*generate, "--seed", "1", "--force"), (generate,)),
+        Case("generate in batches", batches),
         Case("align", align),
         Case("align --force", (*align, "--max-residual", "0.9", "--force"), (align,)),
         Case("embed", embed),
