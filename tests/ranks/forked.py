@@ -1,24 +1,27 @@
-"""Launches of processes that are forked from one which has imported everything, so that each costs its work alone.
+"""Starts launches of processes that are forked from one which has imported everything: each costs its work alone.
 
-``python forked.py JOBS`` reads JSON, a list of launches ``{"ranks", "place", "commands"}``, and does them one after the other:
-every rank runs the commands in the folder ``place``, its output goes to ``place``-RANK.out and .err. It prints the
-exit codes of each launch as JSON. The environment is that of torchrun.
+It reads lines of JSON, ``{"ranks", "place", "commands", "environment"}``, and answers each with the exit codes of the ranks.
+Every rank runs the commands in the folder ``place``: ``["-c", CODE, ...]`` as Python does, all others as ``frbias`` does, up to
+the first that fails. What rank R says is in the files ``place``-R.out and .err. The environment is that of torchrun.
 
 Parts of an embedding are smaller than usual, so that ranks share a few images too. Drawings of figures, which one rank
 makes while the others wait, are a few words instead.
 """
-
 # ruff: noqa: F401
 
 import atexit
 import json
 import os
+import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+LIMIT = 240.0  # seconds until a launch that hangs is ended
 
 
 def import_all() -> None:
@@ -62,29 +65,35 @@ def make_small() -> None:
     Figure.savefig = in_words  # type: ignore[method-assign, assignment]
 
 
-def launch(ranks: int, place: str, commands: Sequence[Sequence[str]]) -> list[int]:
+def launch(ranks: int, place: str, commands: Sequence[Sequence[str]], environment: dict[str, str]) -> list[int]:
     """Run the commands in ``ranks`` processes; their exit codes."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    folder = Path(place)
-    folder.mkdir()
     world = {"WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     started = []
     for rank in range(ranks):
         child = os.fork()
         if child == 0:
-            _become(folder, {**world, "RANK": rank, "LOCAL_RANK": rank, "FRBIAS_HOME": folder / "home"}, commands)
+            _become(Path(place), {**world, "RANK": rank, "LOCAL_RANK": rank, **environment}, commands)
         started.append(child)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in started]
+    until, ended = time.monotonic() + LIMIT, dict[int, int]()
+    while len(ended) < ranks:
+        for child in started:
+            if child not in ended and (found := os.waitpid(child, os.WNOHANG))[0]:
+                ended[child] = os.waitstatus_to_exitcode(found[1])
+            elif child not in ended and time.monotonic() > until:
+                os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+    return [ended[child] for child in started]
 
 
 def _become(folder: Path, environment: dict[str, Any], commands: Sequence[Sequence[str]]) -> None:
     """Be a rank, and end."""
-    code = 70
+    code = 1
     try:
-        for number, suffix in ((1, "out"), (2, "err")):
-            handle = os.open(f"{folder}-{environment['RANK']}.{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(handle, number)
+        rank, write = environment["RANK"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        for number, name in enumerate((os.devnull, f"{folder}-{rank}.out", f"{folder}-{rank}.err")):
+            os.dup2(os.open(name, write if number else os.O_RDONLY, 0o644), number)
         os.environ.update({name: str(value) for name, value in environment.items()})
         os.chdir(folder)
         code = _run(commands)
@@ -102,10 +111,13 @@ def _run(commands: Sequence[Sequence[str]]) -> int:
 
     for arguments in commands:
         try:
-            main(["--json", *arguments])
+            if arguments[0] == "-c":
+                sys.argv = ["-c", *arguments[2:]]
+                exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
+            else:
+                main(list(arguments))
         except SystemExit as ended:
             if ended.code:
-                sys.stderr.write(f"{arguments[0]} ended with {ended.code}\n")
                 return int(ended.code)
     return 0
 
@@ -113,5 +125,5 @@ def _run(commands: Sequence[Sequence[str]]) -> int:
 if __name__ == "__main__":
     import_all()
     make_small()
-    for job in json.loads(sys.argv[1]):
-        print(json.dumps(launch(**job)), flush=True)  # noqa: T201
+    for line in sys.stdin:
+        print(json.dumps(launch(**json.loads(line))), flush=True)  # noqa: T201

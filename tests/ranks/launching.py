@@ -1,36 +1,40 @@
-"""Starts the processes of a torchrun launch without torchrun, so that each one's end can be looked at."""
+"""Launches as torchrun makes them, without torchrun, so that each process' end can be looked at; see :mod:`forked`."""
 
+import atexit
+import json
 import os
-import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 
-def start(ranks: int, *command: str, folder: Path, **environment: str) -> list[subprocess.Popen[str]]:
-    """The running processes, rank 0 first."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = []
-    for rank in range(ranks):
-        place = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": ranks}
-        place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, *command],
-                env={**os.environ, "OMP_NUM_THREADS": "1", **environment, **{k: str(v) for k, v in place.items()}},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=folder,
-            )
-        )
-    return started
+@cache
+def _starter() -> subprocess.Popen[str]:
+    command = [sys.executable, str(Path(__file__).with_name("forked.py"))]
+    kept = {name: value for name, value in os.environ.items() if name != "FRBIAS_TIMEOUT"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, env={**kept, "OMP_NUM_THREADS": "1"}, text=True, **pipes)
+    atexit.register(process.kill)
+    return process
+
+
+def launch_all(
+    ranks: int, commands: Sequence[Sequence[str]], *, folder: Path, **environment: str
+) -> list[tuple[int, str, str]]:
+    """Run commands one after the other in every rank: (exit code, stdout, stderr) of each, rank 0 first."""
+    job = {"ranks": ranks, "place": str(folder), "commands": commands, "environment": environment}
+    starter = _starter()
+    assert starter.stdin is not None
+    assert starter.stdout is not None
+    starter.stdin.write(json.dumps(job) + "\n")
+    starter.stdin.flush()
+    codes = json.loads(starter.stdout.readline())
+    said = [[Path(f"{folder}-{rank}.{kind}").read_text() for kind in ("out", "err")] for rank in range(ranks)]
+    return [(code, out, err) for code, (out, err) in zip(codes, said, strict=True)]
 
 
 def launch(ranks: int, *command: str, folder: Path, **environment: str) -> list[tuple[int, str, str]]:
-    """(exit code, stdout, stderr) of every rank."""
-    started = start(ranks, *command, folder=folder, **environment)
-    outputs = [process.communicate(timeout=800) for process in started]
-    return [(process.returncode, *output) for process, output in zip(started, outputs, strict=True)]
+    """:func:`launch_all` of one command."""
+    return launch_all(ranks, [command], folder=folder, **environment)

@@ -1,9 +1,5 @@
 """Every stage under two and three processes leaves, to the byte, what one process leaves."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from launching import launch_all
 from safetensors.torch import load_file, save_file
 
 from frbias.core.data.images import write_png
@@ -93,18 +90,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_photos(folder / "photos-test", "q", subjects=5, seed=1)
     (folder / "plan.toml").write_text(PLAN)
     write_network(folder / "small.safetensors")
-    jobs = [
-        {"ranks": ranks, "place": str(folder / f"ranks-{ranks}"), "commands": COMMANDS[ranks]} for ranks in COMMANDS
-    ]
-    command = [sys.executable, str(Path(__file__).with_name("forked.py")), json.dumps(jobs)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
-    said = {path.name: path.read_text() for path in sorted(folder.glob("ranks-*.*"))}
-    codes = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert codes == [[0] * ranks for ranks in COMMANDS], (ended.stderr[-2000:], {k: v[-2000:] for k, v in said.items()})
-    for ranks in COMMANDS:
-        assert said[f"ranks-{ranks}-0.out"].count('"targets"')
-        assert not any(said[f"ranks-{ranks}-{rank}.out"] for rank in range(1, ranks)), "what is said is said once"
+    for ranks, commands in COMMANDS.items():
+        place = folder / f"ranks-{ranks}"
+        place.mkdir()
+        ended = launch_all(ranks, [("--json", *c) for c in commands], folder=place, FRBIAS_HOME=str(place / "home"))
+        assert [code for code, _, _ in ended] == [0] * ranks, [text[-2000:] for _, _, text in ended]
+        assert ended[0][1].count('"targets"')
+        assert not any(out for _, out, _ in ended[1:]), "what is said is said once"
     return folder
 
 

@@ -9,6 +9,7 @@ from frbias.core.foundation import group
 from frbias.core.foundation.devices import World
 from frbias.core.foundation.errors import UsageError
 
+pytestmark = pytest.mark.xdist_group("ranks")  # which share one process that starts launches
 MANY = """
 from frbias.core.foundation.devices import world_from_environment
 from frbias.core.foundation.group import of_the_leader, process_group
@@ -30,8 +31,6 @@ def test_twenty_stages_share_one_group(ranks: int, tmp_path: Path) -> None:
     assert [out for _, out, _ in ended] == [f"done {rank}\n" for rank in range(ranks)]
 
 
-@pytest.mark.long
-@pytest.mark.timeout(900)
 def test_twenty_launches_one_after_another_end(tmp_path: Path) -> None:
     """None hangs: each opens its group, twenty stages share it, and it closes."""
     for turn in range(20):
@@ -44,9 +43,7 @@ def test_a_refusal_of_the_leader_ends_all_and_is_said_once(tmp_path: Path) -> No
     (tmp_path / "out" / "mine.txt").write_text("not of frbias")
     scores = tmp_path / "scores.csv"
     scores.write_text("score,mated\n" + "".join(f"{k / 40},{k % 2}\n" for k in range(40)))
-    ended = launch(
-        2, "-m", "frbias", "evaluate", "--scores", str(scores), "--out", "out", "--at-fmr", "0.5", folder=tmp_path
-    )
+    ended = launch(2, "evaluate", "--scores", str(scores), "--out", "out", "--at-fmr", "0.5", folder=tmp_path)
     assert [code for code, _, _ in ended] == [2, 2], ended
     assert "holds something that frbias did not make" in ended[0][2]
     assert ended[1][2] == ""
@@ -79,7 +76,7 @@ world = world_from_environment()
 with errors_as_sentences(), process_group(world) as barrier:
     barrier()
     if world.rank == 1:
-        os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1] == "killed" else time.sleep(20)
+        os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1] == "killed" else time.sleep(5)
     began = time.monotonic()
     try:
         barrier()

@@ -12,16 +12,16 @@ FloatArray = npt.NDArray[np.float32]
 
 # Years that the photographs of the three stages show; share of them that is seen, by years.
 _YEARS = (27.0, 47.0, 70.0)
-_GROWN = ((0, 8, 18), (0.2, 0.3, 1.0))
+_GROWN = ((0, 8, 18, 45, 65), (0.2, 0.3, 1.0, 1.0, 1.5))
 # How far a region prefers photographs of its own ancestry and sex (logits), and the spread of chance: of a whole
 # photograph and of its regions.
 _ANCESTRY, _SEX, _WHOLE, _REGIONAL = 1.0, 1.2, 0.8, 1.8
 _CELLS = 7
 # Spread of the warp in texels, and of the strengths of pigment and blood.
 _WARP, _WARP_CELLS, _SPREAD = 5.0, 6, 0.25
-# Share of what all photographs have in common, and of what is one's own; depth of dark lines and pores, and their
-# width in texels.
-SHARED, OWN, RELIEF, _GROOVE = 0.5, 2.4, 1.5, 4.0
+# Share of what all photographs of a stage have in common, and of what is one's own; depth of dark lines and pores, and
+# their width in texels.
+_SHARED, _OWN, _RELIEF, _GROOVE = (0.5, 0.5, 0.8), 2.4, 1.5, 4.0
 
 
 class PhotographedSkin:
@@ -55,7 +55,7 @@ class PhotographedSkin:
     def _stage(self, number: int) -> FloatArray:
         if number not in self._stages:
             photographs = self._photographs
-            total = np.float32(SHARED) * photographs.shared[number]
+            total = np.float32(_SHARED[number]) * photographs.shared[number]
             for weight, mirrored, own in zip(self._weights, self._mirrored, photographs.own[:, number], strict=True):
                 total += weight * (own[..., ::-1] if mirrored else own)
             melanin, blood = (
@@ -63,12 +63,12 @@ class PhotographedSkin:
                 for gain, plane in zip(self._gain, total, strict=True)
             )
             groove = melanin - cv2.GaussianBlur(melanin, (0, 0), _GROOVE)
-            self._stages[number] = np.stack([melanin, blood, np.float32(-RELIEF) * groove])
+            self._stages[number] = np.stack([melanin, blood, np.float32(-_RELIEF) * groove])
         return self._stages[number]
 
 
 def _weights(rng: np.random.Generator, photographs: SkinPhotographs, person: Identity) -> FloatArray:
-    """Share of every photographed person at every texel, float32 (people, h, w); squares have the sum OWN squared."""
+    """Share of every photographed person at every texel, float32 (people, h, w); squares have the same sum everywhere."""
     count = len(photographs.females)
     kin = _ANCESTRY * np.log(0.08 + np.array(person.ancestry)[photographs.ancestries])
     kin = kin + _SEX * (photographs.females == person.female) + _WHOLE * rng.standard_normal(count)
@@ -76,7 +76,7 @@ def _weights(rng: np.random.Generator, photographs: SkinPhotographs, person: Ide
     size = photographs.still.shape[::-1]
     field = np.stack([cv2.resize(one.astype(np.float32), size, interpolation=cv2.INTER_CUBIC) for one in cells])
     share = np.exp(field - field.max(axis=0))
-    return (np.float32(OWN) * share / np.sqrt((share * share).sum(axis=0))).astype(np.float32)
+    return (np.float32(_OWN) * share / np.sqrt((share * share).sum(axis=0))).astype(np.float32)
 
 
 def _warp(rng: np.random.Generator, still: FloatArray) -> tuple[FloatArray, FloatArray]:
