@@ -29,7 +29,7 @@ def main() -> None:
     folder = given.venv
     if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 is there
         sys.exit(f"frbias needs Python 3.11 or newer; this is {platform.python_version()}. Set PYTHON=python3.12, say.")
-    python = folder / "bin" / "python"
+    python = folder.absolute() / "bin" / "python"
     if not python.exists():
         print(f"making {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
@@ -39,7 +39,7 @@ def main() -> None:
         install_torch(python)
         pip(
             python,
-            "install",
+            *INSTALL,
             "--upgrade",
             "--upgrade-strategy=eager",
             "-c",
@@ -47,9 +47,18 @@ def main() -> None:
             "-e",
             f"{ROOT}[dev]",
         )
-        return
-    install_torch(python)
-    pip(python, "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[dev]")
+    else:
+        install_torch(python)
+        pip(python, *INSTALL, "-c", str(CONSTRAINTS), "-e", f"{ROOT}[dev]")
+    compile_on_all_cores(python)
+
+
+def compile_on_all_cores(python: Path) -> None:
+    """Compile what was installed, which pip does on one core; not the tests that packages bring along."""
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    place = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    # what does not compile (templates, other versions' syntax) is left as it is: whoever imports it is told
+    run(python, "-m", "compileall", "-q", "-j", "0", "-x", r"[/\\]tests[/\\]", ".", quiet=True, folder=place)
 
 
 def torch_alone(folder: Path) -> Path:
@@ -66,20 +75,21 @@ def install_torch(python: Path) -> None:
     if run(python, "-c", check, quiet=True):
         return
     if has_nvidia_device() or platform.system() != "Linux":
-        pip(python, "install", f"torch=={version}")
+        pip(python, *INSTALL, f"torch=={version}")
         return
     cpu = f"torch=={version}+cpu"
-    if run(python, *PIP, "install", "--only-binary=:all:", cpu, quiet=True):
+    if run(python, *PIP, *INSTALL, "--only-binary=:all:", cpu, quiet=True):
         return
     if run(
-        python, *PIP, "install", "--retries=0", "--timeout=10", f"--extra-index-url={TORCH_CPU_INDEX}", cpu, quiet=True
+        python, *PIP, *INSTALL, "--retries=0", "--timeout=10", f"--extra-index-url={TORCH_CPU_INDEX}", cpu, quiet=True
     ):
         return
     print("no CPU build of torch within reach; installing the default build (several GB)", file=sys.stderr)
-    pip(python, "install", f"torch=={version}")
+    pip(python, *INSTALL, f"torch=={version}")
 
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "-q")
+INSTALL = ("install", "--no-compile")
 
 
 def pip(python: Path, *arguments: str) -> None:
@@ -88,14 +98,12 @@ def pip(python: Path, *arguments: str) -> None:
         sys.exit(f"pip {' '.join(arguments)} failed; see above.")
 
 
-def run(python: Path, *arguments: str, quiet: bool = False) -> bool:
+def run(python: Path, *arguments: str, quiet: bool = False, folder: str | None = None) -> bool:
     """Run the environment's Python; True when it succeeds."""
     sink = subprocess.DEVNULL if quiet else None
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    return (
-        subprocess.run([str(python), *arguments], stdout=sink, stderr=sink, env=environment, check=False).returncode
-        == 0
-    )
+    done = subprocess.run([str(python), *arguments], stdout=sink, stderr=sink, env=environment, cwd=folder, check=False)
+    return done.returncode == 0
 
 
 def pinned(package: str) -> str:

@@ -1,5 +1,6 @@
 """Write frbias/__init__.pyi: the signatures of ``import frbias`` for editors and type checkers, from the requests."""
 
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -80,4 +81,5 @@ def _text(kind: Any) -> str:
 
 if __name__ == "__main__":
     STUB.write_text(stub(), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(STUB)], check=True)
     sys.stdout.write(f"{STUB}\n")

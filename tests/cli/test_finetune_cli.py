@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from networks import tiny_network
 from safetensors.torch import save_file
 
 from frbias.cli.app import main
 from frbias.core.data.images import write_png
 from frbias.core.data.samples import make_table, write_samples
-from frbias.core.recognisers.trainable.weights import build
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -42,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             rows.append({"file_name": f"{subject}_{age}.png", "subject": subject, "age": float(age)})
     write_samples(make_table(tmp_path / "people", rows))
     torch.manual_seed(2)
-    save_file(build("mobilefacenet").state_dict(), tmp_path / "small.safetensors")
+    save_file(tiny_network().state_dict(), tmp_path / "small.safetensors")
     return tmp_path
 
 

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from networks import tiny_network
 from safetensors.torch import save_file
 
 from frbias.cli.app import main
 from frbias.core.data.images import write_png
 from frbias.core.data.samples import make_table, write_samples
-from frbias.core.recognisers.trainable.weights import build
 from frbias.core.stages.identify import identify
 from frbias.core.stages.requests.protocols import IdentifyRequest, PairsRequest
 from frbias.core.stages.verify_pairs import verify_pairs
@@ -66,7 +66,7 @@ def test_both_recognisers_are_judged_by_pairs_and_searches(
     patterns(tmp_path / "train", "a", 1)
     patterns(tmp_path / "test", "b", 2)
     torch.manual_seed(2)
-    save_file(build("mobilefacenet").state_dict(), tmp_path / "small.safetensors")
+    save_file(tiny_network().state_dict(), tmp_path / "small.safetensors")
     pairs = [f"b{k}_5.png,b{k}_34.png,1\nb{k}_5.png,b{(k + 1) % 5}_5.png,0" for k in range(5)]
     (tmp_path / "pairs.csv").write_text("\n".join(["file1,file2,same", *pairs]))
     (tmp_path / "x.toml").write_text(EXPERIMENT.format(tmp_path))

@@ -36,6 +36,15 @@ def test_stages_cover_every_entry_once_and_in_order(architecture: str) -> None:
     assert identify(model.state_dict(), "it") == (architecture, model.embedding_dim)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_nothing_is_drawn_for_weights_that_are_read_anyway(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # on the meta device torch draws in Python and imports its compiler for that: a second and more
+    for name in ("normal_", "kaiming_normal_"):
+        monkeypatch.setattr(f"torch.nn.init.{name}", lambda *_, **__: pytest.fail("drawn"))
+    with torch.device("meta"):
+        build(architecture)
+
+
 @pytest.mark.parametrize(
     ("architecture", "parameters", "entries"),
     [

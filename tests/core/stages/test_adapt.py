@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import tiny_network
 from safetensors.torch import save_file
 
 from frbias.core.data.images import read_image, write_png
@@ -17,7 +18,6 @@ from frbias.core.recognisers.adapted import AdaptedRecogniser
 from frbias.core.recognisers.loading import load_recogniser
 from frbias.core.recognisers.maps import unit
 from frbias.core.recognisers.probing import fixed_images
-from frbias.core.recognisers.trainable.weights import build
 from frbias.core.stages.adapt import adapt
 from frbias.core.stages.compare import compare
 from frbias.core.stages.embedding import FedNetwork
@@ -45,16 +45,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.append({"file_name": name, "subject": f"s{person}", "age": age, "yaw": float(rng.uniform(-30, 30))})
     write_samples(make_table(root / "people", rows))
     torch.manual_seed(2)
-    model = build("iresnet18", 16)
+    model = tiny_network(16).train()
+    for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)):
+        norm.momentum = 1.0  # statistics are those of the next pictures, so that embeddings differ
     with torch.no_grad():
-        model.features.bias.normal_()
+        model(
+            model.preprocess(
+                torch.from_numpy(np.stack([read_image(p) for p in sorted((root / "people").glob("*.png"))]))
+            )
+        )
+        model.features.layers[-1].bias.normal_()
     save_file(model.state_dict(), root / "net.safetensors")
     return root
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRBIAS_HOME", str(tmp_path / "home"))
+def _home(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One data root for all: what the network says of the same pictures is kept there, and not computed again."""
+    monkeypatch.setenv("FRBIAS_HOME", str(place / "home"))
 
 
 def request(place: Path, **changes: object) -> AdaptRequest:
@@ -79,12 +87,12 @@ def test_it_embeds_as_the_map_says_without_the_directions(place: Path, adapted: 
     mapped = found.embed(faces)
     offset = closing_offset(base)
     assert offset is not None
-    np.testing.assert_allclose(offset, base.model.features.bias.detach().numpy())
+    np.testing.assert_allclose(offset, base.model.features.layers[-1].bias.detach().numpy())
     assert np.abs(mapped @ (offset / np.linalg.norm(offset))).max() < 1e-5
     assert np.linalg.matrix_rank(found.map.matrix, tol=1e-5) == 12
     np.testing.assert_allclose(mapped, unit(base.embed(faces)) @ found.map.matrix.T, atol=1e-6)
     assert found.sha256 != base.sha256
-    assert (found.description.trainable, found.description.architecture) == (False, "iresnet18+map")
+    assert (found.description.trainable, found.description.architecture) == (False, "mobilefacenet+map")
 
 
 def test_made_again_it_is_reused_and_other_work_is_refused(place: Path, adapted: Path) -> None:
@@ -171,7 +179,7 @@ def test_what_was_changed_afterwards_is_noticed(place: Path, tmp_path: Path) -> 
             load_recogniser(str(out))
     (out / "adapted.json").write_text(json.dumps(record))
     torch.manual_seed(9)
-    save_file(build("iresnet18", 16).state_dict(), base)
+    save_file(tiny_network(16).state_dict(), base)
     with pytest.raises(BadInputError, match="weights have changed"):
         load_recogniser(str(out))
 

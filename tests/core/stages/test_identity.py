@@ -74,12 +74,13 @@ def embeddings(path: Path, seed: int) -> Path:
 
 
 def weights(path: Path, nudge: float = 0.0) -> Path:
-    """SFace as a weight file, one weight nudged."""
+    """A network as a weight file, one weight nudged."""
+    import torch
+    from networks import tiny_network
     from safetensors.torch import save_file
 
-    from frbias.core.recognisers.loading import load_trainable
-
-    state = {k: v.detach().clone().contiguous() for k, v in load_trainable("sface", "test").model.state_dict().items()}
+    torch.manual_seed(0)
+    state = tiny_network().state_dict()
     first = next(k for k, v in state.items() if v.is_floating_point() and v.ndim == 4)
     state[first].view(-1)[0] += nudge
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from networks import tiny_network
 from safetensors.torch import save_file
 
 from frbias.core.data.images import write_png
 from frbias.core.data.samples import SampleTable, make_table, write_samples
-from frbias.core.recognisers.trainable.weights import build
 from frbias.core.training.pixels import read_faces
 
 
@@ -42,7 +42,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> SampleTable:
 def weights(people: SampleTable, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A MobileFaceNet with fixed random weights and BatchNorm statistics of the people."""
     torch.manual_seed(5)
-    model = build("mobilefacenet").train()
+    model = tiny_network(512).train()
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0

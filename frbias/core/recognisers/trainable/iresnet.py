@@ -84,5 +84,6 @@ class IResNet(Backbone):
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
+    # on the device without memory torch would draw in Python, and import its compiler for it
+    if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
         nn.init.normal_(module.weight, 0.0, 0.1)

@@ -169,7 +169,8 @@ def _units(channels: int, middle: int, count: int) -> nn.Module:
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.Linear):
+    # on the device without memory torch would draw in Python, and import its compiler for it
+    if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

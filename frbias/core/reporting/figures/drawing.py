@@ -7,11 +7,13 @@ Everything is drawn from the JSON document alone (``docs/evaluation.md``), so a 
 import csv
 import io
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from frbias.core.foundation.files import atomic_path, write_text
+from frbias.core.reporting.figures.fonts import FAMILIES, make_known
 
 Document = dict[str, Any]
 
@@ -92,6 +94,14 @@ def colours(count: int) -> list[Any]:
     return [matplotlib.colormaps["viridis"](float(place)) for place in places]
 
 
+def styled() -> AbstractContextManager[None]:
+    """Everything within is drawn in the style of these figures."""
+    import matplotlib
+
+    make_known()
+    return matplotlib.rc_context(STYLE)
+
+
 def new_figure(span: int, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
     """A figure and its axes (always an array of shape (rows, columns)).
 
@@ -149,10 +159,8 @@ def decades(low: float, high: float) -> list[float]:
 
 def save(sketch: Sketch, folder: Path) -> Drawn:
     """Write a sketch as ``<name>.png``, ``.svg``, ``.pdf`` and ``.csv``, each whole or not at all; same sketch, same bytes."""
-    import matplotlib
-
     paths = {suffix: folder / f"{sketch.name}.{suffix}" for suffix in ("png", "svg", "pdf", "csv")}
-    with matplotlib.rc_context(STYLE):
+    with styled():
         sketch.figure.suptitle(sketch.title, x=0.01, ha="left", fontsize=9, fontweight="bold")
         said: dict[str, dict[str, str | None]] = {
             "png": {"Software": None},
@@ -178,7 +186,7 @@ UNCLEAR_COLOUR = "#85888c"
 INK = "#22262b"
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": list(FAMILIES),
     "font.size": 7.5,
     "text.color": INK,
     "axes.edgecolor": "#9aa0a6",

@@ -7,7 +7,7 @@ from typing import Any
 
 from frbias.core.foundation.progress import SILENT, Progress
 from frbias.core.reporting.figures import comparison, evaluation
-from frbias.core.reporting.figures.drawing import STYLE, Document, Drawn, Sketch, nearest_target, save
+from frbias.core.reporting.figures.drawing import Document, Drawn, Sketch, nearest_target, save, styled
 from frbias.core.reporting.figures.scales import Scales
 
 _SIDES = ("baseline", "other")
@@ -80,9 +80,7 @@ def draw_all(
 
 def sketches(document: Document, *, target: float | None = None, beside: Sequence[Document] = ()) -> list[Sketch]:
     """Figures in memory for a document of either schema."""
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
+    with styled():
         if document["schema"] == "frbias.comparison":
             chosen = nearest_target(document["baseline"], target)
             found = [make(document, chosen) for make in comparison.MAKERS]

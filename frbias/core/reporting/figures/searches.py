@@ -4,7 +4,6 @@ from pathlib import Path
 
 from frbias.core.reporting.figures.drawing import (
     INK,
-    STYLE,
     Document,
     Drawn,
     Points,
@@ -13,14 +12,13 @@ from frbias.core.reporting.figures.drawing import (
     new_figure,
     percent_axis,
     save,
+    styled,
 )
 
 
 def draw_searches(document: Document, folder: Path) -> tuple[Drawn, ...]:
     """Draw what an identification has data for into ``folder``."""
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
+    with styled():
         sketch = cmc(document)
     return (save(sketch, folder),)
 
