@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 def main(folder: Path, names: list[str]) -> int:
     """Run the cases; the number of those that failed."""
     os.environ["FRBIAS_HOME"] = str(folder / "home")
-    sys.path[:0] = [str(HERE), str(HERE.parent / "core" / "training")]
+    sys.path[:0] = [str(HERE), str(HERE.parent / "core" / "training"), str(HERE.parent / "common")]
     import conftest
     from backend import register
     from cases import CASES, prepare
