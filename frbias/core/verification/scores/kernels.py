@@ -36,35 +36,38 @@ def count_tile(
     first_row, first_column, rows, columns, diagonal = place
     label, run_end, class_of, low, scale, wanted = rules
     out_score, out_class, out_row, out_column = held
-    last_bin = histogram.shape[1] - 1
+    last_bin = np.int32(histogram.shape[1] - 1)
+    position = np.empty(columns, np.int32)
     for r in range(rows):
         c = r + 1 if diagonal else 0
-        own = label[first_row + r]
+        own, scores = label[first_row + r], tile[r]
         while c < columns:
             end = min(columns, run_end[first_column + c] - first_column)
             kind = class_of[own, label[first_column + c]]
             if kind < 0:
                 c = end
                 continue
-            counts, flags = histogram[kind], wanted[kind]
             total, squares = np.int64(0), np.int64(0)
-            for k in range(c, end):
-                score = tile[r, k]
-                if score < SKIP_BELOW:
-                    continue
-                position = min(max(int((score - low) * scale), 0), last_bin)
-                counts[position] += 1
-                value = np.float64(score)
+            for k in range(c, end):  # without branches, so that several scores are worked on at a time
+                compared = scores[k] >= SKIP_BELOW
+                value = np.float64(scores[k]) if compared else 0.0
                 total += np.int64(value * SUM_SCALE)
                 squares += np.int64(value * value * SUM_SCALE)
-                if flags[position]:
-                    out_score[filled] = score
+                place_of = min(max(np.int32((scores[k] - low) * scale), np.int32(0)), last_bin)
+                position[k] = place_of if compared else np.int32(-1)
+            sums[kind, 0] += total
+            sums[kind, 1] += squares
+            counts, flags = histogram[kind], wanted[kind]
+            for k in range(c, end):
+                if position[k] < 0:
+                    continue
+                counts[position[k]] += 1
+                if flags[position[k]]:
+                    out_score[filled] = scores[k]
                     out_class[filled] = kind
                     out_row[filled] = first_row + r
                     out_column[filled] = first_column + k
                     filled += 1
-            sums[kind, 0] += total
-            sums[kind, 1] += squares
             c = end
     return filled
 
