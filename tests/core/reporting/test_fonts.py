@@ -7,7 +7,7 @@ import pytest
 from fontTools.pens.recordingPen import DecomposingRecordingPen
 from fontTools.ttLib import TTFont
 
-from frbias.core.reporting.figures.drawing import new_figure, styled
+from frbias.core.reporting.figures.drawing import Points, Sketch, new_figure, save, styled
 from frbias.core.reporting.figures.fonts import FAMILIES, FOLDER, make_known
 
 WHOLE = Path(matplotlib.get_data_path()) / "fonts/ttf"
@@ -42,3 +42,14 @@ def test_both_faces_are_found_and_other_letters_come_from_the_whole_font(tmp_pat
     named = (tmp_path / "x.pdf").read_bytes()
     assert b"DejaVuSansReduced" in named
     assert b"+DejaVuSans " in named or b"+DejaVuSans\n" in named
+
+
+def test_an_svg_asks_for_fonts_that_others_may_have(tmp_path: Path) -> None:
+    with styled():
+        figure, axes = new_figure(1, 1.5)
+        axes[0, 0].set_xscale("log")  # powers of ten are set as formulas, whose font is named elsewhere
+        axes[0, 0].set_title("young")
+    drawn = save(Sketch("x", "title", "", figure, Points((), [])), tmp_path)
+    text = drawn.svg.read_text(encoding="utf-8")
+    assert "Reduced" not in text
+    assert text.count("font-family: 'DejaVu Sans', sans-serif") == text.count("font-family:") > 5

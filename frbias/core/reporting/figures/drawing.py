@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from frbias.core.foundation.files import atomic_path, write_text
-from frbias.core.reporting.figures.fonts import FAMILIES, make_known
+from frbias.core.reporting.figures.fonts import FAMILIES, make_known, under_known_names
 
 Document = dict[str, Any]
 
@@ -170,6 +170,9 @@ def save(sketch: Sketch, folder: Path) -> Drawn:
         for suffix, metadata in said.items():
             with atomic_path(paths[suffix]) as temporary:
                 sketch.figure.savefig(temporary, metadata=metadata)
+                if suffix == "svg":
+                    text = temporary.read_text(encoding="utf-8")
+                    temporary.write_text(under_known_names(text), encoding="utf-8", newline="\n")
             sketch.figure.set_layout_engine("none")  # as it was laid out for the first one
     write_text(paths["csv"], sketch.points.to_csv())
     return Drawn(sketch.name, sketch.title, sketch.caption, sketch.points, sketch.columns, **paths)

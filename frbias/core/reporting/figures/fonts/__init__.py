@@ -15,3 +15,9 @@ def make_known() -> None:
 
     for face in sorted(FOLDER.glob("*.ttf")):
         fontManager.addfont(face)
+
+
+def under_known_names(svg: str) -> str:
+    """An SVG whose text asks for the font by the name that others know it by, or for any other without serifs."""
+    reduced, whole = (f"'{name}'" for name in FAMILIES)
+    return svg.replace(f"{reduced}, {whole}", whole).replace(reduced, whole).replace(whole, f"{whole}, sans-serif")
