@@ -1,5 +1,12 @@
 """What a training will cost: counted by hand for small cases."""
 
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from frbias.core.training import work
 from frbias.core.training.options import FinetuneOptions
 from frbias.core.training.work import count_work
 
@@ -33,3 +40,27 @@ def test_a_cache_is_worth_it_when_it_saves_passes() -> None:
     assert short.uncached == 80 + 2 * 20 + 80
     assert short.kept == 200
     assert long.uncached > 5 * long.kept
+
+
+@pytest.mark.parametrize(("images", "timed"), [(10, 1), (10**9, 3)])
+def test_long_work_is_timed_until_it_is_warm_and_short_work_once(
+    images: int, timed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(work, "tail_embeddings", lambda *_: asked.append(1))
+    seconds = work.seconds_of(
+        work.Work(images, images, images), SimpleNamespace(input_size=8), (), Slow(), "off",  # type: ignore[arg-type]
+        cached=True, processes=1,
+    )  # fmt: skip
+    assert len(asked) == timed
+    assert seconds >= images * 0.001 / 16
+
+
+class Slow:
+    """A prefix that takes a millisecond for whatever it is given."""
+
+    device = torch.device("cpu")
+
+    def __call__(self, faces: object) -> object:
+        time.sleep(0.001)
+        return faces
