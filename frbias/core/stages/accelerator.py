@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from frbias.core.foundation.devices import exact_arithmetic
 from frbias.core.verification.scores.scan import TILE, Found, Plan, TileProduct
-from frbias.core.verification.scores.tiles import SKIP, SKIP_BELOW, SUM_SCALE
+from frbias.core.verification.scores.tiles import SKIP, SKIP_BELOW, SUM_BITS, SUM_SCALE
 
 TILES = 8  # counted at a time
 _ROOM = 1 << 24  # scores held on the device before they are fetched
@@ -116,10 +116,10 @@ class _Counting:
         bin_of = ((scores - float(plan.bins.low)) * float(plan.bins.scale)).long().clamp_(0, plan.bins.count - 1)
         index = (kind * plan.bins.count + bin_of).view(-1)
         self.histogram.scatter_add_(0, index, self.one.expand(len(index)))
-        exact = scores.double().masked_fill_(kind == plan.classes, 0.0)
+        whole = (scores * SUM_SCALE).long().masked_fill_(kind == plan.classes, 0)
         runs = self.class_of.take(labels + torch.arange(self.labels, device=self.device)).view(-1)
-        for number, values in enumerate((exact, exact * exact)):
-            self.sums[number].index_add_(0, runs, self._by_label((values * SUM_SCALE).long(), column))
+        for number, values in enumerate((whole, whole * whole >> SUM_BITS)):
+            self.sums[number].index_add_(0, runs, self._by_label(values, column))
         if self.collected is not None:
             rows = (row[:, None, None] * TILE + self.step[:, None]).expand_as(scores).reshape(-1)
             columns = (column[:, None, None] * TILE + self.step).expand_as(scores).reshape(-1)

@@ -24,6 +24,7 @@ from frbias.core.verification.scores.foreseeing import Budget, bins_to_hold
 from frbias.core.verification.scores.laps import LAP, Laps
 from frbias.core.verification.scores.planning import make_plan, matched_ages
 from frbias.core.verification.scores.scan import Found, Plan, TileProduct, scan
+from frbias.core.verification.scores.tiles import SUM_SCALE
 
 SELF_CHECKED = 500
 CROSS_LIMIT = 500_000_000  # pairs up to which every pair of groups is counted by itself
@@ -136,7 +137,7 @@ class PairScan:
         return Tally(
             self.plan.bins,
             found.histogram,
-            found.sums / 2.0**28,
+            found.sums / SUM_SCALE,
             wanted,
             found.score[ascending],
             found.kind[ascending],

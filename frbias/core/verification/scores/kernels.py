@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.verification.scores.replicating import MatedScores, NonMatedTail
-from frbias.core.verification.scores.tiles import SKIP_BELOW, SUM_SCALE, CountingRules, Held, TilePlace
+from frbias.core.verification.scores.tiles import SKIP_BELOW, SUM_BITS, SUM_SCALE, CountingRules, Held, TilePlace
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -29,45 +29,50 @@ def count_tile(
         place: Which pairs the tile holds.
         rules: How they are counted.
         held: Copies of comparisons in wanted bins, with room for all of the tile's.
-        histogram: Counts, shape (classes, bins); added to.
+        histogram: Counts, shape (classes, bins + 1), the last of what is skipped; added to.
         sums: Scaled integer sums of scores and of squares, shape (classes, 2); added to.
         filled: How many are held so far.
     """
     first_row, first_column, rows, columns, diagonal = place
-    label, run_end, class_of, low, scale, wanted = rules
+    label, run_end, class_of, low, scale, wanted, held_from, held_to = rules
     out_score, out_class, out_row, out_column = held
-    last_bin = np.int32(histogram.shape[1] - 1)
-    position = np.empty(columns, np.int32)
+    skipped = np.int32(histogram.shape[1] - 1)
+    unit = np.float32(SUM_SCALE)
+    position = np.empty(columns, np.uint32)  # no sign, so that it is not looked at for every access
     for r in range(rows):
         c = r + 1 if diagonal else 0
-        own, scores = label[first_row + r], tile[r]
+        own = label[first_row + r]
         while c < columns:
             end = min(columns, run_end[first_column + c] - first_column)
             kind = class_of[own, label[first_column + c]]
             if kind < 0:
                 c = end
                 continue
+            scores = tile[r, c:end]
+            first, last, some = held_from[kind], held_to[kind], False
             total, squares = np.int64(0), np.int64(0)
-            for k in range(c, end):  # without branches, so that several scores are worked on at a time
+            for k in range(len(scores)):  # without branches, so that several scores are worked on at a time
                 compared = scores[k] >= SKIP_BELOW
-                value = np.float64(scores[k]) if compared else 0.0
-                total += np.int64(value * SUM_SCALE)
-                squares += np.int64(value * value * SUM_SCALE)
-                place_of = min(max(np.int32((scores[k] - low) * scale), np.int32(0)), last_bin)
-                position[k] = place_of if compared else np.int32(-1)
+                whole = np.int64(np.int32(scores[k] * unit) if compared else np.int32(0))
+                total += whole
+                squares += np.int64(np.uint64(whole * whole) >> np.uint64(SUM_BITS))
+                place_of = min(max(np.int32((scores[k] - low) * scale), np.int32(0)), skipped - np.int32(1))
+                place_of = place_of if compared else skipped
+                position[k] = place_of
+                some |= (place_of >= first) & (place_of <= last)
             sums[kind, 0] += total
             sums[kind, 1] += squares
             counts, flags = histogram[kind], wanted[kind]
-            for k in range(c, end):
-                if position[k] < 0:
-                    continue
+            for k in range(len(scores)):
                 counts[position[k]] += 1
-                if flags[position[k]]:
-                    out_score[filled] = scores[k]
-                    out_class[filled] = kind
-                    out_row[filled] = first_row + r
-                    out_column[filled] = first_column + k
-                    filled += 1
+            if some:
+                for k in range(len(scores)):
+                    if flags[position[k]]:
+                        out_score[filled] = scores[k]
+                        out_class[filled] = kind
+                        out_row[filled] = first_row + r
+                        out_column[filled] = first_column + c + k
+                        filled += 1
             c = end
     return filled
 

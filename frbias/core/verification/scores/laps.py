@@ -25,6 +25,7 @@ from frbias.core.verification.scores.scan import TILE, Found, Plan, combine
 _KEPT = 14 * 24 * 3600.0  # seconds that laps of a scan nobody goes on with are kept
 LAP = 16_384  # tiles, 4 billion comparisons: half a minute to two minutes of two cores
 Lap = list[tuple[int, int]]
+_RULES = 2  # of what is summed; counted up when laps of another version must not be added to those of this one
 _EACH = ("histogram", "sums", "places", "mated", "score", "kind", "row", "column")
 
 
@@ -92,7 +93,7 @@ def _remove_forgotten(root: Path, mine: Path) -> None:
 
 
 def _name(plan: Plan, wanted: npt.NDArray[np.bool_]) -> str:
-    digest = hashlib.sha256(f"{TILE} {LAP} {plan.count} {_place_of(plan.product)}".encode())
+    digest = hashlib.sha256(f"{_RULES} {TILE} {LAP} {plan.count} {_place_of(plan.product)}".encode())
     for array in (np.packbits(wanted), plan.label, plan.class_of, plan.mated_row, plan.mated_column):
         digest.update(array.tobytes())
     digest.update(plan.vectors.data)

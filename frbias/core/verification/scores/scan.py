@@ -110,20 +110,24 @@ class _Worker:
     wanted: npt.NDArray[np.uint8]
     mated: Float32
     room: int = 1
-    histogram: Int64 = field(init=False)
     sums: Int64 = field(init=False)
     filled: int = 0
 
     def __post_init__(self) -> None:
-        self.histogram = np.zeros((self.plan.classes, self.plan.bins.count), dtype=np.int64)
+        self._counts = np.zeros((self.plan.classes, self.plan.bins.count + 1), dtype=np.int64)
         self.sums = np.zeros((self.plan.classes, 2), dtype=np.int64)
         self._tile = np.empty((TILE, TILE), dtype=np.float32)
         self._collects = bool(self.wanted.any())
         self._held = Held.room(self.room * TILE * TILE if self._collects else 0)
         plan = self.plan
         self._rules = CountingRules(
-            plan.label, plan.run_end, plan.class_of, plan.bins.low, plan.bins.scale, self.wanted
+            plan.label, plan.run_end, plan.class_of, plan.bins.low, plan.bins.scale, *_held_bins(self.wanted)
         )
+
+    @property
+    def histogram(self) -> Int64:
+        """Counts, shape (classes, bins)."""
+        return self._counts[:, :-1]
 
     def run(self, row: int, column: int) -> None:
         """Count one tile."""
@@ -143,7 +147,7 @@ class _Worker:
         if self._collects and self.filled + TILE * TILE > len(self._held.score):
             self._grow()
         place = TilePlace(first, second, rows, columns, row == column)
-        self.filled = count_tile(scores, place, self._rules, self._held, self.histogram, self.sums, self.filled)
+        self.filled = count_tile(scores, place, self._rules, self._held, self._counts, self.sums, self.filled)
 
     def leave(self) -> list[npt.NDArray[Any]]:
         """Collected scores, classes, rows and columns; the worker keeps none of them."""
@@ -160,6 +164,14 @@ class _Worker:
     def _grow(self) -> None:
         size = max(self.filled + TILE * TILE, int(len(self._held.score) * 1.5))
         self._held = self._held.grown(self.filled, size)
+
+
+def _held_bins(wanted: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Int32, Int32]:
+    """Wanted bins with one more that is not, and the first and last wanted one of every class."""
+    bins = wanted.shape[1]
+    last = bins - 1 - wanted[:, ::-1].argmax(axis=1)
+    first = np.where(wanted.any(axis=1), wanted.argmax(axis=1), bins + 1)
+    return np.pad(wanted, ((0, 0), (0, 1))), first.astype(np.int32), last.astype(np.int32)
 
 
 def scan(

@@ -8,8 +8,10 @@ import numpy.typing as npt
 SKIP = np.float32(-2.0)
 """Value of a tile cell that must not be counted (mated pairs, pairs left out by an option)."""
 SKIP_BELOW = np.float32(-1.5)
-SUM_SCALE = 2.0**28
-"""Scores and their squares are summed as integers of this scale: exact to 4e-9 each, in any order."""
+SUM_BITS = 28
+SUM_SCALE = 2.0**SUM_BITS
+"""Scores are summed as whole numbers of this scale, rounded towards 0, and so are the squares of these numbers: exact to
+4e-9 and 1.2e-8 each, in any order. Numbers of 32 bits hold any cosine, so that many are worked on at a time."""
 Int32 = npt.NDArray[np.int32]
 
 
@@ -37,7 +39,9 @@ class CountingRules(NamedTuple):
         run_end: For every sample the position after the last sample of its label.
         class_of: Class of a pair of labels, shape (labels, labels); negative: not counted.
         low, scale: Bin = int((score - low) * scale), clipped.
-        wanted: Nonzero where a bin's comparisons are held, shape (classes, bins).
+        wanted: Nonzero where a bin's comparisons are held, shape (classes, bins + 1); the last is of what is skipped.
+        held_from, held_to: First and last wanted bin of every class, shape (classes,); the first is beyond the last when
+            there is none.
     """
 
     label: Int32
@@ -46,6 +50,8 @@ class CountingRules(NamedTuple):
     low: np.float32
     scale: np.float32
     wanted: npt.NDArray[np.uint8]
+    held_from: Int32
+    held_to: Int32
 
 
 class Held(NamedTuple):
