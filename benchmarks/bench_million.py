@@ -2,8 +2,8 @@
 
 ``python benchmarks/bench_million.py [--rows 1000000]``; ends with 1 when one of them takes more than four times as long as
 ``pandas.read_csv`` on the same file in the same run, or when the process needs more than 1.5 GB. Each in a process of its
-own. Then verification of 200,000 512-D embeddings (``--verify``; minutes) beside the blocked product in the same process; 1 too
-when it has less than 0.75 of that rate, or needs more than 2 GB.
+own, two turns, of which the faster counts. Then verification of 200,000 512-D embeddings (``--verify``; minutes) beside the
+blocked product in the same process; 1 too when it has less than 0.75 of that rate, or needs more than 2 GB.
 """
 
 import argparse
@@ -23,6 +23,7 @@ SLOWEST, MOST_BYTES = 4.0, 1.5e9
 VERIFY_FLOOR, VERIFY_BYTES = 0.75, 2e9
 WAYS = ("read", "write", "hash", "plan", "journal")
 UNIT = 8
+TURNS = 2
 
 
 def make_table(root: Path, rows: int) -> None:
@@ -118,8 +119,9 @@ def table(rows: int) -> bool:
         size = (root / "set" / "metadata.csv").stat().st_size
         print(f"{rows:,} rows, {size / 1e6:.0f} MB of CSV")
         for way in WAYS:
-            floor = min(in_process("pandas", root)[0] for _ in range(2))
-            seconds, taken = in_process(way, root)
+            turns = [(in_process("pandas", root), in_process(way, root)) for _ in range(TURNS)]
+            floor = min(seconds for (seconds, _), _ in turns)  # the better turn of each: what else runs takes from both
+            seconds, taken = min(one[0] for _, one in turns), max(one[1] for _, one in turns)
             good &= seconds <= SLOWEST * floor and taken <= MOST_BYTES
             print(
                 f"  {way:8s} {seconds:6.2f} s   pandas reads it in {floor:5.2f} s: {seconds / floor:4.1f}x   {taken / 1e9:.2f} GB"

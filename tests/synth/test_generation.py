@@ -115,7 +115,7 @@ def test_sigkill_and_resume_gives_the_uninterrupted_bytes(tmp_path: Path) -> Non
     process = subprocess.Popen(script(broken, 0.1))
     journal = broken / ".journal/rank-0.jsonl"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 4):
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b'"unit"') >= 3):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -142,7 +142,7 @@ def test_workers_leave_with_a_killed_parent(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
     journal = tmp_path / "set/.journal/rank-0.jsonl"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b'"unit"') >= 2):
         time.sleep(0.05)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) >= 2

@@ -1,8 +1,10 @@
-"""The journal of an image set in the making: one line of JSON for every finished unit, in a file for every rank.
+"""The journal of an image set in the making: a line of JSON for every finished unit, its rows below it, in a file for every rank.
 
-A line has the unit's ``unit`` (key), the ``columns`` of its rows (a line of CSV), the ``rows`` as they will stand in
-``metadata.csv`` (``file_name`` first), their ``count``, and what was ``rejected`` (a list in JSON). It is written after the
-files of its rows; a line torn by a crash, or damaged, is ignored.
+The line has the unit's ``unit`` (key), the ``columns`` of its rows (a line of CSV), their ``count`` and ``bytes``, and what was
+``rejected`` (a list in JSON). The rows are lines as they will stand in ``metadata.csv``, ``file_name`` first. Where they need
+quotes, or one of them looks like the line of a unit, they are in that line as ``rows`` instead: so every line that begins
+with a brace is that of a unit. All of it is written after the files of the rows; what was torn by a crash, or is damaged,
+is ignored.
 """
 
 import csv
@@ -21,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from frbias.core.data.journal_lines import Block, blocks_of, rejection_record
+from frbias.core.data.journal_lines import BRACE, Block, Room, blocks_of, rejection_record
 from frbias.core.data.listing import Listing
 from frbias.core.data.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Rejected
 from frbias.core.data.table_reading import frame_of
@@ -29,8 +31,9 @@ from frbias.core.data.table_text import cell
 from frbias.core.foundation.ahead import done_ahead
 from frbias.core.foundation.folders import JOURNAL
 
-_CHUNK = 8 * 1024**2  # bytes read at a time
+_CHUNK = 4 * 1024**2  # bytes read at a time
 _THREADS = 2  # that parse
+_room = Room()
 _LOST = "lost"  # beside the journal when files of it were found missing
 Int64 = npt.NDArray[np.int64]
 
@@ -111,14 +114,16 @@ def append(stream: IO[bytes], unit: str, rows: Sequence[Mapping[str, Any]], reje
     values = [[row.get(name) for name in columns] for row in rows]
     if any(isinstance(value, float) and not math.isfinite(value) for row in values for value in row):
         raise ValueError(f"a number of unit {unit} is not finite")
+    text = _csv([[cell(value) for value in row] for row in values])
+    below = _plain(text)
     line = {
         "unit": unit,
         "columns": _csv([columns]).rstrip("\n") if columns else "",
-        "rows": _csv([[cell(value) for value in row] for row in values]),
         "count": len(rows),
         "rejected": json.dumps([rejection_record(one) for one in rejected], allow_nan=False),
+        **({"rows": text} if below is None else {"bytes": len(below)}),
     }
-    stream.write(json.dumps(line).encode() + b"\n")
+    stream.write(json.dumps(line).encode() + b"\n" + (below or b""))
     stream.flush()
     os.fsync(stream.fileno())
 
@@ -134,7 +139,7 @@ def read_journal(out: Path, *, listed: bool = False) -> Journal:
     paths = sorted((Path(out) / JOURNAL).glob("rank-*.jsonl"))
     there, blocks, lost = Listing(out, 0 if listed else _written(out, paths)), list[Block](), False
     units, found = list[str](), list[Int64]()  # place in the files, number of the block, number in it
-    for at, (some,) in done_ahead(_parsing(paths), threads=_THREADS, depth=_THREADS):
+    for at, (some,) in done_ahead(_parsing(paths), threads=_THREADS, depth=2 * _THREADS):
         for block in some:
             whole = np.flatnonzero(_are_whole(block, there))
             lost |= len(whole) < len(block.units)
@@ -161,29 +166,57 @@ def _written(out: Path, paths: Sequence[Path]) -> int:
 
 
 def _parsing(paths: Sequence[Path]) -> Iterator[tuple[int, list[Callable[[], list[Block]]]]]:
-    for at, data in _pieces(paths):
-        yield at, [partial(blocks_of, data)]
-
-
-def _pieces(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of all files, many at a time, with a number that grows by more than the lines."""
+    """Reading the pieces of all files, each with a number that grows by more than the lines."""
     at = 0
     for path in paths:
-        with path.open("rb") as stream:
-            while data := b"".join([stream.read(_CHUNK), stream.readline()]):
-                yield at, data
-                at += len(data) + 1
+        for start, end in _pieces(path):
+            yield at, [partial(_read_piece, path, start, end)]
+            at += end - start + 1
+
+
+def _pieces(path: Path) -> Iterator[tuple[int, int]]:
+    """First byte of some whole units of a file, and the first behind them."""
+    with path.open("rb") as stream:
+        start, size = 0, os.fstat(stream.fileno()).st_size
+        while start < size:
+            stream.seek(start + _CHUNK)
+            stream.readline()
+            while stream.peek(1)[:1] not in (b"", BRACE):
+                stream.readline()
+            end = min(stream.tell(), size)
+            yield start, end
+            start = end
+
+
+def _read_piece(path: Path, start: int, end: int) -> list[Block]:
+    data = _room.of("piece", end - start)
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(start)
+        place = 0
+        while place < len(data) and (count := stream.readinto(data[place:])):
+            place += count
+    return blocks_of(data[:place], _room)
 
 
 def _are_whole(block: Block, there: Listing) -> npt.NDArray[np.bool_]:
     """Which units of a block have all of their files."""
     if not block.table.num_rows:
         return np.ones(len(block.units), np.bool_)
-    here = there.of(block.table.column("file_name").combine_chunks())
+    here = there.of(block.table.column("file_name").combine_chunks(), block.folders)
     if here.all():
         return np.ones(len(block.units), np.bool_)
     lost = np.cumsum(np.concatenate([[0], ~here]))
     return np.asarray(lost[block.starts + block.counts] == lost[block.starts])
+
+
+def _plain(rows: str) -> bytes | None:
+    """Rows that can be read without care and cannot be taken for the line of a unit; None of others."""
+    if '"' in rows or "\r" in rows or "\n{" in f"\n{rows}":
+        return None
+    try:
+        return rows.encode()
+    except UnicodeEncodeError:
+        return None
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:

@@ -6,8 +6,9 @@ before count as later, since clocks of file systems are coarse.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,8 @@ class Listing:
         self.listed: set[str] = set()
         self.files: set[str] = set()
 
-    def of(self, names: Any) -> npt.NDArray[np.bool_]:
-        """Which of some files (an Arrow array of large strings, paths with ``/``) are there."""
-        folders = folders_of(names)
+    def of(self, names: Any, folders: Set[str]) -> npt.NDArray[np.bool_]:
+        """Which of some files (an Arrow array of large strings, paths with ``/``) are there; ``folders`` are all of theirs."""
         self._look_at(folders - self.unchanged - self.listed)
         if folders.isdisjoint(self.listed):
             return np.ones(len(names), np.bool_)
@@ -49,8 +49,8 @@ class Listing:
         there = (name in self.files or name[: name.rfind("/") + 1] in self.unchanged for name in wanted)
         return np.fromiter(there, np.bool_, len(wanted))
 
-    def _look_at(self, folders: set[str]) -> None:
-        self.unchanged.update(folder for folder in folders if self._is_unchanged(folder))
+    def _look_at(self, folders: Set[str]) -> None:
+        self.unchanged.update(self._unchanged(folders))
         changed = list(folders - self.unchanged)
         cuts = [changed[start : start + _FOLDERS] for start in range(0, len(changed), _FOLDERS)]
         with ThreadPoolExecutor(min(usable_cores(), len(cuts) or 1)) as pool:
@@ -58,13 +58,16 @@ class Listing:
                 self.files.update(found)
         self.listed.update(changed)
 
-    def _is_unchanged(self, folder: str) -> bool:
-        if self.before <= 0:
-            return False
-        try:
-            return os.stat(self.root + folder).st_ctime_ns < self.before
-        except (OSError, ValueError):  # not there; a name that cannot be one
-            return False
+    def _unchanged(self, folders: Set[str]) -> Iterator[str]:
+        if self.before <= 0 or not folders:
+            return
+        with suppress(OSError), _opened(self.root) as root:
+            for folder in folders:
+                try:
+                    if os.stat(folder or os.curdir, dir_fd=root).st_ctime_ns < self.before:
+                        yield folder
+                except (OSError, ValueError):  # not there; a name that cannot be one
+                    continue
 
     def _list(self, folders: Sequence[str]) -> list[str]:
         return [folder + name for folder in folders for name in self._names(self.root + folder)]
@@ -75,6 +78,16 @@ class Listing:
             return os.listdir(folder)
         except (OSError, ValueError):
             return []
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    """A folder that names are looked up in, which is faster than a path from the root for each."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def folders_of(names: Any) -> set[str]:

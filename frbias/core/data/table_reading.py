@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+POOL = pa.system_memory_pool()
+"""Where large tables are put. Arrow's own pool takes huge pages, which a virtual machine first has to get from its host, and
+does not give them back."""
 _SUSPICIOUS = r"\\|:|\.\.|^/|^[./]*$"
 
 
@@ -36,7 +39,7 @@ def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd
     kinds = {name: pa.float64() if name in numbers else pa.string() for name in header}
     how = csv.ConvertOptions(column_types=kinds, null_values=[""], strings_can_be_null=False)
     try:
-        table = csv.read_csv(pa.py_buffer(data), convert_options=how)
+        table = csv.read_csv(pa.py_buffer(data), convert_options=how, memory_pool=POOL)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError):
         return None
     del data
@@ -52,11 +55,18 @@ def frame_of(table: Any, texts: frozenset[str], numbers: frozenset[str]) -> pd.D
         column = table.column(name)
         table = table.drop_columns(name)  # so that it goes as soon as it is copied
         if name in numbers:
-            values = column.to_numpy()
-            columns[name] = values if values.flags.writeable else values.copy()
+            columns[name] = _numbers(column)
         else:
             columns[name] = pd.Series(column.to_pandas(), dtype="str" if name in texts else object)
     return pd.DataFrame(columns, copy=False)
+
+
+def _numbers(column: Any) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Numbers of a chunked Arrow column in one array that can be written to, NaN where there is none."""
+    if not len(column):
+        return np.empty(0)
+    values = np.frombuffer(pa.allocate_buffer(8 * len(column), memory_pool=POOL), np.float64)
+    return np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks], out=values)
 
 
 def are_harmless_names(names: "pd.Series[Any]") -> bool:

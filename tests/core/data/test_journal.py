@@ -15,6 +15,7 @@ from frbias.core.data.samples import Rejected, table_of, to_csv_text
 
 Row = dict[str, Any]
 GOOD = {"unit": "a", "columns": "file_name,age", "rows": "x.png,5\n", "count": 1, "rejected": "[]"}
+BELOW = {"unit": "a", "columns": "file_name,age", "count": 1, "rejected": "[]", "bytes": 8}
 
 
 def write(out: Path, units: list[tuple[str, list[Row], list[Rejected]]], rank: int = 0) -> None:
@@ -68,6 +69,31 @@ def row(name: str, **more: object) -> Row:
             )
         ),
         *(json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD),
+        json.dumps(BELOW).encode(),
+        *(
+            json.dumps({**BELOW, **wrong}).encode() + b"\n" + below
+            for wrong, below in (
+                ({}, b""),
+                ({}, b"x.png,"),
+                ({}, b"x.png,51"),
+                ({}, b"x.png,"),
+                ({}, b"x,png,5"),
+                ({}, b"\nx.png,5"),
+                ({}, b"x.png,old"),
+                ({}, b"x.png,\xff"),
+                ({}, b"gone.png"),
+                ({"bytes": 11}, b"gone.png,5"),
+                ({"bytes": 9}, b"x.png,5"),
+                ({"bytes": "8"}, b"x.png,5"),
+                ({"bytes": None}, b"x.png,5"),
+                ({"count": 2}, b"x.png,5"),
+                ({"count": 0}, b"x.png,5"),
+                ({"count": 1e9}, b"x.png,5"),
+                ({"count": -1}, b"x.png,5"),
+                ({"count": 2, "bytes": 16}, b"x.png,5"),
+            )
+        ),
+        b"x.png,5",
     ],
 )
 def test_a_damaged_line_is_a_unit_that_is_made_again(line: bytes, tmp_path: Path) -> None:
@@ -87,6 +113,49 @@ def test_a_good_line_is_read_the_quick_way(tmp_path: Path, monkeypatch: pytest.M
     assert list(found) == ["a", "b"]
     assert found.rejected("b") == [Rejected("f", "no face", "s", 3.0, "m")]
     assert found.rows(["a", "b"]) == 1
+
+
+def test_a_unit_with_its_rows_in_its_line_is_read_too(tmp_path: Path) -> None:
+    write(tmp_path, [("b", [row("x.png")], [])])
+    with (tmp_path / ".journal" / "rank-0.jsonl").open("ab") as stream:
+        stream.write(json.dumps(GOOD).encode() + b"\n")
+    assert read_journal(tmp_path).frame(["a"]).to_dict("records") == [{"file_name": "x.png", "age": 5.0}]
+
+
+@pytest.mark.parametrize("name", ["{x.png", "{", 'a"b.png', "a\nb.png", "a\n{b.png", "\r.png"])
+def test_a_row_cannot_be_taken_for_a_unit(name: str, tmp_path: Path) -> None:
+    units = [("a", [row("1.png"), row(name)], []), ("b", [row("2.png", note=name)], [])]
+    write(tmp_path, [*units, ("c", [], [])])
+    lines = (tmp_path / ".journal" / "rank-0.jsonl").read_bytes().split(b"\n")
+    assert sum(line.startswith(b"{") for line in lines) == 3
+    found = read_journal(tmp_path)
+    assert list(found) == ["a", "b", "c"]
+    assert found.frame(["a", "b"])["file_name"].tolist() == ["1.png", name, "2.png"]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["nothing behind", "taken up again"])
+def test_wherever_it_was_torn_the_units_before_and_behind_are_there(again: bool, tmp_path: Path) -> None:
+    write(tmp_path, [(key, [row(f"{key}1.png"), row(f"{key}2.png", age=57.0)], []) for key in "abc"])
+    path = tmp_path / ".journal" / "rank-0.jsonl"
+    whole = path.read_bytes()
+    second, third = whole.index(b'{"unit": "b"'), whole.index(b'{"unit": "c"')
+    for cut in range(second, third + 1):
+        path.write_bytes(whole[:cut] + (b"\n" + whole[third:] if again else b""))
+        found = read_journal(tmp_path)
+        torn = cut < third - 1 if again else cut < third  # what alone is missing is the end of the last row
+        assert list(found) == ["a"] + ["b"] * (not torn) + ["c"] * again
+        assert found.frame(list(found))["age"].tolist() == [5.0, 57.0] * len(found)
+
+
+def test_pieces_are_cut_between_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, [(f"{k}", [row(f"{k}-{i}.png") for i in range(k)], []) for k in range(9)])
+    whole = read_journal(tmp_path).frame([str(k) for k in range(9)])
+    monkeypatch.setattr(journal_lines, "_looked_at", None)
+    for size in (1, 50, 120, 333):
+        monkeypatch.setattr(journal, "_CHUNK", size)
+        found = read_journal(tmp_path)
+        assert list(found) == [str(k) for k in range(9)]
+        assert found.frame(list(found)).equals(whole)
 
 
 def test_the_last_whole_line_of_a_unit_counts(tmp_path: Path) -> None:

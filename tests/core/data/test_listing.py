@@ -20,6 +20,10 @@ def array(names: list[str]) -> pa.Array:
     return pa.array(names, pa.large_string())
 
 
+def looked_up(there: Listing, names: list[str]) -> np.ndarray:
+    return there.of(array(names), folders_of(array(names)))
+
+
 @given(st.lists(st.lists(PART, min_size=1, max_size=3).map("/".join)))
 def test_folders_of_names(names: list[str]) -> None:
     assert folders_of(array(names)) == {name[: name.rfind("/") + 1] for name in names}
@@ -41,9 +45,9 @@ NAMES = ["a/1", "a/2", "b/c/3", "4", "a/gone", "gone/1", "x\0/1"]
 
 
 def test_without_a_time_everything_is_listed(root: Path) -> None:
-    assert Listing(root).of(array(NAMES)).tolist() == [True] * 4 + [False] * 3
-    assert Listing(root).of(array(NAMES[:4])).all()
-    assert Listing(root).of(array([])).tolist() == []
+    assert looked_up(Listing(root), NAMES).tolist() == [True] * 4 + [False] * 3
+    assert looked_up(Listing(root), NAMES[:4]).all()
+    assert looked_up(Listing(root), []).tolist() == []
 
 
 def test_what_was_changed_later_is_listed(root: Path) -> None:
@@ -51,24 +55,24 @@ def test_what_was_changed_later_is_listed(root: Path) -> None:
     last = max(os.stat(root / folder).st_ctime_ns for folder in ("a", "b/c", "."))
     time.sleep(0.05)
     (root / "a" / "1").unlink()
-    found = Listing(root, last + listing._SETTLED + 1).of(array([*NAMES, "b/c/never"]))
+    found = looked_up(Listing(root, last + listing._SETTLED + 1), [*NAMES, "b/c/never"])
     assert found.tolist() == [False, True, True, True, False, False, False, True]
 
 
 def test_two_seconds_before_is_too_late(root: Path) -> None:
     last = max(os.stat(root / folder).st_ctime_ns for folder in ("a", "b/c", "."))
-    assert Listing(root, last + listing._SETTLED).of(array(["b/c/never"])).tolist() == [
+    assert looked_up(Listing(root, last + listing._SETTLED), ["b/c/never"]).tolist() == [
         os.stat(root / "b/c").st_ctime_ns < last
     ]
-    assert not Listing(root, last).of(array(["b/c/never"])).any()
+    assert not looked_up(Listing(root, last), ["b/c/never"]).any()
 
 
 def test_where_folders_have_no_such_time_all_are_listed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_HAS_TIMES", False)
-    assert Listing(root, time.time_ns() + 10**10).of(array(NAMES)).tolist() == [True] * 4 + [False] * 3
+    assert looked_up(Listing(root, time.time_ns() + 10**10), NAMES).tolist() == [True] * 4 + [False] * 3
 
 
 def test_an_unchanged_folder_costs_no_listing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing.os, "listdir", None)
     there = Listing(root, time.time_ns() + 10**10)
-    assert np.array_equal(there.of(array(["a/1", "b/c/3"])), [True, True])
+    assert np.array_equal(looked_up(there, ["a/1", "b/c/3"]), [True, True])
