@@ -1,10 +1,10 @@
 """The journal of an image set in the making: a line of JSON for every finished unit, its rows below it, in a file for every rank.
 
-The line has the unit's ``unit`` (key), the ``columns`` of its rows (a line of CSV), their ``count`` and ``bytes``, and what was
-``rejected`` (a list in JSON). The rows are lines as they will stand in ``metadata.csv``, ``file_name`` first. Where they need
-quotes, or one of them looks like the line of a unit, they are in that line as ``rows`` instead: so every line that begins
-with a brace is that of a unit. All of it is written after the files of the rows; what was torn by a crash, or is damaged,
-is ignored.
+The line has the unit's ``unit`` (key), the ``count`` of its rows, the ``bytes`` of what is below it, and what was ``rejected``
+(a list in JSON), if anything. Below it are the names of the columns and the rows as they will stand in ``metadata.csv``,
+``file_name`` first; nothing when there are no rows. Where they need quotes, or one of them looks like the line of a unit,
+they are in that line instead, as ``columns`` and ``rows``: so every line that begins with a brace is that of a unit. All of it
+is written after the files of the rows; what was torn by a crash, or is damaged, is ignored.
 """
 
 import csv
@@ -114,15 +114,13 @@ def append(stream: IO[bytes], unit: str, rows: Sequence[Mapping[str, Any]], reje
     values = [[row.get(name) for name in columns] for row in rows]
     if any(isinstance(value, float) and not math.isfinite(value) for row in values for value in row):
         raise ValueError(f"a number of unit {unit} is not finite")
+    names = _csv([columns]) if columns else ""
     text = _csv([[cell(value) for value in row] for row in values])
-    below = _plain(text)
-    line = {
-        "unit": unit,
-        "columns": _csv([columns]).rstrip("\n") if columns else "",
-        "count": len(rows),
-        "rejected": json.dumps([rejection_record(one) for one in rejected], allow_nan=False),
-        **({"rows": text} if below is None else {"bytes": len(below)}),
-    }
+    below = _plain(names + text)
+    line: dict[str, str | int] = {"unit": unit, "count": len(rows)}
+    line |= {"columns": names.rstrip("\n"), "rows": text} if below is None else {"bytes": len(below)}
+    if rejected:
+        line["rejected"] = json.dumps([rejection_record(one) for one in rejected], allow_nan=False)
     stream.write(json.dumps(line).encode() + b"\n" + (below or b""))
     stream.flush()
     os.fsync(stream.fileno())

@@ -8,7 +8,7 @@ import operator
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,12 @@ from frbias.core.data.table_reading import POOL
 _LINE = pa.schema(
     [
         ("unit", pa.large_string()),
-        ("columns", pa.large_string()),
         ("count", pa.int64()),
-        ("rejected", pa.large_string()),
         ("bytes", pa.int64()),
+        ("rejected", pa.large_string()),
     ]
 )
 BRACE = b"{"  # the line of a unit begins with it, and no row does
-_NOTHING = "[]"
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, csv.Error)
 Int64 = npt.NDArray[np.int64]
 Record = dict[str, Any]
@@ -121,10 +119,10 @@ def _parsed(data: memoryview, room: Room) -> Iterator[Block]:
     Raises:
         ValueError, pyarrow.ArrowException: There is something odd about one of them.
     """
-    starts, firsts, sizes, counts = _places(data)
-    if not len(starts):
+    places = _places(data)
+    if not len(places.line):
         return
-    text = _joined(data, starts, firsts - starts, room.of("units", int((firsts - starts).sum())))
+    text = _joined(data, places.line, places.names - places.line, room, "units")
     lines = pyarrow.json.read_json(
         pa.py_buffer(text),
         pyarrow.json.ReadOptions(
@@ -133,25 +131,38 @@ def _parsed(data: memoryview, room: Room) -> Iterator[Block]:
         pyarrow.json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="error"),
         memory_pool=POOL,
     ).combine_chunks()
-    if any(column.null_count for column in lines.columns):
+    if any(lines.column(name).null_count for name in ("unit", "count", "bytes")):
         raise ValueError("a line lacks something")
     told = lines.column("count").to_numpy(), lines.column("bytes").to_numpy()
-    if not (np.array_equal(told[0], counts) and np.array_equal(told[1], sizes)):
+    if not (np.array_equal(told[0], places.counts) and np.array_equal(told[1], places.end - places.names)):
         raise ValueError("other rows than there should be")
-    kinds = lines.column("columns").combine_chunks().dictionary_encode()
-    for kind, columns in enumerate(kinds.dictionary.to_pylist()):
-        at = np.flatnonzero(kinds.indices.to_numpy() == kind)
-        rows = _joined(data, firsts[at], sizes[at], room.of("rows", int(sizes[at].sum())))
+    for columns, at in _kinds(data, places).items():
+        rows = _joined(data, places.rows[at], (places.end - places.rows)[at], room, "rows")
         yield _parsed_alike(
-            lines if len(at) == len(lines) else lines.take(pa.array(at)), at, counts[at], rows, _names(columns)
+            lines if len(at) == len(lines) else lines.take(pa.array(at)), at, places.counts[at], rows, _names(columns)
         )
 
 
-def _places(data: memoryview) -> tuple[Int64, Int64, Int64, Int64]:
-    """Of every unit: where its line and its rows begin, and the bytes and number of these; empty lines are none.
+class _Places(NamedTuple):
+    """Where things are, of every unit.
+
+    Attributes:
+        line, names, rows, end: First byte of its line, of the names of its columns, of its rows, and that behind these.
+        counts: Number of its rows.
+    """
+
+    line: Int64
+    names: Int64
+    rows: Int64
+    end: Int64
+    counts: Int64
+
+
+def _places(data: memoryview) -> _Places:
+    """Where the units of some lines are; empty lines behind them are none.
 
     Raises:
-        ValueError: The last line is cut off, rows belong to no unit, or there is an empty line among them.
+        ValueError: The last line is cut off, or rows are not where they should be.
     """
     letters = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(letters == ord("\n")) + 1
@@ -164,20 +175,33 @@ def _places(data: memoryview) -> tuple[Int64, Int64, Int64, Int64]:
     if empty[units[0] if len(units) else len(ends)] < (units[0] if len(units) else len(ends)):
         raise ValueError("rows of no unit")
     without = empty[behind] - empty[units]
-    firsts, counts = ends[units], behind - units - 1 - without
-    sizes = starts[behind] - firsts - without
-    if (letters[(firsts + sizes - 1)[counts > 0]] != ord("\n")).any():
-        raise ValueError("an empty line among rows")
-    return starts[units], firsts, sizes, counts
+    below, end = behind - units - 1 - without, starts[behind] - without
+    if (below == 1).any() or (letters[(end - 1)[below > 0]] != ord("\n")).any():
+        raise ValueError("columns without rows, or an empty line among rows")
+    rows = np.where(below > 0, starts[np.minimum(units + 2, len(ends))], end)
+    return _Places(starts[units], ends[units], rows, end, np.maximum(below - 1, 0))
 
 
-def _joined(data: memoryview, starts: Int64, sizes: Int64, room: memoryview) -> memoryview:
-    """Parts of some bytes, one after the other, in ``room`` made for them."""
-    place = 0
+def _kinds(data: memoryview, places: _Places) -> dict[str, Int64]:
+    """Columns (a line of CSV; none of units without rows) -> numbers of the units that have them."""
+    widths = places.rows - places.names
+    if (widths == widths[0]).all() and len(data) >= places.names[-1] + widths[0]:
+        windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(data, np.uint8), max(widths[0], 1))
+        if not widths[0] or (windows[places.names] == windows[places.names[0]]).all():
+            return {str(data[places.names[0] : places.rows[0]], "utf-8").rstrip("\n"): np.arange(len(widths))}
+    found: dict[bytes, list[int]] = {}
+    for number, (start, end) in enumerate(zip(places.names.tolist(), places.rows.tolist(), strict=True)):
+        found.setdefault(bytes(data[start:end]), []).append(number)
+    return {names.decode().rstrip("\n"): np.array(at, np.int64) for names, at in found.items()}
+
+
+def _joined(data: memoryview, starts: Int64, sizes: Int64, room: Room, name: str) -> memoryview:
+    """Parts of some bytes, one after the other."""
+    found, place = room.of(name, int(sizes.sum())), 0
     for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):  # no list of parts: it would be looked
-        room[place : place + size] = data[start : start + size]  # through for garbage again and again
+        found[place : place + size] = data[start : start + size]  # through for garbage again and again
         place += size
-    return room
+    return found
 
 
 def _parsed_alike(lines: Any, at: Int64, counts: Int64, rows: memoryview, names: tuple[str, ...]) -> Block:
@@ -189,7 +213,7 @@ def _parsed_alike(lines: Any, at: Int64, counts: Int64, rows: memoryview, names:
     if table.num_rows != counts.sum():
         raise ValueError("rows that are none")
     given = lines.column("rejected").to_pylist()
-    rejected = {number: _rejections(one) for number, one in enumerate(given) if one != _NOTHING}
+    rejected = {number: _rejections(one) for number, one in enumerate(given) if one}
     return Block(names, lines.column("unit").to_pylist(), at.tolist(), counts, rejected, table, _folders(table))
 
 
@@ -243,9 +267,9 @@ def _looked_at(data: bytes) -> Iterator[Block]:
             continue
         try:
             record = json.loads(line)
-            names, rows = _names(record["columns"]), _rows(record, lines, number + 1)
-            rejected = _rejections(record["rejected"])
-            (record["unit"] + record["columns"]).encode()
+            names, rows = _below(record, lines, number + 1) if "bytes" in record else _within(record)
+            rejected = _rejections(record.get("rejected", "[]"))
+            (record["unit"] + "".join(names)).encode()
         except _DAMAGE:
             continue
         one = found.setdefault(names, _Alike())
@@ -259,39 +283,40 @@ def _looked_at(data: bytes) -> Iterator[Block]:
         yield one.block(names)
 
 
-def _rows(record: Record, lines: Sequence[bytes], below: int) -> list[list[Any]]:
-    """The values of the rows of a unit.
-
-    Args:
-        record: What the line of the unit says.
-        lines: All lines.
-        below: Number of the line behind it.
+def _within(record: Record) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Columns and values of the rows that are in the line of a unit.
 
     Raises:
         ValueError, csv.Error: They are damaged.
     """
-    names = _names(record["columns"])
-    text = record["rows"] if "rows" in record else _below(record, lines, below)
+    names, text = _names(record["columns"]), record["rows"]
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     if rows and not text.endswith("\n"):
         raise ValueError("a line that is cut off")
     if len(rows) != record["count"] or any(len(row) != len(names) for row in rows):
         raise ValueError("another number of rows, or of values")
     text.encode()
-    return [[_value(name, text) for name, text in zip(names, row, strict=True)] for row in rows]
+    return names, [[_value(name, text) for name, text in zip(names, row, strict=True)] for row in rows]
 
 
-def _below(record: Record, lines: Sequence[bytes], first: int) -> str:
-    """The rows below the line of a unit.
+def _below(record: Record, lines: Sequence[bytes], first: int) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Columns and values of the rows below the line of a unit.
+
+    Args:
+        record: What that line says.
+        lines: All lines.
+        first: Number of the line behind it.
 
     Raises:
-        ValueError: They are torn, or more than they should be.
+        ValueError: They are torn, or others than there should be.
     """
-    rows = lines[first : first + operator.index(record["count"])]
-    text = b"".join(row + b"\n" for row in rows)
-    if len(text) != record["bytes"] or first + len(rows) >= len(lines):  # the last line has no end
+    count = operator.index(record["count"])
+    mine = lines[first : first + count + 1] if count else []
+    text = b"".join(line + b"\n" for line in mine)
+    if len(text) != record["bytes"] or first + len(mine) >= len(lines):  # the last line has no end
         raise ValueError("other rows than there should be")
-    return text.decode()
+    columns, _, rows = text.decode().partition("\n")
+    return _within({"columns": columns, "rows": rows, "count": count})
 
 
 def _value(name: str, text: str) -> str | float | None:

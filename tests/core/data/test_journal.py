@@ -15,7 +15,8 @@ from frbias.core.data.samples import Rejected, table_of, to_csv_text
 
 Row = dict[str, Any]
 GOOD = {"unit": "a", "columns": "file_name,age", "rows": "x.png,5\n", "count": 1, "rejected": "[]"}
-BELOW = {"unit": "a", "columns": "file_name,age", "count": 1, "rejected": "[]", "bytes": 8}
+BELOW = {"unit": "a", "count": 1, "bytes": 22}
+NAMES_LINE = b"file_name,age\n"
 
 
 def write(out: Path, units: list[tuple[str, list[Row], list[Rejected]]], rank: int = 0) -> None:
@@ -68,10 +69,14 @@ def row(name: str, **more: object) -> Row:
                 {"rejected": '[{"file": "x"}]'},
             )
         ),
-        *(json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD),
+        *(json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD if name != "rejected"),
+        *(
+            json.dumps({k: v for k, v in BELOW.items() if k != name}).encode() + b"\n" + NAMES_LINE + b"x.png,5"
+            for name in BELOW
+        ),
         json.dumps(BELOW).encode(),
         *(
-            json.dumps({**BELOW, **wrong}).encode() + b"\n" + below
+            json.dumps({**BELOW, **wrong}).encode() + b"\n" + NAMES_LINE + below
             for wrong, below in (
                 ({}, b""),
                 ({}, b"x.png,"),
@@ -82,17 +87,24 @@ def row(name: str, **more: object) -> Row:
                 ({}, b"x.png,old"),
                 ({}, b"x.png,\xff"),
                 ({}, b"gone.png"),
-                ({"bytes": 11}, b"gone.png,5"),
-                ({"bytes": 9}, b"x.png,5"),
-                ({"bytes": "8"}, b"x.png,5"),
+                ({"bytes": 25}, b"gone.png,5"),
+                ({"bytes": 23}, b"x.png,5"),
+                ({"bytes": "22"}, b"x.png,5"),
                 ({"bytes": None}, b"x.png,5"),
                 ({"count": 2}, b"x.png,5"),
                 ({"count": 0}, b"x.png,5"),
                 ({"count": 1e9}, b"x.png,5"),
                 ({"count": -1}, b"x.png,5"),
-                ({"count": 2, "bytes": 16}, b"x.png,5"),
+                ({"count": 2, "bytes": 30}, b"x.png,5"),
             )
         ),
+        *(
+            json.dumps({**BELOW, "bytes": len(names) + 8}).encode() + b"\n" + names + b"x.png,5"
+            for names in (b"", b"age,file_name\n", b"file_name,file_name\n", b"file_name,\xff\n", b'file_name,"age\n')
+        ),
+        json.dumps({"unit": "a", "count": 0, "bytes": 14}).encode() + b"\nfile_name,age",
+        json.dumps({**BELOW, "rejected": "[1]"}).encode() + b"\n" + NAMES_LINE + b"x.png,5",
+        json.dumps({**BELOW, "more": 1, "rejected": None}).encode() + b"\n" + NAMES_LINE + b"x.png,5",
         b"x.png,5",
     ],
 )
