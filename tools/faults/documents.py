@@ -19,6 +19,7 @@ JOURNAL = (
     '{"unit": "a", "columns": "file_name,subject,age", "rows": "a/1.png,p,8\\n", "count": 1, '
     '"rejected": "[{\\"file\\": \\"b\\", \\"reason\\": \\"no face\\", \\"age\\": null}]"}\n'
 )
+JOURNAL_ROWS = '\n{"unit": "a", "count": 1, "bytes": 34}\nfile_name,subject,age\na/1.png,p,8\n{"unit": "b", "count": 0, "bytes": 0}\n'
 METRICS = '{"epoch": 0, "step": 0, "validation": null}\n{"epoch": 1, "step": 3, "loss": 0.5, "validation": null}\n'
 EXPERIMENT = """name = "one"
 seed = 0
@@ -103,6 +104,7 @@ def _tables(root: Path) -> list[Document]:
         Document("vectors.csv", VECTORS.encode(), vectors, "table"),
         Document(".files.csv", LISTING.encode(), lambda: damage(root), "table"),
         Document(".journal/rank-0.jsonl", JOURNAL.encode(), journal, "json"),
+        Document(".journal/rank-1.jsonl", JOURNAL_ROWS.encode(), journal, "table"),
     ]
 
 
