@@ -1,4 +1,4 @@
-"""What is wrong with single images of a set: copies, leaks, faces of somebody else, ages that cannot be."""
+"""What is wrong with single images of a set: copies, leaks, faces of somebody else."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,6 @@ COPY_CORRELATION = 0.9
 _THUMBNAIL = 24
 _BLOCK = 1024
 _NEAREST = 3
-AGE_Z = 3.0
-AGE_YEARS = 8.0
-_LEARN = 3000
 
 
 @dataclass(frozen=True)
@@ -46,19 +43,6 @@ class Belonging:
     best_other: Float
     other: Codes
     stranger: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class AgeFit:
-    """How well every image fits the age it is said to have.
-
-    Attributes:
-        expected: Years that the face suggests, learnt from the people of the other folds, (n,).
-        wrong: True where the stated age cannot be, (n,).
-    """
-
-    expected: Float
-    wrong: npt.NDArray[np.bool_]
 
 
 def thumbnails(crops: npt.NDArray[np.uint8]) -> Float:
@@ -123,44 +107,6 @@ def _likeness(z: Float, faces: Faces) -> Float:
     return found
 
 
-def age_fit(faces: Faces, apparent: Float | None = None, *, folds: int = 5, seed: int = 0) -> AgeFit:
-    """Whether every image shows the age it is said to show.
-
-    The expected age is learnt within the set, people cross-fitted: kernel ridge regression of sqrt(age + 1) on the
-    embedding and, when given, on the apparent age of an estimator, which the set thereby calibrates. An age is wrong
-    when its residual is far outside of those of the images of about the same expected age, and more than eight years.
-
-    Args:
-        faces: The set; unknown ages are neither learnt from nor judged.
-        apparent: Years by an estimator, (n,).
-        folds: Parts the people are cut into.
-        seed: Of the cut, and of the 3,000 images that are learnt from where there are more.
-    """
-    known = np.isfinite(faces.ages)
-    expected = np.full(len(faces.ages), np.nan)
-    wrong = np.zeros(len(faces.ages), dtype=bool)
-    if known.sum() < 50 or len(np.unique(faces.ages[known])) < 3:
-        return AgeFit(expected, wrong)
-    random = np.random.default_rng(seed)
-    features, target = _age_features(faces.unit, apparent), np.sqrt(faces.ages + 1)
-    fold = random.permutation(np.arange(faces.people) % folds)[faces.person]
-    guess = np.full(len(target), np.nan)
-    for k in range(folds):
-        train = np.flatnonzero(known & (fold != k))
-        train = np.sort(random.choice(train, min(len(train), _LEARN), replace=False))
-        for _ in range(2):  # once more without what the first fit finds impossible
-            fit = _kernel_ridge(features[train], target[train], features)
-            residual = target[train] - fit[train]
-            typical, spread = _robust(residual)
-            train = train[np.abs(residual - typical) < 4 * spread]
-        guess[fold == k] = fit[fold == k]
-    expected = np.clip(guess, 1, 11) ** 2 - 1
-    residual = target - guess
-    scale = _local_spread(guess, residual, known)
-    wrong[known] = ((np.abs(residual) > AGE_Z * scale) & (np.abs(expected - faces.ages) > AGE_YEARS))[known]
-    return AgeFit(expected, wrong)
-
-
 def _copies(unit: Float, small: Float, other_unit: Float, other_small: Float, *, earlier: bool) -> Copies:
     of = np.full(len(unit), -1, dtype=np.intp)
     cosine = np.full(len(unit), np.nan)
@@ -198,44 +144,3 @@ def _evened(faces: Faces, shrinkage: float = 0.6) -> Float:
         return normalised(x)
     values, vectors = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * width * np.eye(len(covariance)))
     return normalised(x @ (vectors / np.sqrt(values)))
-
-
-def _age_features(unit: Float, apparent: Float | None) -> Float:
-    columns = [unit / max(float(unit.std(axis=0).mean()), 1e-9)]
-    if apparent is not None:
-        years = np.sqrt(np.maximum(apparent, 0) + 1)
-        spread = max(float(years.std()), 1e-9)
-        z = (years - years.mean()) / spread
-        columns.append(np.stack([z, z**2, z**3], axis=1) * np.sqrt(unit.shape[1]) / 8)
-    return np.concatenate(columns, axis=1)
-
-
-def _kernel_ridge(x: Float, y: Float, at: Float, width: float = 0.5, strength: float = 0.05) -> Float:
-    """Gaussian kernel ridge regression fitted to (x, y) and evaluated ``at``; distances in units of their median."""
-    middle = x.mean(axis=0)
-    x, at = x - middle, at - middle
-    own, others = (x**2).sum(axis=1), (at**2).sum(axis=1)
-    inner = own[:, None] + own[None] - 2 * x @ x.T
-    unit = max(float(np.median(inner)), 1e-9) / width
-    weights = np.linalg.solve(np.exp(-inner / unit) + strength * np.eye(len(x)), y - y.mean())
-    outer = others[:, None] + own[None] - 2 * at @ x.T
-    return np.asarray(np.exp(-outer / unit) @ weights + y.mean())
-
-
-def _local_spread(guess: Float, residual: Float, known: npt.NDArray[np.bool_], neighbours: int = 101) -> Float:
-    """Robust spread of the residuals among the images of nearest expected age, never under half of the whole set's."""
-    rows = np.flatnonzero(known)
-    order = rows[np.argsort(guess[rows], kind="stable")]
-    whole = _robust(residual[rows])[1]
-    size = min(neighbours, len(order))
-    scale = np.full(len(guess), whole)
-    for place, row in enumerate(order):
-        start = min(max(0, place - size // 2), len(order) - size)
-        scale[row] = max(_robust(residual[order[start : start + size]])[1], whole / 2)
-    return scale
-
-
-def _robust(values: Float) -> tuple[float, float]:
-    """Median, and standard deviation estimated by the median absolute deviation."""
-    middle = float(np.median(values))
-    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-9)

@@ -12,11 +12,12 @@ import pandas as pd
 
 from frbias.core.auditing.ageing import Agreement, agreement, shifts_of
 from frbias.core.auditing.ages import age_rows
-from frbias.core.auditing.defects import age_fit, belonging, copies_of, copies_within
+from frbias.core.auditing.defects import belonging, copies_of, copies_within
 from frbias.core.auditing.document import FLAGS, Against, Audit
 from frbias.core.auditing.gap import appearance, distance
 from frbias.core.auditing.similarity import BANDS, similarity
 from frbias.core.auditing.vectors import Float
+from frbias.core.auditing.wrong_ages import age_fit
 from frbias.core.data.datasets.loading import may_show_people
 from frbias.core.data.samples import Rejected, SampleTable, write_rejected, write_samples
 from frbias.core.foundation.delimited import read_delimited
@@ -37,7 +38,7 @@ from frbias.core.stages.requests.audit import AuditRequest
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
 
-STAGE, VERSION = "audit", 2
+STAGE, VERSION = "audit", 3
 DOCUMENT_NAME, TABLE_NAME, PAGE_NAME = "audit.json", "audit.csv", "audit.html"
 _BLUR_Z = 6.0
 _PICTURED = 8
