@@ -73,3 +73,8 @@ def test_declarations_are_what_they_are_called() -> None:
 )
 def test_what_is_too_long_is_told(text: str, told: list[str]) -> None:
     assert too_long("m.py", text) == told
+
+
+def test_arrow_reads_from_memory_of_its_own() -> None:
+    """Its threads may let go of what they read when Python shuts down already: memory of Python ends the process then."""
+    assert [path for path in modules() if "py_buffer" in path.read_text("utf-8")] == []

@@ -67,13 +67,17 @@ class Room(threading.local):
     """Memory that a thread uses again, since getting new memory from the system takes as long as the reading."""
 
     def __init__(self) -> None:
-        self.held: dict[str, bytearray] = {}
+        self.held: dict[str, Any] = {}
 
     def of(self, name: str, size: int) -> memoryview:
         """So many bytes for one use of them, until it is asked for again."""
-        if size > len(self.held.get(name, b"")):
-            self.held[name] = bytearray(size)
-        return memoryview(self.held.get(name, bytearray()))[:size]
+        if name not in self.held or size > self.held[name].size:
+            self.held[name] = pa.allocate_buffer(size, memory_pool=POOL)
+        return memoryview(self.held[name])[:size]
+
+    def as_arrow(self, name: str, size: int) -> Any:
+        """The same bytes as Arrow reads them: memory of its own, as :mod:`table_reading` says."""
+        return self.held[name].slice(0, size)
 
 
 def blocks_of(data: memoryview, room: Room) -> list[Block]:
@@ -124,7 +128,7 @@ def _parsed(data: memoryview, room: Room) -> Iterator[Block]:
         return
     text = _joined(data, places.line, places.names - places.line, room, "units")
     lines = pyarrow.json.read_json(
-        pa.py_buffer(text),
+        room.as_arrow("units", len(text)),
         pyarrow.json.ReadOptions(
             use_threads=False, block_size=len(text)
         ),  # in one piece, which need not be put together
@@ -137,7 +141,8 @@ def _parsed(data: memoryview, room: Room) -> Iterator[Block]:
     if not (np.array_equal(told[0], places.counts) and np.array_equal(told[1], places.end - places.names)):
         raise ValueError("other rows than there should be")
     for columns, at in _kinds(data, places).items():
-        rows = _joined(data, places.rows[at], (places.end - places.rows)[at], room, "rows")
+        size = len(_joined(data, places.rows[at], (places.end - places.rows)[at], room, "rows"))
+        rows = room.as_arrow("rows", size)
         yield _parsed_alike(
             lines if len(at) == len(lines) else lines.take(pa.array(at)), at, places.counts[at], rows, _names(columns)
         )
@@ -204,8 +209,8 @@ def _joined(data: memoryview, starts: Int64, sizes: Int64, room: Room, name: str
     return found
 
 
-def _parsed_alike(lines: Any, at: Int64, counts: Int64, rows: memoryview, names: tuple[str, ...]) -> Block:
-    """Units with the same columns."""
+def _parsed_alike(lines: Any, at: Int64, counts: Int64, rows: Any, names: tuple[str, ...]) -> Block:
+    """Units with the same columns; ``rows`` are an Arrow buffer."""
     letters = np.frombuffer(rows, np.uint8)
     if (letters == ord('"')).any() or (letters == ord("\r")).any():
         raise ValueError("rows that need care")
@@ -223,11 +228,11 @@ def _folders(table: Any) -> Set[str]:
     return folders_of(table.column("file_name").combine_chunks())
 
 
-def _table(text: memoryview, names: tuple[str, ...]) -> Any:
-    if not text:
+def _table(text: Any, names: tuple[str, ...]) -> Any:
+    if not text.size:
         return pa.table({})
     table = pyarrow.csv.read_csv(
-        pa.py_buffer(text),
+        text,
         pyarrow.csv.ReadOptions(use_threads=False, column_names=names),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={name: _type(name) for name in names}, null_values=[""], strings_can_be_null=False

@@ -2,6 +2,9 @@
 
 Care is needed for quotes, ragged rows, carriage returns, names in the header that need trimming, and numbers that Arrow
 does not take. What is wrong with a table is for the careful reader to say.
+
+What Arrow reads from is memory of its own. Its threads may still let go of that when Python is shutting down, and to let go
+of memory of Python then ends the process with an abort.
 """
 
 from pathlib import Path
@@ -16,36 +19,42 @@ from pyarrow import csv
 POOL = pa.system_memory_pool()
 """Where large tables are put. Arrow's own pool takes huge pages, which a virtual machine first has to get from its host, and
 does not give them back."""
+_PIECE = 1 << 20  # bytes
 _SUSPICIOUS = r"\\|:|\.\.|^/|^[./]*$"
 
 
 def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd.DataFrame | None:
     """The table with texts as ``str`` and numbers as float64 (NaN unknown); None when it needs care."""
-    data = Path(path).read_bytes()
+    with pa.OSFile(str(path), memory_pool=POOL) as stream:
+        data = stream.read_buffer()
+    first, end, _ = bytes(memoryview(data)[:_PIECE]).partition(b"\n")
     try:
-        header = data[: data.find(b"\n")].decode("utf-8").split(",")
+        header = first.decode("utf-8").split(",")
     except UnicodeDecodeError:
         return None
-    careful = (
-        "\ufffd" in ",".join(header)
-        or b'"' in data
-        or b"\r" in data
-        or not data.endswith(b"\n")
-        or b"\n\n" in data
-        or data[:3] == b"\xef\xbb\xbf"
-    )
+    careful = not end or "\ufffd" in first.decode() or first.startswith(b"\xef\xbb\xbf") or _needs_care(data)
     if careful or any(name != name.strip() or not name for name in header) or len(set(header)) < len(header):
         return None
     kinds = {name: pa.float64() if name in numbers else pa.string() for name in header}
     how = csv.ConvertOptions(column_types=kinds, null_values=[""], strings_can_be_null=False)
     try:
-        table = csv.read_csv(pa.py_buffer(data), convert_options=how, memory_pool=POOL)
+        table = csv.read_csv(data, convert_options=how, memory_pool=POOL)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError):
         return None
     del data
     if any(pc.any(pc.is_inf(table.column(name))).as_py() for name in header if name in numbers):
         return None
     return frame_of(table, texts, numbers)
+
+
+def _needs_care(data: Any) -> bool:
+    """Whether there is anything in a table (an Arrow buffer) beside lines of plain values."""
+    letters = memoryview(data)
+    for start in range(0, len(letters), _PIECE):
+        piece = bytes(letters[start : start + _PIECE + 1])
+        if b'"' in piece or b"\r" in piece or b"\n\n" in piece:
+            return True
+    return bytes(letters[-1:]) != b"\n"
 
 
 def frame_of(table: Any, texts: frozenset[str], numbers: frozenset[str]) -> pd.DataFrame:
