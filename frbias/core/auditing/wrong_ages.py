@@ -10,7 +10,7 @@ import numpy.typing as npt
 from frbias.core.auditing.vectors import Codes, Faces, Float
 
 # Share of right ages that the limit is set to accuse, and what an age must be off by in any case.
-FALSE_ALARMS = 0.003
+FALSE_ALARMS = 0.0015
 LEAST_Z = 3.0
 LEAST_YEARS = 8.0
 _LEARN = 3000
@@ -99,7 +99,8 @@ def judge(stated: Float, guess: Float, person: Codes, false_alarms: float = FALS
         stated: Stated ages, on a scale on which guesses are off by about as much everywhere, (n,).
         guess: Guesses that were not learnt from the same people, (n,).
         person: Code of the person, (n,).
-        false_alarms: Share of right ages that lie beyond the limit, when their distances have such a tail.
+        false_alarms: Share of right ages that lie beyond the limit, when their distances have such a tail; up to twice
+            as many do when the spread at some ages is three times that at others.
     """
     off = stated - guess
     typical, spread = _by_age(stated, off, 0.0)
