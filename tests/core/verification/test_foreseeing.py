@@ -1,6 +1,7 @@
 """How much is held around a threshold follows from what the sample of tiles says of itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def sample(shares: Sequence[float], size: int = 10**7) -> foreseeing._Sample:
     parts = np.zeros((len(shares), COSINE_BINS), np.int64)
     for part, share in zip(parts, shares, strict=True):
         part[-1], part[0] = round(size * share), size - round(size * share)
-    return foreseeing._Sample(parts, np.zeros(0, np.float32), 1.0)
+    return foreseeing._Sample(parts, 1.0)
 
 
 def test_parts_that_agree_need_little() -> None:
@@ -65,3 +66,16 @@ def test_fewer_scores_are_held_and_the_thresholds_are_the_same(monkeypatch: pyte
         assert len(set(sampled)) == len(sampled) > 5
         found[parts] = held_at(comparisons, TARGETS)
     assert found[1][1:] == found[3][1:]
+
+
+@pytest.mark.parametrize("most", [10**6, 500])
+def test_the_equal_error_rate_is_where_it_was_foreseen(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples of other groups, and mated comparisons across groups, are many here and have no part in it."""
+    matrix, who, ages = population(images=6000, subjects=500)
+    grouping = group_by_age(ages, "0-9,30-39")
+    monkeypatch.setattr(foreseeing, "_MATED", most)
+    comparisons = compare_all(matrix, who, grouping, targets=(0.01,), budget=Budget(0, 0), threads=1)
+    held, rate, _ = held_at(replace(comparisons, refine=None), (0.01,))
+    assert held.mated.score[held.in_evaluated_group].size < len(held.mated.score) / 2
+    everything = compare_all(matrix, who, grouping, targets=(0.01,), threads=1, budget=Budget(all_scores=10**9))
+    assert rate == held_at(everything, ())[1]

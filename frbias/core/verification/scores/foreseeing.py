@@ -1,8 +1,9 @@
 """Which bins of a large set will be needed, foreseen from a sample of its tiles.
 
 The bins around every threshold have to be held for exact counts. How far around is read off the sample itself: it is
-taken in parts, and the more these disagree about the share of comparisons above a threshold, the more is held. Should a
-threshold fall outside all the same, another scan fetches its bin.
+taken in parts, and the more these disagree about the share of comparisons above a threshold, the more is held. Where the
+equal error rate lies depends on mated comparisons, which are few: they are made beforehand. Should a threshold fall outside
+all the same, another scan fetches its bin.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ EER_TAIL = 1.25  # the tail of a bootstrap reaches this far beyond the FMR at wh
 _PARTS, _FEWEST = 16, 8  # parts of a sample that can be told from each other, and tiles that each needs
 _ERRORS = 5.0  # standard errors that are held around a threshold
 _LEAST = 0.002  # of a threshold's comparisons, held on either side whatever the sample says
+_MATED = 1_000_000  # comparisons that are made beforehand at most
+_ROWS = 4096  # of them at a time
 _BINS = 2  # held beyond on either side
 
 Int64 = npt.NDArray[np.int64]
@@ -44,12 +47,10 @@ class _Sample:
 
     Attributes:
         parts: Pooled comparisons per part and bin, shape (parts, bins).
-        mated: Scores of the mated comparisons of these tiles.
         share: Of all non-mated comparisons, those that are pooled.
     """
 
     parts: Int64
-    mated: npt.NDArray[np.float32]
     share: float
 
     @property
@@ -97,13 +98,13 @@ def bins_to_hold(
     from_top = sample.from_top
     total = max(int(from_top[0]), 1)
     rows = np.arange(classes.count) if classes.cross else needed_classes(classes)
-    crossing = _crossing(plan, sample)
-    for target in [*targets, *crossing]:
-        slack = sample.slack(target)
+    crossing = _crossing(plan, classes, sample)
+    for target, more in [*((target, 0.0) for target in targets), *crossing]:
+        slack = sample.slack(target) + more
         low = int(np.searchsorted(-from_top, -target * (1 + slack) * total)) - _BINS
         high = int(np.searchsorted(-from_top, -target * max(1 - slack, 0) * total)) + _BINS
         wanted[rows, max(low, 0) : high if slack < 1 else None] = True
-    reaching = [min(EER_TAIL * level, 1.0) for level in crossing] if tails else []
+    reaching = [min(EER_TAIL * level, 1.0) for level, _ in crossing] if tails else []
     for level in sorted([*tails, *reaching], reverse=True):
         if min(1.0, level * 1.05) * sample.share * pairs <= budget.tail:
             cut = int(np.searchsorted(-from_top, -level * total)) - 1
@@ -119,17 +120,31 @@ def _sample(plan: Plan, classes: Classes, scan: Callable[[Tiles], Found]) -> _Sa
     count = _PARTS if len(chosen) >= _PARTS * _FEWEST else 1
     found = [scan(chosen[number::count]) for number in range(count)]
     pooled = np.stack([part.histogram[classes.pool].sum(axis=0) for part in found])
-    mated = np.concatenate([part.mated[part.mated != 0] for part in found])
-    return _Sample(pooled, mated, float(pooled.sum() / max(sum(int(part.histogram.sum()) for part in found), 1)))
+    return _Sample(pooled, float(pooled.sum() / max(sum(int(part.histogram.sum()) for part in found), 1)))
 
 
-def _crossing(plan: Plan, sample: _Sample) -> list[float]:
-    """FMR near which FNMR equals it: where the equal error rate will be."""
-    if not sample.mated.size or not sample.parts.sum():
+def _crossing(plan: Plan, classes: Classes, sample: _Sample) -> list[tuple[float, float]]:
+    """FMR near which FNMR equals it, where the equal error rate will be, and the share by which that may be elsewhere."""
+    mated, all_of_them = _mated_scores(plan, classes)
+    if not len(mated) or not sample.parts.sum():
         return []
-    fnmr = np.searchsorted(np.sort(plan.bins.of(sample.mated)), np.arange(plan.bins.count)) / sample.mated.size
+    fnmr = np.searchsorted(np.sort(plan.bins.of(mated)), np.arange(plan.bins.count)) / len(mated)
     fmr = sample.from_top / sample.parts.sum()
-    return [float(fmr[int(np.argmax(fnmr >= fmr))])]
+    level = float(fmr[int(np.argmax(fnmr >= fmr))])
+    return [(level, 0.0 if all_of_them else _ERRORS / float(np.sqrt(max(level * len(mated), 1))))]
+
+
+def _mated_scores(plan: Plan, classes: Classes) -> tuple[npt.NDArray[np.float32], bool]:
+    """Mated comparisons within evaluated groups, to the last bits, and whether they are all of these."""
+    group, evaluated = plan.label - 1, np.append(classes.member.any(axis=0), False)
+    row, column = plan.mated_row, plan.mated_column
+    inside = np.flatnonzero((group[row] == group[column]) & evaluated[group[row]])
+    chosen = inside[:: max(1, -(-len(inside) // _MATED))]
+    scores = np.empty(len(chosen), np.float32)
+    for start in range(0, len(chosen), _ROWS):
+        some = chosen[start : start + _ROWS]
+        scores[start : start + _ROWS] = np.einsum("ij,ij->i", plan.vectors[row[some]], plan.vectors[column[some]])
+    return scores, len(chosen) == len(inside)
 
 
 def _from_top(histogram: Int64) -> Int64:
