@@ -26,7 +26,7 @@ import pyarrow as pa
 from frbias.core.data.journal_lines import BRACE, Block, Room, blocks_of, rejection_record
 from frbias.core.data.listing import Listing
 from frbias.core.data.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Rejected
-from frbias.core.data.table_reading import frame_of
+from frbias.core.data.table_reading import fill, frame_of
 from frbias.core.data.table_text import cell
 from frbias.core.foundation.ahead import done_ahead
 from frbias.core.foundation.folders import JOURNAL
@@ -190,10 +190,8 @@ def _read_piece(path: Path, start: int, end: int) -> list[Block]:
     data = _room.of("piece", end - start)
     with path.open("rb", buffering=0) as stream:
         stream.seek(start)
-        place = 0
-        while place < len(data) and (count := stream.readinto(data[place:])):
-            place += count
-    return blocks_of(data[:place], _room)
+        count = fill(data, stream)
+    return blocks_of(data[:count], _room)
 
 
 def _are_whole(block: Block, there: Listing) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,8 @@ What Arrow reads from is memory of its own. Its threads may still let go of that
 of memory of Python then ends the process with an abort.
 """
 
+import os
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,14 @@ _SUSPICIOUS = r"\\|:|\.\.|^/|^[./]*$"
 
 def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd.DataFrame | None:
     """The table with texts as ``str`` and numbers as float64 (NaN unknown); None when it needs care."""
-    with pa.OSFile(str(path), memory_pool=POOL) as stream:
-        data = stream.read_buffer()
+    data = _read(path)
     first, end, _ = bytes(memoryview(data)[:_PIECE]).partition(b"\n")
     try:
-        header = first.decode("utf-8").split(",")
+        names = first.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    careful = not end or "\ufffd" in first.decode() or first.startswith(b"\xef\xbb\xbf") or _needs_care(data)
+    header = names.split(",")
+    careful = not end or "\ufffd" in names or first.startswith(b"\xef\xbb\xbf") or _needs_care(data)
     if careful or any(name != name.strip() or not name for name in header) or len(set(header)) < len(header):
         return None
     kinds = {name: pa.float64() if name in numbers else pa.string() for name in header}
@@ -45,6 +47,21 @@ def read_plain(path: Path, texts: frozenset[str], numbers: frozenset[str]) -> pd
     if any(pc.any(pc.is_inf(table.column(name))).as_py() for name in header if name in numbers):
         return None
     return frame_of(table, texts, numbers)
+
+
+def _read(path: Path) -> Any:
+    """The bytes of a file, as an Arrow buffer."""
+    with Path(path).open("rb", buffering=0) as stream:
+        data = pa.allocate_buffer(os.fstat(stream.fileno()).st_size, memory_pool=POOL)
+        return data.slice(0, fill(memoryview(data), stream))
+
+
+def fill(room: memoryview, stream: FileIO) -> int:
+    """Read a file into some bytes until they are full or it ends; how many there are."""
+    place = 0
+    while place < len(room) and (count := stream.readinto(room[place:])):
+        place += count
+    return place
 
 
 def _needs_care(data: Any) -> bool:
