@@ -8,6 +8,8 @@ from frbias.core.foundation.machine import Machine, Resources
 from frbias.core.foundation.words import counted
 from frbias.core.stages.requests.audit import AuditRequest
 
+_NONE = "-"
+
 
 @takes(Part(AuditRequest), OUTPUT.named("audit"), Part(Resources, only=("device", "batch_size", "workers")))
 def command(request: AuditRequest, output: Output, resources: Resources) -> None:
@@ -36,15 +38,17 @@ def command(request: AuditRequest, output: Output, resources: Resources) -> None
     def human() -> None:
         _show(document)
         if result.kept is not None:
-            console.say(f"{counted(result.kept, 'image')} without a flag in [bold]{request.drop}[/bold].")
+            unseen = ", ".join(result.not_looked_for)
+            rest = f" Not looked for: {unseen}." if unseen else ""
+            console.say(f"{counted(result.kept, 'image')} without a flag in [bold]{request.drop}[/bold].{rest}")
         console.say(f"Page and table: [bold]{result.out}/audit.html[/bold], audit.csv, audit.json.")
 
     console.result(document, human)
 
 
 def _show(document: Any) -> None:
-    rows = [(flag, document["flagged"][flag], text) for flag, text in document["flags"].items()]
-    console.table(f"{counted(document['images'], 'image')} of {document['name']}", ("flag", "images", "meaning"), rows)
+    title = f"{counted(document['images'], 'image')} of {document['name']}"
+    console.table(title, ("flag", "images", "looked at", "meaning"), _flags(document), numeric=(1, 2))
     seen, against = document["appearance"], document["against"]
     other = against["appearance"] if against else None
     names = {
@@ -57,6 +61,12 @@ def _show(document: Any) -> None:
     cells = [(text, _number(seen[key]), *([_number(other[key])] if other else [])) for key, text in names.items()]
     columns = (f"as {document['recogniser']} sees them", "this set", *([str(against["name"])] if against else []))
     console.table("", columns, cells, numeric=(1, 2))
+    sides = [("this set", seen), *([(str(against["name"]), other)] if other else [])]
+    for name, side in sides:
+        if side["mated_reason"]:
+            console.say(f"Cosine of the same person in {name}: not measured: {side['mated_reason']}.")
+    if against and against["left_out"]:
+        console.say(f"{counted(against['left_out'], 'file')} of {against['name']} gave no face to compare with.")
     if against and against["ageing"]:
         a = against["ageing"]
         console.say(
@@ -67,5 +77,19 @@ def _show(document: Any) -> None:
         console.say(f"Ageing was not compared: {against['ageing_note']}")
 
 
+def _flags(document: Any) -> list[tuple[str, str, str, str]]:
+    """A row a flag: a count where it was looked for, else why it was not."""
+    rows = []
+    for flag, text in document["flags"].items():
+        found, why_not = document["flagged"][flag], document["not_looked_for"].get(flag)
+        meaning = text if why_not is None else f"not looked for: {why_not}"
+        rows.append((flag, _count(found), _count(document["looked_at"][flag]), meaning))
+    return rows
+
+
+def _count(value: int | None) -> str:
+    return _NONE if value is None else f"{value:,}"
+
+
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return _NONE if value is None else f"{value:.3g}"

@@ -19,7 +19,7 @@ class AgeRow:
         images: Images with a stated age in the band.
         bias: Median of apparent minus stated age, years.
         mae: Mean absolute difference, years.
-        mae_low, mae_high: Its percentile interval, subjects drawn again.
+        mae_low, mae_high: Its percentile interval, subjects drawn again; NaN with only one.
     """
 
     low: float
@@ -73,14 +73,14 @@ def _row(
     seed: int,
 ) -> AgeRow:
     difference = apparent[member] - faces.ages[member]
+    bias, mae = float(np.median(difference)), float(np.abs(difference).mean())
     people, person = np.unique(faces.person[member], return_inverse=True)
+    if len(people) < 2:
+        return AgeRow(low, high, sex, int(member.sum()), bias, mae, float("nan"), float("nan"))
     total = np.bincount(person, weights=np.abs(difference))
     count = np.bincount(person).astype(np.float64)
     draws = np.random.default_rng(seed).integers(0, len(people), (replicates, len(people)))
     drawn = total[draws].sum(axis=1) / count[draws].sum(axis=1)
     tail = (1 - confidence) / 2
     found = np.quantile(drawn, [tail, 1 - tail])
-    return AgeRow(
-        low, high, sex, int(member.sum()), float(np.median(difference)), float(np.abs(difference).mean()),
-        float(found[0]), float(found[1]),
-    )  # fmt: skip
+    return AgeRow(low, high, sex, int(member.sum()), bias, mae, float(found[0]), float(found[1]))

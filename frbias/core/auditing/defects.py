@@ -1,4 +1,4 @@
-"""What is wrong with single images of a set: copies, leaks, faces of somebody else."""
+"""What is wrong with single images of a set: copies, leaks, faces of somebody else, blur."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.auditing.vectors import Codes, Faces, Float, means_of_people, normalised
+from frbias.core.foundation.words import counted
 
 # An image is a copy of another when the recogniser hardly tells them apart and their small grey pictures correlate.
 COPY_COSINE = 0.94
@@ -13,6 +14,8 @@ COPY_CORRELATION = 0.9
 _THUMBNAIL = 24
 _BLOCK = 1024
 _NEAREST = 3
+_BLUR_Z = 6.0
+_BLUR_IMAGES = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,19 @@ class Belonging:
     best_other: Float
     other: Codes
     stranger: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """Which images are far less sharp than the rest.
+
+    Attributes:
+        blurred: True where an image is, (n,).
+        why_not: Why nothing was compared, a clause; empty when it was.
+    """
+
+    blurred: npt.NDArray[np.bool_]
+    why_not: str = ""
 
 
 def thumbnails(crops: npt.NDArray[np.uint8]) -> Float:
@@ -83,6 +99,21 @@ def belonging(faces: Faces) -> Belonging:
     other = likeness.argmax(axis=1)
     best = likeness[rows, other]
     return Belonging(own, best, other, np.nan_to_num(own, nan=np.inf) < best)
+
+
+def blur(sharpness: Float) -> Sharpness:
+    """Images more than six robust standard deviations below the median, on a log scale.
+
+    Args:
+        sharpness: Variance of the Laplacian of every image, (n,); under three there is no rest to be compared with.
+    """
+    if len(sharpness) < _BLUR_IMAGES:
+        why_not = f"only {counted(len(sharpness), 'picture')} can be compared; {_BLUR_IMAGES} are needed"
+        return Sharpness(np.zeros(len(sharpness), dtype=bool), why_not)
+    values = np.log(np.maximum(sharpness, 1e-3))
+    middle = np.median(values)
+    spread = max(1.4826 * float(np.median(np.abs(values - middle))), 0.05)
+    return Sharpness(np.asarray(values < middle - _BLUR_Z * spread))
 
 
 def _likeness(z: Float, faces: Faces) -> Float:

@@ -6,19 +6,11 @@ from typing import Any
 
 from frbias.core.auditing.ageing import Agreement
 from frbias.core.auditing.ages import AgeRow
+from frbias.core.auditing.flags import FLAGS
 from frbias.core.auditing.gap import Appearance, Distance
 from frbias.core.auditing.similarity import Similarity
 
-SCHEMA, SCHEMA_VERSION = "frbias.audit", 1
-FLAGS = {
-    "unreadable": "the file cannot be decoded",
-    "no_face": "no usable face was found",
-    "duplicate": "a copy of an earlier image of the set",
-    "leaked": "a copy of an image of the other set",
-    "stranger": "shows another person of the set than it says",
-    "wrong_age": "shows another age than it says",
-    "blurred": "far less sharp than the rest of the set",
-}
+SCHEMA, SCHEMA_VERSION = "frbias.audit", 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +19,7 @@ class Against:
 
     Attributes:
         name: As given.
+        left_out: Its files that gave no face and were compared with nothing.
         appearance: What it looks like.
         distance: How far the two are from each other.
         ageing: How well their ageing agrees; None when one has too few people seen young and old.
@@ -34,6 +27,7 @@ class Against:
     """
 
     name: str
+    left_out: int
     appearance: Appearance
     distance: Distance
     ageing: Agreement | None
@@ -49,11 +43,15 @@ class Audit:
         recogniser: Name of the recogniser whose eyes were used.
         weights_sha256: Hash of its weights.
         images: Images looked at, those without a face included.
-        flagged: Images with each flag.
-        counts: Images by ``sex``, ``age band`` and ``yaw band`` where these are known.
+        flagged: Images with each flag; None where it was looked for in none.
+        looked_at: Images that each flag was looked for in.
+        not_looked_for: Why a flag was looked for in no image, a clause; only of those.
+        counts: Images by ``sex``, ``age`` and ``yaw (degrees)`` where these are known of any, with those of which it is
+            ``unknown``.
         appearance: What the set looks like.
         similarity: Scores of the set with itself.
         ages: Apparent against stated ages; empty without an estimator or ages.
+        ages_reason: Why they are empty, a clause, or empty.
         against: The other set; None without one.
     """
 
@@ -61,11 +59,14 @@ class Audit:
     recogniser: str
     weights_sha256: str
     images: int
-    flagged: dict[str, int]
+    flagged: dict[str, int | None]
+    looked_at: dict[str, int]
+    not_looked_for: dict[str, str]
     counts: dict[str, dict[str, int]]
     appearance: Appearance
     similarity: Similarity
     ages: tuple[AgeRow, ...]
+    ages_reason: str
     against: Against | None
 
     def to_json(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Appearance:
         mean_length: Length of the mean of all unit embeddings, 0..1: how much all faces look alike.
         non_mated: Mean cosine of images of different people.
         non_mated_centred: The same after the mean vector is taken out.
-        non_mated_std: Standard deviation of the centred ones.
+        non_mated_std: Standard deviation of the centred ones; NaN of a single one.
         mated: Mean cosine of images of one person; NaN when nobody has two.
         dimensions: Effective dimensions that the people span: participation ratio (sum l)^2 / sum l^2 of the
             eigenvalues of the covariance of the people's normalised means.
@@ -29,6 +29,7 @@ class Appearance:
         within_dimensions: Effective dimensions in which the images of one person vary; NaN when nobody has two.
         within_variance: Trace of the covariance of unit embeddings around their person's mean, with images - people
             degrees of freedom, 0..1; NaN when nobody has two.
+        mated_reason: Why the last two and ``mated`` are not known, a clause, or empty.
     """
 
     images: int
@@ -42,6 +43,7 @@ class Appearance:
     variance: float
     within_dimensions: float
     within_variance: float
+    mated_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,15 @@ class Distance:
             Heusel et al., 2017, on a recogniser's own features): |m1-m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
         kernel: Unbiased squared maximum mean discrepancy with the kernel (x.y + 1)^3 (KID; Binkowski et al., 2018).
         probe: Share of held-out people's images that a linear probe assigns to the right set, 0.5 = cannot tell;
-            balanced over the sets, people in five folds.
+            balanced over the sets, people in five folds; NaN when no fold leaves people of both sets to learn from.
+        probe_reason: Why it is not known, a clause, or empty.
     """
 
     mean_cosine: float
     frechet: float
     kernel: float
     probe: float
+    probe_reason: str = ""
 
 
 def appearance(faces: Faces, *, seed: int = 0) -> Appearance:
@@ -92,12 +96,13 @@ def appearance(faces: Faces, *, seed: int = 0) -> Appearance:
         mean_length=float(np.linalg.norm(mean)),
         non_mated=float(raw.mean()),
         non_mated_centred=float(centred.mean()),
-        non_mated_std=float(centred.std()),
+        non_mated_std=float(centred.std()) if len(centred) > 1 else float("nan"),
         mated=_mated_mean(faces),
         dimensions=_participation(values),
         variance=float(values.sum()),
         within_dimensions=_participation(spread),
         within_variance=float((within**2).sum() / freedom) if freedom else float("nan"),
+        mated_reason="" if several.any() else "nobody has two pictures",
     )
 
 
@@ -115,7 +120,9 @@ def distance(one: Faces, other: Faces, *, seed: int = 0) -> Distance:
     one, other = _drawn(one, random), _drawn(other, random)
     means = one.unit.mean(axis=0), other.unit.mean(axis=0)
     cosine = float(means[0] @ means[1] / max(float(np.linalg.norm(means[0]) * np.linalg.norm(means[1])), 1e-30))
-    return Distance(cosine, _frechet(one.unit, other.unit), _kernel(one.unit, other.unit), _probe(one, other, random))
+    probe = _probe(one, other, random)
+    reason = "" if np.isfinite(probe) else "one set has too few people to learn from some and ask about others"
+    return Distance(cosine, _frechet(one.unit, other.unit), _kernel(one.unit, other.unit), probe, reason)
 
 
 def _frechet(x: Float, y: Float) -> float:
@@ -146,7 +153,7 @@ def _probe(one: Faces, other: Faces, random: np.random.Generator, folds: int = 5
     person = np.concatenate([one.person, one.people + other.person])
     fold = random.permutation(np.arange(one.people + other.people) % folds)[person]
     balance = np.where(label < 0, 0.5 / len(one.unit), 0.5 / len(other.unit))
-    guess = np.zeros(len(x))
+    guess, asked = np.zeros(len(x)), np.zeros(len(x), dtype=bool)
     for k in range(folds):
         train, test = fold != k, fold == k
         if not test.any() or len(np.unique(label[train])) < 2:
@@ -157,8 +164,11 @@ def _probe(one: Faces, other: Faces, random: np.random.Generator, folds: int = 5
         gram = (z * w[:, None]).T @ z
         slope = np.linalg.solve(gram + ridge * np.trace(gram) / len(gram) * np.eye(len(gram)), z.T @ (w * label[train]))
         guess[test] = (x[test] - centre) @ slope + w @ label[train]
-    right = np.sign(guess) == label
-    return float((right[label < 0].mean() + right[label > 0].mean()) / 2)
+        asked |= test
+    right, sides = np.sign(guess) == label, (asked & (label < 0), asked & (label > 0))
+    if not all(side.any() for side in sides):
+        return float("nan")
+    return float((right[sides[0]].mean() + right[sides[1]].mean()) / 2)
 
 
 def _pairs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frbias.core.auditing.vectors import Codes, Faces, Float
+from frbias.core.foundation.words import counted
 from frbias.core.verification.measures.rates import equal_error_rate
 
 GAPS = ((0.0, 1.0), (1.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 40.0), (40.0, 121.0))
@@ -19,14 +20,15 @@ class GapRow:
 
     Attributes:
         low, high: Bounds of the gap in years, [low, high).
-        mated: Comparisons.
-        mean, std: Of their scores (cosines); NaN without any.
+        mated, non_mated: Comparisons.
+        mean, std: Of the scores (cosines) of the mated ones; NaN without any, and ``std`` of a single one.
         eer: Equal error rate against the non-mated comparisons of the same class of gaps, 0..1; NaN under 20 of a kind.
     """
 
     low: float
     high: float
     mated: int
+    non_mated: int
     mean: float
     std: float
     eer: float
@@ -59,14 +61,24 @@ class Similarity:
     """Scores of a set with itself.
 
     Attributes:
+        images, aged: Images compared, and those of them whose age is known.
+        mated, non_mated: Comparisons.
         eer: Equal error rate of all pairs, 0..1; NaN under 20 comparisons of a kind.
-        gaps: By age gap.
-        bands: By age, both images in the band.
+        eer_reason: Why it is not known, a clause, or empty.
+        gaps: By age gap; none when no ages are known.
+        bands: By age, both images in the band; none when no ages are known.
+        ages_reason: Why there are none, a clause, or empty.
     """
 
+    images: int
+    aged: int
+    mated: int
+    non_mated: int
     eer: float
+    eer_reason: str
     gaps: tuple[GapRow, ...]
     bands: tuple[BandRow, ...]
+    ages_reason: str
 
 
 def similarity(faces: Faces, *, seed: int = 0) -> Similarity:
@@ -78,16 +90,27 @@ def similarity(faces: Faces, *, seed: int = 0) -> Similarity:
     first, second = np.triu_indices(len(faces.unit), 1)
     score = (faces.unit @ faces.unit.T)[first, second]
     mated = faces.person[first] == faces.person[second]
-    gap = np.abs(faces.ages[first] - faces.ages[second])
-    gaps = tuple(_gap_row(low, high, score, mated, (gap >= low) & (gap < high)) for low, high in GAPS)
-    bands = tuple(_band_row(faces, low, high, score, mated, (first, second)) for low, high in BANDS)
-    return Similarity(_eer(score, mated), gaps, bands)
+    gap, aged = np.abs(faces.ages[first] - faces.ages[second]), int(np.isfinite(faces.ages).sum())
+    gaps = [_gap_row(low, high, score, mated, (gap >= low) & (gap < high)) for low, high in GAPS if aged]
+    bands = [_band_row(faces, low, high, score, mated, (first, second)) for low, high in BANDS if aged]
+    own, eer = int(mated.sum()), _eer(score, mated)
+    return Similarity(
+        images=len(faces.unit),
+        aged=aged,
+        mated=own,
+        non_mated=len(mated) - own,
+        eer=eer,
+        eer_reason=_too_few(own, len(mated) - own) if np.isnan(eer) else "",
+        gaps=tuple(gaps),
+        bands=tuple(bands),
+        ages_reason="" if aged else "no ages are known",
+    )
 
 
 def _gap_row(low: float, high: float, score: Float, mated: np.ndarray, inside: np.ndarray) -> GapRow:
     own = score[inside & mated]
-    mean, std = (float(own.mean()), float(own.std())) if len(own) else (float("nan"), float("nan"))
-    return GapRow(low, high, len(own), mean, std, _eer(score[inside], mated[inside]))
+    mean, std = float(own.mean()) if len(own) else float("nan"), float(own.std()) if len(own) > 1 else float("nan")
+    return GapRow(low, high, len(own), int(inside.sum()) - len(own), mean, std, _eer(score[inside], mated[inside]))
 
 
 def _band_row(
@@ -105,6 +128,13 @@ def _band_row(
         len(other),
         float(other.mean()) if len(other) else float("nan"),
         _eer(score[inside], mated[inside]),
+    )
+
+
+def _too_few(mated: int, non_mated: int) -> str:
+    return (
+        f"there {'is' if mated == 1 else 'are'} {counted(mated, 'mated comparison')} and "
+        f"{non_mated:,} non-mated; {_FEW} of each are needed"
     )
 
 

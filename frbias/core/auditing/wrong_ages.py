@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.core.auditing.vectors import Codes, Faces, Float
+from frbias.core.foundation.words import counted
 
 # Share of right ages that the limit is set to accuse, and what an age must be off by in any case.
 FALSE_ALARMS = 0.0015
 LEAST_Z = 3.0
 LEAST_YEARS = 8.0
 _LEARN = 3000
+_FEW, _FEW_DISTINCT = 50, 3
 _NEIGHBOURS = 101
 _TOGETHER = 64
 _CLIP = 3.0
@@ -29,10 +31,14 @@ class AgeFit:
         expected: Years that the face suggests, learnt from the people of the other folds, and that the person's other
             pictures suggest where there are some; NaN when too little is known to learn from, (n,).
         wrong: True where the stated age cannot be, (n,).
+        judged: True where the stated age was judged, (n,).
+        why_not: Why no age was judged, a clause; empty when some were.
     """
 
     expected: Float
     wrong: npt.NDArray[np.bool_]
+    judged: npt.NDArray[np.bool_]
+    why_not: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,21 +74,26 @@ def age_fit(faces: Faces, apparent: Float | None = None, *, folds: int = 5, seed
 
     Args:
         faces: The set; unknown ages are neither learnt from nor judged. With fewer than 50 known ages, or fewer than
-            three different ones, no age is judged.
+            three different ones, no age is judged; nor is one of a fold for which other people's are fewer than 25, or
+            all the same.
         apparent: Years by an estimator, (n,).
         folds: Parts the people are cut into.
         seed: Of the cut, and of the 3,000 images that are learnt from where there are more.
     """
     known = np.isfinite(faces.ages)
     wrong = np.zeros(len(faces.ages), dtype=bool)
-    if known.sum() < 50 or len(np.unique(faces.ages[known])) < 3:
-        return AgeFit(np.full(len(faces.ages), np.nan), wrong)
+    if why_not := _too_little(faces.ages[known]):
+        return AgeFit(np.full(len(faces.ages), np.nan), wrong, wrong, why_not)
     expected = _guesses(faces, apparent, known, folds, seed)
+    known &= np.isfinite(expected)
+    if not known.any():
+        why_not = "the known ages are of too few people; an age is judged by those of others"
+        return AgeFit(np.full(len(faces.ages), np.nan), wrong, wrong, why_not)
     found = judge(np.sqrt(faces.ages[known] + 1), expected[known], faces.person[known])
     expected[known] = found.expected
     years = np.clip(expected, 1, 11) ** 2 - 1
     wrong[known] = (found.z > found.limit) & (np.abs(years - faces.ages)[known] > LEAST_YEARS)
-    return AgeFit(years, wrong)
+    return AgeFit(years, wrong, known)
 
 
 def judge(stated: Float, guess: Float, person: Codes, false_alarms: float = FALSE_ALARMS) -> Judged:
@@ -112,14 +123,29 @@ def judge(stated: Float, guess: Float, person: Codes, false_alarms: float = FALS
     return Judged(expected, z, max(LEAST_Z, _limit(z, false_alarms)))
 
 
+def _too_little(ages: Float) -> str:
+    """Why these known ages are too few to learn from, a clause; empty when they are not."""
+    if len(ages) == 0:
+        return f"no ages are known; {_FEW} are needed"
+    if len(ages) == 1:
+        return f"the age of only 1 picture is known; {_FEW} are needed"
+    if len(ages) < _FEW:
+        return f"ages of only {len(ages)} pictures are known; {_FEW} are needed"
+    if (distinct := len(np.unique(ages))) < _FEW_DISTINCT:
+        return f"only {counted(distinct, 'different age')} {'is' if distinct == 1 else 'are'} known; {_FEW_DISTINCT} are needed"
+    return ""
+
+
 def _guesses(faces: Faces, apparent: Float | None, known: npt.NDArray[np.bool_], folds: int, seed: int) -> Float:
-    """Ages guessed from the people of the other folds, as sqrt(age + 1), (n,)."""
+    """Ages guessed from the people of the other folds, as sqrt(age + 1), NaN where those are too few, (n,)."""
     random = np.random.default_rng(seed)
     features, target = _age_features(faces.unit, apparent), np.sqrt(faces.ages + 1)
     fold = random.permutation(np.arange(faces.people) % folds)[faces.person]
     guess = np.full(len(target), np.nan)
     for k in range(folds):
         train = np.flatnonzero(known & (fold != k))
+        if len(train) < _FEW / 2 or len(np.unique(faces.ages[train])) < 2:
+            continue
         train = np.sort(random.choice(train, min(len(train), _LEARN), replace=False))
         for _ in range(2):  # once more without what the first fit finds impossible
             fit = _kernel_ridge(features[train], target[train], features)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frbias import __version__
-from frbias.core.auditing.document import FLAGS, Audit
+from frbias.core.auditing.document import Audit
+from frbias.core.auditing.flags import FLAGS
 from frbias.core.foundation.files import write_text
+from frbias.core.foundation.words import counted
 from frbias.core.reporting.people import thumbnail
 from frbias.core.reporting.templating import environment, template
 
@@ -74,7 +76,8 @@ def write_audit_page(out_html: Path, audit: Audit, worst: Sequence[Worst]) -> No
     page = environment().get_template("audit.html.j2")
     text = page.render(
         audit=audit,
-        flags=[(flag, FLAGS[flag], audit.flagged[flag]) for flag in FLAGS],
+        flags=FLAGS,
+        counted=counted,
         groups=[g for g in groups if g[2]],
         photographs=PHOTOGRAPHS if audit.recogniser == "sface" else None,
         apart=PHOTOGRAPHS_APART if audit.recogniser == "sface" else None,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ import pandas as pd
 
 from frbias.core.auditing.ageing import Agreement, agreement, shifts_of
 from frbias.core.auditing.ages import age_rows
-from frbias.core.auditing.defects import belonging, copies_of, copies_within
-from frbias.core.auditing.document import FLAGS, Against, Audit
+from frbias.core.auditing.defects import belonging, blur, copies_of, copies_within
+from frbias.core.auditing.document import Against, Audit
+from frbias.core.auditing.flags import FLAGS, Flagged, cells, count_flags, not_looked_for_in, searches
 from frbias.core.auditing.gap import appearance, distance
 from frbias.core.auditing.similarity import BANDS, similarity
 from frbias.core.auditing.vectors import Float
@@ -38,10 +39,11 @@ from frbias.core.stages.requests.audit import AuditRequest
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
 
-STAGE, VERSION = "audit", 3
+STAGE, VERSION = "audit", 4
 DOCUMENT_NAME, TABLE_NAME, PAGE_NAME = "audit.json", "audit.csv", "audit.html"
-_BLUR_Z = 6.0
 _PICTURED = 8
+_UNREAD = "decoded", "empty", "not an image", "neither a JPEG", "cannot be read", "at most"
+_LOST = "file_name", "subject", "age", "flags", "not_looked_for", "reason"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class AuditResult:
     """What an audit left.
 
     Attributes:
-        out: Folder with ``audit.json``, ``audit.csv`` (one row an image, column ``flags``) and ``audit.html``.
+        out: Folder with ``audit.json``, ``audit.csv`` (one row an image, columns ``flags`` and ``not_looked_for``) and
+            ``audit.html``.
         document: The content of ``audit.json``.
         kept: Images of the cleaned set, when one was written.
         reused: True when the same audit had been made before.
@@ -59,6 +62,12 @@ class AuditResult:
     document: dict[str, object]
     kept: int | None
     reused: bool
+
+    @property
+    def not_looked_for(self) -> dict[str, str]:
+        """Why a flag was looked for in no image, by flag; its count in ``document["flagged"]`` is None."""
+        found: Any = self.document["not_looked_for"]
+        return {str(flag): str(why) for flag, why in found.items()}
 
 
 @led
@@ -88,8 +97,8 @@ def audit(request: AuditRequest, out: Path, *, machine: Machine = LOCAL, force: 
         looked = look_at(request.data, recogniser, machine)
         other = None if request.against is None else look_at(request.against, recogniser, machine)
         apparent = _apparent(looked, request, machine)
-        table = _table(looked, other, apparent, request)
-        found = _document(looked, other, apparent, table, request, recogniser.name, recogniser.sha256)
+        table, flagged = _table(looked, other, apparent, request)
+        found = _document(looked, other, apparent, flagged, request, recogniser.name, recogniser.sha256)
         write_text(out / TABLE_NAME, table.to_csv(index=False, lineterminator="\n"))
         write_json(out / DOCUMENT_NAME, found.to_json())
         write_audit_page(out / PAGE_NAME, found, _worst(looked, table) if pictured else ())
@@ -137,11 +146,15 @@ def _apparent(looked: Looked, request: AuditRequest, machine: Machine) -> Float 
         return estimate(looked.crops, advance)
 
 
-def _table(looked: Looked, other: Looked | None, apparent: Float | None, request: AuditRequest) -> pd.DataFrame:
-    """One row an image of the set, those without a face included; ``flags`` are separated by spaces."""
+def _table(
+    looked: Looked, other: Looked | None, apparent: Float | None, request: AuditRequest
+) -> tuple[pd.DataFrame, Flagged]:
+    """One row an image of the set, those without a face included, and the counts of the flags."""
     faces = looked.faces
     inside = copies_within(faces.unit, looked.small)
+    leaks = None if other is None else copies_of(faces.unit, looked.small, other.faces.unit, other.small)
     own, fit = belonging(faces), age_fit(faces, apparent, seed=request.seed)
+    made = searches(looked.faceless, inside, leaks, own, fit, blur(looked.sharpness))
     source = looked.frame["source_file"].astype(str).to_numpy()
     names = np.array([*faces.names, ""], dtype=object)
     table = pd.DataFrame(
@@ -149,7 +162,8 @@ def _table(looked: Looked, other: Looked | None, apparent: Float | None, request
             "file_name": source,
             "subject": looked.frame["subject"].astype(str),
             "age": faces.ages,
-            "flags": "",
+            "flags": cells(made, found=True),
+            "not_looked_for": cells(made, found=False),
             "similarity_to_own": own.own.round(4),
             "nearest_other": names[own.other],
             "similarity_to_other": own.best_other.round(4),
@@ -159,50 +173,29 @@ def _table(looked: Looked, other: Looked | None, apparent: Float | None, request
             "sharpness": looked.sharpness.round(1),
         }
     )
-    marks = {
-        "no_face": looked.faceless,
-        "duplicate": inside.of >= 0,
-        "stranger": own.stranger & ~looked.faceless,
-        "wrong_age": fit.wrong & ~looked.faceless & ~own.stranger,
-        "blurred": _blurred(looked.sharpness),
-    }
-    if other is not None:
-        leaks = copies_of(faces.unit, looked.small, other.faces.unit, other.small)
+    if other is not None and leaks is not None:
         others = other.frame["source_file"].astype(str).to_numpy()
         table["leaked_from"] = np.where(leaks.of >= 0, others[leaks.of], "")
-        marks["leaked"] = leaks.of >= 0
-    for flag in FLAGS:
-        if flag in marks:
-            table["flags"] = np.where(marks[flag], (table["flags"] + f" {flag}").str.strip(), table["flags"])
-    lost = pd.DataFrame(
-        [_lost_row(r) for r in looked.rejected], columns=["file_name", "subject", "age", "flags", "reason"]
-    )
-    return pd.concat([table, lost], ignore_index=True) if len(lost) else table
+    lost = pd.DataFrame([_lost_row(r) for r in looked.rejected], columns=list(_LOST))
+    whole = pd.concat([table, lost], ignore_index=True) if len(lost) else table
+    return whole, count_flags(list(whole["flags"]), list(whole["not_looked_for"]), made)
 
 
-def _lost_row(rejected: Rejected) -> tuple[str, str, float, str, str]:
-    unreadable = any(word in rejected.reason for word in ("decoded", "empty", "not an image", "cannot be read"))
+def _lost_row(rejected: Rejected) -> tuple[str, str, float, str, str, str]:
+    unreadable = any(word in rejected.reason for word in _UNREAD)
     flag = "unreadable" if unreadable else "no_face"
-    return rejected.file, rejected.subject, rejected.age, flag, rejected.reason
-
-
-def _blurred(sharpness: Float) -> npt.NDArray[np.bool_]:
-    values = np.log(np.maximum(sharpness, 1e-3))
-    middle = np.median(values)
-    spread = max(1.4826 * float(np.median(np.abs(values - middle))), 0.05)
-    return np.asarray(values < middle - _BLUR_Z * spread)
+    return rejected.file, rejected.subject, rejected.age, flag, not_looked_for_in(flag), rejected.reason
 
 
 def _document(
     looked: Looked,
     other: Looked | None,
     apparent: Float | None,
-    table: pd.DataFrame,
+    flagged: Flagged,
     request: AuditRequest,
     name: str,
     weights: str,
 ) -> Audit:
-    flags = Counter(flag for cell in table["flags"] for flag in str(cell).split())
     sexes = looked.frame["sex"].fillna("").astype(str).to_numpy(dtype=object)
     ages = (
         ()
@@ -220,12 +213,19 @@ def _document(
         name=Path(request.data).name,
         recogniser=name,
         weights_sha256=weights,
-        images=len(table),
-        flagged={flag: flags[flag] for flag in FLAGS},
+        images=len(looked.frame) + len(looked.rejected),
+        flagged=flagged.flagged,
+        looked_at=flagged.looked_at,
+        not_looked_for=flagged.not_looked_for,
         counts=_counts(looked, sexes),
         appearance=appearance(looked.faces, seed=request.seed),
         similarity=similarity(looked.faces, seed=request.seed),
         ages=ages,
+        ages_reason="apparent ages were not asked for (--no-apparent-ages)"
+        if apparent is None
+        else ""
+        if ages
+        else "no ages are known",
         against=None if other is None else _against(looked, other, request),
     )
 
@@ -242,6 +242,7 @@ def _against(looked: Looked, other: Looked, request: AuditRequest) -> Against:
         note = error.message
     return Against(
         Path(str(request.against)).name,
+        len(other.rejected),
         appearance(other.faces, seed=request.seed),
         distance(looked.faces, other.faces, seed=request.seed),
         ageing,
@@ -253,17 +254,19 @@ def _counts(looked: Looked, sexes: npt.NDArray[np.object_]) -> dict[str, dict[st
     found: dict[str, dict[str, int]] = {}
     known = Counter(str(s) for s in sexes if s)
     if known:
-        found["sex"] = dict(sorted(known.items()))
+        found["sex"] = dict(sorted(known.items())) | {"unknown": len(sexes) - known.total()}
     bands = {f"{low:g}-{high - 1:g}" if high < 121 else f"{low:g}+": (low, high) for low, high in BANDS}
     ages = looked.faces.ages
     if np.isfinite(ages).any():
         found["age"] = {name: int(((ages >= low) & (ages < high)).sum()) for name, (low, high) in bands.items()}
-    if "yaw" in looked.frame.columns:
-        yaw = np.abs(looked.frame["yaw"].to_numpy(dtype=np.float64))
+        found["age"]["unknown"] = int((~np.isfinite(ages)).sum())
+    yaw = np.abs(looked.frame["yaw"].to_numpy(dtype=np.float64)) if "yaw" in looked.frame.columns else np.zeros(0)
+    if np.isfinite(yaw).any():
         edges: dict[str, Callable[[Float], npt.NDArray[np.bool_]]] = {
             "under 15": lambda a: a < 15,
             "15 to 30": lambda a: (a >= 15) & (a < 30),
             "30 and over": lambda a: a >= 30,
+            "unknown": np.isnan,
         }
         found["yaw (degrees)"] = {name: int(test(yaw).sum()) for name, test in edges.items()}
     return found

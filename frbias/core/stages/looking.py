@@ -1,8 +1,9 @@
 """One image set as an audit sees it: faces, crops, apparent ages, sharpness; rejected files beside them."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from frbias.core.auditing.vectors import Faces, Float, faces_of
 from frbias.core.data.images import read_image
 from frbias.core.data.samples import Rejected, SampleTable, read_rejected
 from frbias.core.foundation.devices import World
+from frbias.core.foundation.errors import BadImageError
 from frbias.core.foundation.machine import Machine
 from frbias.core.stages.align import photographs_of
 from frbias.core.stages.shared import embeddings_of, faces_for, is_aligned
@@ -68,7 +70,7 @@ def look_at(data: str, recogniser: "Recogniser", machine: Machine) -> Looked:
     rejected = [] if aligned_before else read_rejected(faces_table.root)
     kept = set(frame["file_name"])
     rejected += [
-        Rejected(str(row["file_name"]), "cannot be embedded", str(row["subject"]), float(row["age"]))
+        Rejected(str(row["file_name"]), _why_lost(faces_table, row), str(row["subject"]), float(row["age"]))
         for row in faces_table.frame.to_dict("records")
         if row["file_name"] not in kept
     ]
@@ -88,6 +90,15 @@ def look_at(data: str, recogniser: "Recogniser", machine: Machine) -> Looked:
 def source_path(looked: Looked, row: int) -> Path:
     """The file that a row of the frame was made from."""
     return looked.table.root / str(looked.frame["source_file"].iloc[row])
+
+
+def _why_lost(table: SampleTable, row: dict[Hashable, Any]) -> str:
+    """Why a face has no embedding: its file cannot be read, or it is no face that the recogniser takes."""
+    try:
+        read_image(table.root / str(row["file_name"]))
+    except BadImageError as error:
+        return error.reason
+    return "cannot be embedded"
 
 
 def _sharpness(crops: npt.NDArray[np.uint8]) -> Float:

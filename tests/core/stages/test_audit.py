@@ -110,7 +110,7 @@ def test_planted_defects_are_found(rendered: Path, tmp_path: Path, monkeypatch: 
     assert len(accused) < 0.01 * innocent, accused
     document = json.loads((tmp_path / "out/audit.json").read_text())
     assert document == result.document
-    assert (document["schema"], document["schema_version"]) == ("frbias.audit", 1)
+    assert (document["schema"], document["schema_version"]) == ("frbias.audit", 2)
     cleaned = read_samples(tmp_path / "clean")
     assert len(cleaned) == result.kept == len(table) - int((table["flags"] != "").sum())
     assert not set(cleaned.frame["file_name"]) & set(table["file_name"][table["flags"] != ""])
