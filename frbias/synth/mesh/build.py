@@ -1,4 +1,4 @@
-"""The control mesh of a person: blend shapes, measured proportions, the person's own form, eyes kept whole."""
+"""The control mesh of a person: blend shapes, measured proportions, forms of scanned heads and a free one, eyes kept whole."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from frbias.synth.mesh.head_data import HeadData
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.proportions import growth_field
+from frbias.synth.mesh.scans import scan_field, scanned_share
 from frbias.synth.mesh.shape import kept_share, shape_weights
 from frbias.synth.mesh.variation import variation_field
 
@@ -28,13 +29,15 @@ def control_mesh(head: HeadData, person: Identity, age: float, expression: Mappi
         expression: Facial action -> strength 0..1.
     """
     plain = head.control(shape_weights(person, age, expression))
-    own = _own_field(person.seed, person.draws) * np.float32(kept_share(age))
+    free, scanned = _own_fields(person.seed, person.draws)
+    own = free * np.float32(kept_share(age)) + scanned * np.float32(scanned_share(age))
     return _settle_eyes(head, plain, plain + growth_field(float(age)) + own)
 
 
 @lru_cache(maxsize=4)
-def _own_field(seed: int, draws: tuple[tuple[int, float], ...]) -> FloatArray:
-    return np.sum([np.float32(factor) * variation_field(seed, number) for number, factor in draws], axis=0)
+def _own_fields(seed: int, draws: tuple[tuple[int, float], ...]) -> tuple[FloatArray, FloatArray]:
+    free = np.sum([np.float32(factor) * variation_field(seed, number) for number, factor in draws], axis=0)
+    return free, np.sum([np.float32(factor) * scan_field(seed, number) for number, factor in draws], axis=0)
 
 
 def _settle_eyes(head: HeadData, before: FloatArray, after: FloatArray) -> FloatArray:

@@ -125,7 +125,7 @@ class Identity:
         muscle, weight: 0..1.
         shape: Blend shape weights of the adult.
         iris: Linear RGB albedo.
-        draws: Numbers whose draws the random form and complexion are made of, with the factor of each; the squares
+        draws: Numbers whose draws the forms (scanned and random) and the complexion are made of, with the factor of each; the squares
             of the factors have the sum 1.
     """
 
@@ -259,13 +259,13 @@ def _hair(rng: np.random.Generator, ancestry: np.ndarray, female: bool) -> Hair:
         bald_onset=float(rng.uniform(24.0, 55.0)),
         grey_onset=float(rng.normal(54.0, 6.0)),
         grey_years=float(rng.uniform(5.0, 8.5)),
-        brow_thickness=float(np.clip(rng.normal(0.050 if female else 0.066, 0.017), 0.020, 0.115)),
-        brow_arch=float(rng.normal(0.014 if female else 0.002, 0.020)),
-        brow_height=float(rng.normal(-0.040, 0.030)),
-        brow_density=float(np.clip(rng.normal(0.8, 0.34), 0.12, 1.4)),
-        brow_length=float(rng.normal(0.0, 0.045)),
-        brow_tilt=float(rng.normal(0.0, 0.03)),
-        brow_inset=float(rng.normal(0.115, 0.032)),
+        brow_thickness=float(np.clip(rng.normal(0.050 if female else 0.066, 0.021), 0.020, 0.120)),
+        brow_arch=float(rng.normal(0.014 if female else 0.002, 0.025)),
+        brow_height=float(rng.normal(-0.040, 0.0375)),
+        brow_density=float(np.clip(rng.normal(0.8, 0.42), 0.12, 1.5)),
+        brow_length=float(rng.normal(0.0, 0.056)),
+        brow_tilt=float(rng.normal(0.0, 0.0375)),
+        brow_inset=float(rng.normal(0.115, 0.040)),
         beard=beard,
         fringe_as_child=bool(rng.random() < 0.45),
     )

@@ -64,8 +64,8 @@ _DISTANCE = 13.0
 _REACHES = ((1.0, 1.0), (0.25, 0.35))
 _NUGGET = 0.004
 # Share of the measured correction that is applied, by age. MakeHuman overdraws children; a recogniser and an age
-# estimator take the exaggerated ones for children and the corrected ones for grown-ups (docs/mesh.md).
-_APPLIED = ((6.0, 18.0), (0.25, 1.0))
+# estimator take the exaggerated ones for children, and with more of it young grown-ups look alike and old (docs/mesh.md).
+_APPLIED = ((35.0, 55.0), (0.25, 1.0))
 _SHOULDERS, _THROAT = 5.5, 6.15
 
 

@@ -3,6 +3,7 @@
 A person's field is a draw of a Gaussian process over the head with a squared exponential covariance at four
 reaches, the morphable model of Luethi, Gerig, Jud and Vetter (*Gaussian process morphable models*, IEEE PAMI
 40(8), 2018), drawn with random Fourier features. Most of it is mirrored, the rest is the asymmetry that every face has.
+It adds to the forms of scanned heads (:mod:`frbias.synth.mesh.scans`) what lies between these.
 """
 
 from dataclasses import dataclass
@@ -30,10 +31,10 @@ class Scale:
 
 
 SCALES = (
-    Scale(0.95, (0.046, 0.050, 0.085), 24),
-    Scale(0.42, (0.033, 0.037, 0.064), 40),
-    Scale(0.20, (0.017, 0.020, 0.034), 56),
-    Scale(0.11, (0.006, 0.007, 0.016), 72),
+    Scale(0.95, (0.0184, 0.0200, 0.0340), 24),
+    Scale(0.42, (0.0132, 0.0148, 0.0256), 40),
+    Scale(0.20, (0.0068, 0.0080, 0.0136), 56),
+    Scale(0.11, (0.0024, 0.0028, 0.0064), 72),
 )
 _ASYMMETRY = 0.22
 # Share of the finer parts that is left out at the lips, whose two sides must meet.
@@ -73,5 +74,5 @@ def _places() -> tuple[Array, Array, Array]:
     """Rest positions (n, 3), the share of the field that applies (n,), and how near the lips a vertex is (n,)."""
     rest = neutral_control(load_head()).astype(np.float64)
     t = np.clip((rest[:, 1] - _SHOULDERS) / (_THROAT - _SHOULDERS), 0, 1)
-    mouth = np.exp(-((rest[:, 0] / 0.30) ** 4) - ((rest[:, 1] - 6.68) / 0.13) ** 4)
+    mouth = np.exp(-((rest[:, 0] / 0.30) ** 4) - ((rest[:, 1] - 6.51) / 0.13) ** 4)
     return rest, t * t * (3 - 2 * t), _LIPS_KEPT * mouth

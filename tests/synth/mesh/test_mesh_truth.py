@@ -12,9 +12,9 @@ from frbias.synth.mesh.backend import MeshBackend, render_face
 from frbias.synth.mesh.parts import PARTS
 from frbias.synth.mesh.request import MeshRequest
 
-OPTIONS = MeshRequest(subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=7, size=96)
+OPTIONS = MeshRequest(subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=8, size=96)
 ASKED = MeshRequest(
-    subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=7, size=96, truth=("landmarks", "mask", "params")
+    subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=8, size=96, truth=("landmarks", "mask", "params")
 )
 ONE = Machine(Resources(workers=1))
 
