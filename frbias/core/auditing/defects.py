@@ -8,10 +8,13 @@ import numpy.typing as npt
 from frbias.core.auditing.vectors import Codes, Faces, Float, means_of_people, normalised
 from frbias.core.foundation.words import counted
 
-# An image is a copy of another when the recogniser hardly tells them apart and their small grey pictures correlate.
+# An image is a copy of another when the recogniser hardly tells them apart and their small grey pictures correlate, one of
+# them moved a little: the face of a copy is cut out by points that were found anew.
 COPY_COSINE = 0.94
 COPY_CORRELATION = 0.9
 _THUMBNAIL = 24
+_MOVES = (-0.6, -0.3, 0.0, 0.3, 0.6)
+_PAIRS = 4096
 _BLOCK = 1024
 _NEAREST = 3
 _BLUR_Z = 6.0
@@ -150,12 +153,37 @@ def _copies(unit: Float, small: Float, other_unit: Float, other_small: Float, *,
         if earlier:
             after = np.arange(len(other_unit))[None] >= np.arange(start, start + len(near))[:, None]
             near[after] = -np.inf
+        doubtful = np.nonzero((near >= COPY_COSINE) & (alike < COPY_CORRELATION))
+        alike[doubtful] = _moved_correlation(small[rows], other_small, *doubtful)
         candidate = np.where((near >= COPY_COSINE) & (alike >= COPY_CORRELATION), alike, -np.inf)
         best = candidate.argmax(axis=1) if candidate.shape[1] else np.zeros(len(near), np.intp)
         found = np.isfinite(candidate[np.arange(len(near)), best]) if candidate.shape[1] else np.zeros(len(near), bool)
         of[rows] = np.where(found, best, -1)
         cosine[rows] = np.where(found, near[np.arange(len(near)), best], np.nan) if candidate.shape[1] else np.nan
     return Copies(of, cosine)
+
+
+def _moved_correlation(small: Float, other: Float, rows: Codes, columns: Codes) -> Float:
+    """Largest correlation of small picture ``rows[k]`` with ``columns[k]`` of the others, moved by up to 0.6 cells or mirrored."""
+    found = np.full(len(rows), -1.0)
+    for start in range(0, len(rows), _PAIRS):
+        some = slice(start, start + _PAIRS)
+        one = small[rows[some]]
+        two = other[columns[some]].reshape(-1, _THUMBNAIL, _THUMBNAIL)
+        for picture in (two, two[:, :, ::-1]):
+            for down in _MOVES:
+                for right in _MOVES:
+                    moved = _moved(_moved(picture, down, 1), right, 2).reshape(len(one), -1)
+                    moved = normalised(moved - moved.mean(axis=1, keepdims=True))
+                    found[some] = np.maximum(found[some], (one * moved).sum(axis=1))
+    return found
+
+
+def _moved(pictures: Float, cells: float, axis: int) -> Float:
+    """Pictures (n, h, w) moved along an axis by up to one cell, linear between cells, the border repeated."""
+    step = 1 if cells > 0 else -1
+    place = np.clip(np.arange(pictures.shape[axis]) - step, 0, pictures.shape[axis] - 1)
+    return (1 - abs(cells)) * pictures + abs(cells) * np.take(pictures, place, axis=axis)
 
 
 def _evened(faces: Faces, shrinkage: float = 0.6) -> Float:
