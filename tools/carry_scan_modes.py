@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from frbias.synth.mesh.geometry import normals
 from frbias.synth.mesh.head_data import SKIN, load_head
 from frbias.synth.mesh.landmarks import face_points
-from frbias.synth.mesh.proportions import growth_field, neutral_control
+from frbias.synth.mesh.proportions import applied_share, growth_field, neutral_control
 from frbias.synth.mesh.scans import MODES_FILE
 
 Array = npt.NDArray[np.float64]
@@ -84,8 +84,7 @@ def outward(mesh: Array, corners: npt.NDArray[np.int64]) -> Array:
 def measured() -> Array:
     """Control mesh of the average head of 25 years with the measured proportions in full."""
     head = load_head()
-    share = float(np.interp(25.0, (35.0, 55.0), (0.25, 1.0)))
-    return neutral_control(head).astype(np.float64) + growth_field(25.0) / share
+    return neutral_control(head).astype(np.float64) + growth_field(25.0) / applied_share(25.0)
 
 
 def register(mean: Array, corners: npt.NDArray[np.int64]) -> tuple[float, Array, Array]:

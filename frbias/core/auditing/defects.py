@@ -12,6 +12,8 @@ from frbias.core.foundation.words import counted
 # them moved a little: the face of a copy is cut out by points that were found anew.
 COPY_COSINE = 0.94
 COPY_CORRELATION = 0.9
+# Pictures that correlate with less than this are no copies however they are moved; it keeps sets of look-alikes cheap.
+_DOUBTFUL_CORRELATION = 0.6
 _THUMBNAIL = 24
 _MOVES = (-0.6, -0.3, 0.0, 0.3, 0.6)
 _PAIRS = 4096
@@ -153,7 +155,9 @@ def _copies(unit: Float, small: Float, other_unit: Float, other_small: Float, *,
         if earlier:
             after = np.arange(len(other_unit))[None] >= np.arange(start, start + len(near))[:, None]
             near[after] = -np.inf
-        doubtful = np.nonzero((near >= COPY_COSINE) & (alike < COPY_CORRELATION))
+        possible = (near >= COPY_COSINE) & (alike >= _DOUBTFUL_CORRELATION)
+        certain = (possible & (alike >= COPY_CORRELATION)).any(axis=1, keepdims=True)
+        doubtful = np.nonzero(possible & ~certain)
         alike[doubtful] = _moved_correlation(small[rows], other_small, *doubtful)
         candidate = np.where((near >= COPY_COSINE) & (alike >= COPY_CORRELATION), alike, -np.inf)
         best = candidate.argmax(axis=1) if candidate.shape[1] else np.zeros(len(near), np.intp)

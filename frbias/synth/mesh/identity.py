@@ -125,8 +125,8 @@ class Identity:
         muscle, weight: 0..1.
         shape: Blend shape weights of the adult.
         iris: Linear RGB albedo.
-        draws: Numbers whose draws the forms (scanned and random) and the complexion are made of, with the factor of each; the squares
-            of the factors have the sum 1.
+        draws: Numbers whose draws the forms (scanned and random) and the complexion are made of, with the factor of
+            each; the squares of the factors have the sum 1.
     """
 
     seed: int

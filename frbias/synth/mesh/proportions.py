@@ -95,6 +95,11 @@ def proportions() -> Proportions:
     return Proportions(ages, tuple(row[0] for row in rows), points)
 
 
+def applied_share(age: float) -> float:
+    """Share of the measured correction that :func:`growth_field` applies at ``age`` years."""
+    return float(np.interp(age, *_APPLIED))
+
+
 @lru_cache(maxsize=96)
 def growth_field(age: float) -> FloatArray:
     """Displacement of every control vertex at ``age`` years, decimetres, float32 (n, 3)."""
@@ -125,7 +130,7 @@ def growth_field(age: float) -> FloatArray:
     field = np.einsum("np,pc->nc", spread, pulls)
     for ball, pupil in ((head.eye_right, 31), (head.eye_left, 36)):
         field[ball] = shift[pupil] / depth[pupil]
-    return (field * np.interp(age, *_APPLIED)).astype(np.float32)
+    return (field * applied_share(age)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -67,11 +67,10 @@ def spreads(count: int) -> npt.NDArray[np.float64]:
 def scan_field(seed: int, subject: int) -> FloatArray:
     """Displacement of every control vertex of an adult, decimetres, float32 (n, 3); a pure function of its arguments."""
     modes = scan_modes()
-    drawn = np.clip(stream(seed, subject, "scan").normal(size=len(modes.scale)), -_LIMIT, _LIMIT) * spreads(
-        len(modes.scale)
-    )
+    drawn = np.clip(stream(seed, subject, "scan").normal(size=len(modes.scale)), -_LIMIT, _LIMIT)
+    factors = (drawn * spreads(len(modes.scale)) * modes.scale).astype(np.float32)
     total = np.zeros((len(modes.vertices), 3), np.float32)
-    for step, factor in zip(modes.steps, (drawn * modes.scale).astype(np.float32), strict=True):
+    for step, factor in zip(modes.steps, factors, strict=True):
         total += factor * step
     field = np.zeros_like(load_head().base)
     field[modes.vertices] = total

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from frbias.core.auditing import defects
 from frbias.core.auditing.defects import copies_of, copies_within, thumbnails
 
 
@@ -29,6 +30,18 @@ def test_a_copy_cut_out_elsewhere_is_found(pictures, down, right, mirrored):
     found = copies_of(same, thumbnails(_crops(pictures)), same, thumbnails(other))
     assert found.of.tolist() == [0, 1, 2, 3, 4, 5]
     assert found.cosine.tolist() == [1.0] * 6
+
+
+def test_a_set_of_look_alikes_is_not_compared_move_by_move(pictures, monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        defects,
+        "_moved_correlation",
+        lambda small, other, rows, columns: compared.append(len(rows)) or np.zeros(len(rows)),
+    )
+    small = thumbnails(np.random.default_rng(0).integers(0, 256, (300, 112, 112, 3), dtype=np.uint8))
+    assert (copies_within(np.ones((300, 4)) / 2, small).of == -1).all()
+    assert sum(compared) == 0
 
 
 def test_other_pictures_are_no_copies_however_alike_the_faces(pictures):

@@ -1,14 +1,19 @@
+import hashlib
+from importlib import resources
+
 import numpy as np
 import pytest
 
+from frbias.synth.mesh import build
+from frbias.synth.mesh.backend import GENERATOR_VERSION
 from frbias.synth.mesh.build import control_mesh
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import average_identity, sample_identity
 from frbias.synth.mesh.landmarks import face_points
 from frbias.synth.mesh.proportions import growth_field, neutral_control, proportions, symmetric_inverse
-from frbias.synth.mesh.scans import scan_field, scan_modes, scanned_share, spreads
+from frbias.synth.mesh.scans import MODES_FILE, scan_field, scan_modes, scanned_share, spreads
 from frbias.synth.mesh.shape import shape_weights
-from frbias.synth.mesh.variation import SCALES, variation_field
+from frbias.synth.mesh.variation import SCALES, _places, variation_field
 
 
 def _half_widths(points):
@@ -137,3 +142,39 @@ def test_a_persons_scanned_form_is_their_own_and_smaller_in_a_child():
     assert shares == sorted(shares)
     assert shares[0] > 0.5
     assert shares[-2:] == [1.0, 1.0]
+
+
+def test_the_size_of_the_head_varies_least_and_fine_components_most():
+    found = spreads(100)
+    assert found[0] < 1 < found[1] < found[20] < found[60] == found[99]
+
+
+def test_other_components_are_another_version_of_the_generator():
+    data = resources.files("frbias.synth.mesh").joinpath(MODES_FILE).read_bytes()
+    assert (GENERATOR_VERSION, hashlib.sha256(data).hexdigest()[:16]) == (4, "968e21eecaedb14b")
+
+
+@pytest.mark.parametrize(("age", "share"), [(30.0, 1.0), (6.0, 0.75)])
+def test_a_face_has_its_scanned_form(monkeypatch, age, share):
+    head, person = load_head(), sample_identity(3, 5)
+    build._own_fields.cache_clear()
+    whole = control_mesh(head, person, age, {})
+    monkeypatch.setattr(build, "scan_field", lambda seed, number: np.zeros_like(head.base))
+    build._own_fields.cache_clear()
+    without = control_mesh(head, person, age, {})
+    build._own_fields.cache_clear()
+    rest = neutral_control(head)
+    away = (np.abs(rest[:, 1] - 7.2) > 0.5) & (rest[:, 1] > 6.2)  # the lids follow the eyeballs
+    assert away.sum() > 500
+    np.testing.assert_allclose((whole - without)[away], share * scan_field(3, 5)[away], atol=1e-5)
+
+
+def test_the_free_form_is_damped_where_the_lips_are():
+    head = load_head()
+    rest, _, damped = _places()
+    points = face_points(head, neutral_control(head), head.refine(neutral_control(head)))
+    for number in (50, 51, 52, 56, 57, 58):
+        assert damped[((rest - points[number]) ** 2).sum(axis=1).argmin()] > 0.2
+    middle = (points[51] + points[57]) / 2
+    assert damped[((rest - middle) ** 2).sum(axis=1).argmin()] > 0.5
+    assert damped[((rest - points[67]) ** 2).sum(axis=1).argmin()] < 0.05
