@@ -21,7 +21,7 @@ _MAGIC = 0xCED7230A  # of a RecordIO record
 
 
 def brought(root: Path) -> list[Document]:
-    """Archives, records and lists of somebody else, below ``root``."""
+    """Archives, records and lists of somebody else, below ``root``, whose parent is nobody else's."""
     from frbias.core.assets.caffemodel import read_caffemodel
     from frbias.core.assets.checkpoints import load_checkpoint
     from frbias.core.data.datasets.layouts.fgnet import format_points, read_points

@@ -49,14 +49,16 @@ def run_tables(seed: int, count: int) -> Outcome:
     chance = random.Random(seed)
     outcome = Outcome("mutated tables and documents")
     home = os.environ.get("FRBIAS_HOME")
-    with tempfile.TemporaryDirectory(prefix="frbias-faults-") as root:
-        os.environ["FRBIAS_HOME"] = str(Path(root) / "home")
+    with tempfile.TemporaryDirectory(prefix="frbias-faults-") as place:
+        root = Path(place, "files")  # a folder deeper: what an archive may write beside it, nobody else does
+        root.mkdir()
+        os.environ["FRBIAS_HOME"] = str(root / "home")
         try:
-            every = [*documents(Path(root)), *brought(Path(root)), *kept_by_frbias(Path(root))]
+            every = [*documents(root), *brought(root), *kept_by_frbias(root)]
             old = [(one, f"kept {name}", data) for one in every for name, data in kept(one.name)]
             new = ((one, str(k), damaged(one, chance)) for k, one in zip(range(count), cycle(every), strict=False))
             for chosen, name, data in chain(old, new):
-                path = Path(root) / chosen.name
+                path = root / chosen.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
                 loss = _loss(chosen.read)
