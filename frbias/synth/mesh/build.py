@@ -1,15 +1,17 @@
-"""The control mesh of a person: blend shapes, measured proportions, forms of scanned heads and a free one, eyes kept whole."""
+"""The control mesh of a person: blend shapes, proportions and averages, forms of scanned heads and a free one, eyes kept whole."""
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.averages import average_form
 from frbias.synth.mesh.head_data import HeadData
 from frbias.synth.mesh.identity import Identity
 from frbias.synth.mesh.proportions import growth_field
-from frbias.synth.mesh.scans import scan_field, scanned_share
+from frbias.synth.mesh.scans import grown_part, scan_field, scanned_share
 from frbias.synth.mesh.shape import kept_share, shape_weights
 from frbias.synth.mesh.variation import variation_field
 
@@ -17,6 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 
 # Distances from an eyeball's centre, in radii, within which and beyond which the skin lies on it and is free.
 _ON_BALL, _FREE = 1.15, 1.7
+_FORMS: tuple[Literal["scan"], Literal["growth"]] = ("scan", "growth")
 
 
 def control_mesh(head: HeadData, person: Identity, age: float, expression: Mapping[str, float]) -> FloatArray:
@@ -29,15 +32,22 @@ def control_mesh(head: HeadData, person: Identity, age: float, expression: Mappi
         expression: Facial action -> strength 0..1.
     """
     plain = head.control(shape_weights(person, age, expression))
-    free, scanned = _own_fields(person.seed, person.draws)
+    free, grown, child = _own_fields(person.seed, person.draws)
+    as_grown, as_child = grown_part(age)
+    scanned = np.float32(as_grown) * grown + np.float32(as_child) * child if as_child else grown
     own = free * np.float32(kept_share(age)) + scanned * np.float32(scanned_share(age))
-    return _settle_eyes(head, plain, plain + growth_field(float(age)) + own)
+    return _settle_eyes(head, plain, plain + growth_field(float(age)) + average_form(float(age)) + own)
 
 
 @lru_cache(maxsize=4)
-def _own_fields(seed: int, draws: tuple[tuple[int, float], ...]) -> tuple[FloatArray, FloatArray]:
+def _own_fields(seed: int, draws: tuple[tuple[int, float], ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The free form, the scanned one, and what the scanned one of a child has beside it."""
     free = np.sum([np.float32(factor) * variation_field(seed, number) for number, factor in draws], axis=0)
-    return free, np.sum([np.float32(factor) * scan_field(seed, number) for number, factor in draws], axis=0)
+    scanned = [
+        np.sum([np.float32(factor) * scan_field(seed, number, what) for number, factor in draws], axis=0)
+        for what in _FORMS
+    ]
+    return free, scanned[0], scanned[1]
 
 
 def _settle_eyes(head: HeadData, before: FloatArray, after: FloatArray) -> FloatArray:

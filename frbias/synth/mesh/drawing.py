@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.averages import average
 from frbias.synth.mesh.head_data import HAIR, MOUTH, SKIN, TEETH, TONGUE
 from frbias.synth.mesh.lighting import Light
 from frbias.synth.mesh.parts import parts_of
@@ -113,7 +114,7 @@ def _look_into_mouth(
 
 def _softness(age: float) -> float:
     """Reach of light under the skin at ``age`` years relative to an adult's: thin and clear in children."""
-    return float(np.interp(age, [0, 6, 12, 18], [2.4, 2.2, 1.6, 1.0]))
+    return float(np.interp(age, [0, 6, 12, 18], [2.4, 2.2, 1.6, 1.0]) * np.exp(average("soft", age)))
 
 
 def _creases(depth: FloatArray, pixels: float, scale: float, age: float) -> FloatArray:
@@ -122,7 +123,7 @@ def _creases(depth: FloatArray, pixels: float, scale: float, age: float) -> Floa
     Depth unsharp masking (Luft, Colditz and Deussen 2006) at three sizes: a point that lies deeper than its
     surroundings sees less of them. Flesh fills the hollows of a child's face and leaves those of an old one.
     """
-    strength = np.float32(np.interp(age, [0, 6, 14, 25, 60, 80], _CREASES))
+    strength = np.float32(np.interp(age, [0, 6, 14, 25, 60, 80], _CREASES) * np.exp(average("crease", age)))
     half = cv2.resize(np.minimum(depth, np.float32(1e3)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
     on = (half < 1e3).astype(np.float32)
     level = half * on

@@ -9,6 +9,7 @@ those of fine components: a recogniser tells people apart by them, and they cari
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ _SIZE_SPREAD, _SPREAD, _FINE_SPREAD, _FINE = 0.75, 1.5, 2.7, 40
 _LIMIT = 2.5
 # Share of a grown person's form by age.
 _SHARE = ((0.0, 2.0, 6.0, 12.0, 18.0), (0.57, 0.62, 0.75, 0.875, 1.0))
+# Angle (radians) between a child's form and the one it grows into, by age: growth is not the same for everybody.
+_TURNED = ((3.0, 18.0), (0.5, 0.0))
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ def scanned_share(age: float) -> float:
     return float(np.interp(age, *_SHARE))
 
 
+def grown_part(age: float) -> tuple[float, float]:
+    """Factors of a grown person's form and of the child's own at ``age`` years; their squares have the sum 1."""
+    angle = float(np.interp(age, *_TURNED))
+    return float(np.cos(angle)), float(np.sin(angle))
+
+
 def spreads(count: int) -> npt.NDArray[np.float64]:
     """Standard deviation of each coefficient, float64 (count,)."""
     wide = _SPREAD + (_FINE_SPREAD - _SPREAD) * np.minimum(np.arange(count) / _FINE, 1.0)
@@ -64,10 +73,13 @@ def spreads(count: int) -> npt.NDArray[np.float64]:
     return wide
 
 
-def scan_field(seed: int, subject: int) -> FloatArray:
-    """Displacement of every control vertex of an adult, decimetres, float32 (n, 3); a pure function of its arguments."""
+def scan_field(seed: int, subject: int, what: Literal["scan", "growth"] = "scan") -> FloatArray:
+    """Displacement of every control vertex, decimetres, float32 (n, 3); a pure function of its arguments.
+
+    ``scan`` is a grown person's form, ``growth`` what a child's form has beside that (:func:`grown_part`).
+    """
     modes = scan_modes()
-    drawn = np.clip(stream(seed, subject, "scan").normal(size=len(modes.scale)), -_LIMIT, _LIMIT)
+    drawn = np.clip(stream(seed, subject, what).normal(size=len(modes.scale)), -_LIMIT, _LIMIT)
     factors = (drawn * spreads(len(modes.scale)) * modes.scale).astype(np.float32)
     total = np.zeros((len(modes.vertices), 3), np.float32)
     for step, factor in zip(modes.steps, factors, strict=True):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.averages import average, average_pigment
 from frbias.synth.mesh.complexion import complexion
 from frbias.synth.mesh.head_data import HeadData, load_head
 from frbias.synth.mesh.identity import Identity
@@ -75,7 +76,7 @@ class SkinPainter:
         groove, dark = self._wrinkles.at(years)
         albedo *= 1 - (0.48 * np.clip(dark, 0, 1.3))[..., None] * np.array([0.75, 1.0, 1.05], np.float32)
         cover = self._scalp.cover(age)
-        albedo = self._hair_under_skin(albedo, cover, age, years)
+        albedo = self._hair_under_skin(albedo, cover, age, years) * _averaged(age)
         zones, fields = self._zones, self._fields
         loose = 0.55 * float(np.clip((years - 42) / 40, 0, 1.2))
         height = groove + np.float32(0.05 + 0.06 * np.interp(years, [8, 25], [0, 1])) * fields["fine"]
@@ -84,7 +85,8 @@ class SkinPainter:
             height[FACE] += more[2]
         rough = np.interp(years, [2, 20, 80], [0.56, 0.49, 0.55]) + 0.05 * fields["gloss"]
         rough = rough - 0.10 * zones.lips - 0.05 * zones.nose + 0.5 * cover
-        return _pack(albedo, np.clip(rough, 0.3, 0.95), height)
+        rough = np.clip(rough, 0.3, 0.95) + average("rough", age)
+        return _pack(albedo, np.clip(rough, 0.3, 0.95), height * np.float32(np.exp(average("bump", age))))
 
     def _albedo(self, years: float, more: FloatArray | None) -> FloatArray:
         skin, zones, fields = self._person.skin, self._zones, self._fields
@@ -138,6 +140,12 @@ class SkinPainter:
         tinted = albedo[some] * (1 - under) + (0.9 * root + 0.01) * under
         albedo[some] = tinted * (1 - over) + 0.6 * root * over
         return albedo
+
+
+def _averaged(age: float) -> FloatArray:
+    """Factor on everybody's albedo at ``age`` years, float32 (s, s, 3)."""
+    melanin, blood = average_pigment(float(age))
+    return np.exp(-(melanin[..., None] * MELANIN + blood[..., None] * BLOOD)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

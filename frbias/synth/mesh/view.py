@@ -1,10 +1,11 @@
 """What differs between two pictures of one person at one age: pose, expression, light, clothes, camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from frbias.synth.mesh.averages import ACTIONS, average
 from frbias.synth.mesh.film import Film, sample_film
 from frbias.synth.mesh.lighting import Light, sample_light
 from frbias.synth.mesh.streams import stream
@@ -72,10 +73,10 @@ def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Range
         yaw=float(rng.uniform(-yaw, yaw)),
         pitch=float(rng.uniform(-ranges.pitch, ranges.pitch)),
         roll=float(rng.uniform(-ranges.roll, ranges.roll)),
-        expression=_expression(stream(seed, subject, "expression", *key), age),
+        expression=_usual(_expression(stream(seed, subject, "expression", *key), age), age),
         gaze=(float(rng.normal(0, 0.10)), float(rng.normal(0, 0.05))),
-        light=sample_light(stream(seed, subject, "light", *key)),
-        distance=float(rng.uniform(9.0, 17.0)),
+        light=_balanced(sample_light(stream(seed, subject, "light", *key)), age),
+        distance=float(rng.uniform(9.0, 17.0) * np.exp(average("distance", age))),
         zoom=float(rng.uniform(2.70, 3.10)),
         shift=(float(rng.normal(0, 0.04)), float(rng.normal(0, 0.04))),
         garment=_garment(stream(seed, subject, "garment", *key)),
@@ -87,6 +88,20 @@ def sample_view(seed: int, subject: int, age: float, variant: int, ranges: Range
         quality=int(camera.integers(68, 96)),
         film=sample_film(seed, subject, age, variant, family),
     )
+
+
+def _balanced(light: Light, age: float) -> Light:
+    """The light with the key and the rest as strong as they are on average at ``age`` years."""
+    key, fill = (float(np.exp(average(name, age))) for name in ("key", "fill"))
+    return replace(
+        light, irradiance=fill * light.irradiance, radiance=fill * light.radiance, key_colour=key * light.key_colour
+    )
+
+
+def _usual(drawn: dict[str, float], age: float) -> dict[str, float]:
+    """The actions of an expression with what faces of ``age`` years do on average."""
+    usual = {f"{action}{side}": average(action, age) for action, sides in ACTIONS.items() for side in sides}
+    return drawn | {name: max(drawn.get(name, 0.0) + amount, 0.0) for name, amount in usual.items()}
 
 
 def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:

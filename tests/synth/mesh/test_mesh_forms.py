@@ -11,7 +11,7 @@ from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import average_identity, sample_identity
 from frbias.synth.mesh.landmarks import face_points
 from frbias.synth.mesh.proportions import growth_field, neutral_control, proportions, symmetric_inverse
-from frbias.synth.mesh.scans import MODES_FILE, scan_field, scan_modes, scanned_share, spreads
+from frbias.synth.mesh.scans import MODES_FILE, grown_part, scan_field, scan_modes, scanned_share, spreads
 from frbias.synth.mesh.shape import shape_weights
 from frbias.synth.mesh.variation import SCALES, _places, variation_field
 
@@ -144,14 +144,29 @@ def test_a_persons_scanned_form_is_their_own_and_smaller_in_a_child():
     assert shares[-2:] == [1.0, 1.0]
 
 
+def test_a_child_is_not_a_smaller_copy_of_the_grown_up_and_as_different_from_others():
+    assert grown_part(18.0) == grown_part(60.0) == (1.0, 0.0)
+    angles = [np.arctan2(*grown_part(age)[::-1]) for age in (0, 3, 6, 10, 14, 18)]
+    assert angles == sorted(angles, reverse=True)
+    assert angles[0] == angles[1] == pytest.approx(0.5)
+    for age in (3.0, 10.0):
+        assert sum(part**2 for part in grown_part(age)) == pytest.approx(1)
+    one, other = scan_field(5, 3).ravel(), scan_field(5, 3, "growth").ravel()
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.6  # another draw
+    assert np.array_equal(other, scan_field(5, 3, "growth").ravel())
+
+
 def test_the_size_of_the_head_varies_least_and_fine_components_most():
     found = spreads(100)
     assert found[0] < 1 < found[1] < found[20] < found[60] == found[99]
 
 
-def test_other_components_are_another_version_of_the_generator():
-    data = resources.files("frbias.synth.mesh").joinpath(MODES_FILE).read_bytes()
-    assert (GENERATOR_VERSION, hashlib.sha256(data).hexdigest()[:16]) == (4, "968e21eecaedb14b")
+def test_other_components_or_averages_are_another_version_of_the_generator():
+    folder = resources.files("frbias.synth.mesh")
+    found = [
+        hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest()[:16] for name in (MODES_FILE, "averages.csv")
+    ]
+    assert (GENERATOR_VERSION, found) == (5, ["968e21eecaedb14b", "f46dce48ff8931c8"])
 
 
 @pytest.mark.parametrize(("age", "share"), [(30.0, 1.0), (6.0, 0.75)])
@@ -159,14 +174,16 @@ def test_a_face_has_its_scanned_form(monkeypatch, age, share):
     head, person = load_head(), sample_identity(3, 5)
     build._own_fields.cache_clear()
     whole = control_mesh(head, person, age, {})
-    monkeypatch.setattr(build, "scan_field", lambda seed, number: np.zeros_like(head.base))
+    monkeypatch.setattr(build, "scan_field", lambda seed, number, what: np.zeros_like(head.base))
     build._own_fields.cache_clear()
     without = control_mesh(head, person, age, {})
     build._own_fields.cache_clear()
     rest = neutral_control(head)
     away = (np.abs(rest[:, 1] - 7.2) > 0.5) & (rest[:, 1] > 6.2)  # the lids follow the eyeballs
     assert away.sum() > 500
-    np.testing.assert_allclose((whole - without)[away], share * scan_field(3, 5)[away], atol=1e-5)
+    grown, child = grown_part(age)
+    expected = share * (grown * scan_field(3, 5) + child * scan_field(3, 5, "growth"))
+    np.testing.assert_allclose((whole - without)[away], expected[away], atol=1e-5)
 
 
 def test_the_free_form_is_damped_where_the_lips_are():

@@ -12,9 +12,9 @@ from frbias.synth.mesh.backend import MeshBackend, render_face
 from frbias.synth.mesh.parts import PARTS
 from frbias.synth.mesh.request import MeshRequest
 
-OPTIONS = MeshRequest(subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=8, size=96)
+OPTIONS = MeshRequest(subjects=1, first_subject=13, ages=(35.0,), variants=1, seed=8, size=96)
 ASKED = MeshRequest(
-    subjects=1, first_subject=12, ages=(35.0,), variants=1, seed=8, size=96, truth=("landmarks", "mask", "params")
+    subjects=1, first_subject=13, ages=(35.0,), variants=1, seed=8, size=96, truth=("landmarks", "mask", "params")
 )
 ONE = Machine(Resources(workers=1))
 
@@ -28,20 +28,20 @@ def made(tmp_path_factory):
 
 def test_truth_lies_beside_the_pictures_and_changes_none_of_them(made, tmp_path):
     generate_with(MeshBackend(OPTIONS), tmp_path / "plain", machine=ONE)
-    name = "00012/00012_35_0"
+    name = "00013/00013_35_0"
     assert (made / f"{name}.png").read_bytes() == (tmp_path / "plain" / f"{name}.png").read_bytes()
     assert not (tmp_path / "plain" / "truth").exists()
-    assert sorted(p.name for p in (made / "truth" / "00012").iterdir()) == [
-        "00012_35_0.json",
-        "00012_35_0.mask.png",
-        "00012_35_0.pts",
+    assert sorted(p.name for p in (made / "truth" / "00013").iterdir()) == [
+        "00013_35_0.json",
+        "00013_35_0.mask.png",
+        "00013_35_0.pts",
     ]
     assert len(read_samples(made).frame) == 1
 
 
 def test_the_mask_shows_eyes_at_the_eyes_and_skin_at_the_nose(made):
-    mask = cv2.imread(str(made / "truth/00012/00012_35_0.mask.png"), cv2.IMREAD_UNCHANGED)
-    face = render_face(12, 35.0, 0, ASKED)
+    mask = cv2.imread(str(made / "truth/00013/00013_35_0.mask.png"), cv2.IMREAD_UNCHANGED)
+    face = render_face(13, 35.0, 0, ASKED)
     assert np.array_equal(mask, face.parts)
     columns, rows = np.round(face.points5).astype(int).T
     assert [PARTS[mask[y, x]] for x, y in zip(columns, rows, strict=True)][:3] == ["eyes", "eyes", "skin"]
@@ -58,13 +58,13 @@ def test_the_mask_shows_eyes_at_the_eyes_and_skin_at_the_nose(made):
 
 
 def test_landmarks_and_parameters_are_those_of_the_picture(made):
-    face = render_face(12, 35.0, 0, ASKED)
-    lines = (made / "truth/00012/00012_35_0.pts").read_text().splitlines()
+    face = render_face(13, 35.0, 0, ASKED)
+    lines = (made / "truth/00013/00013_35_0.pts").read_text().splitlines()
     points = np.array([line.split() for line in lines[3:-1]], dtype=float)
     assert abs(points - face.points68).max() < 1e-3
-    told = json.loads((made / "truth/00012/00012_35_0.json").read_text())
+    told = json.loads((made / "truth/00013/00013_35_0.json").read_text())
     assert told["age"] == 35.0
-    assert told["person"]["subject"] == 12
+    assert told["person"]["subject"] == 13
     assert told["view"]["yaw"] == face.yaw
     assert np.shape(told["view"]["light"]["irradiance"]) == (9, 3)
     assert told["camera"]["size"] == 96
