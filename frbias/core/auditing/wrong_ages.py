@@ -11,7 +11,7 @@ from frbias.core.auditing.vectors import Codes, Faces, Float
 from frbias.core.foundation.words import counted
 
 # Share of right ages that the limit is set to accuse, and what an age must be off by in any case.
-FALSE_ALARMS = 0.0015
+FALSE_ALARMS = 0.0025
 LEAST_Z = 3.0
 LEAST_YEARS = 8.0
 _LEARN = 3000

@@ -39,7 +39,7 @@ from frbias.core.stages.requests.audit import AuditRequest
 if TYPE_CHECKING:
     from frbias.core.recognisers.base import Recogniser
 
-STAGE, VERSION = "audit", 5
+STAGE, VERSION = "audit", 6
 DOCUMENT_NAME, TABLE_NAME, PAGE_NAME = "audit.json", "audit.csv", "audit.html"
 _PICTURED = 8
 _UNREAD = "decoded", "empty", "not an image", "neither a JPEG", "cannot be read", "at most"
