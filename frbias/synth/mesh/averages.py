@@ -121,17 +121,34 @@ def _forms() -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=8)
 def average_pigment(age: float) -> tuple[FloatArray, FloatArray]:
     """Optical densities of melanin and blood to add to everybody's skin at ``age`` years, float32 (s, s) each."""
-    table, head = averages(), load_head()
-    lips, lids = head.texel_masks[0], head.texel_masks[1]
-    melanin = average("melanin", age) + average("lids", age) * lids
-    blood = average("blood", age) + average("lips", age) * lips
-    for patches, total in ((table.melanin, melanin), (table.blood, blood)):
-        for place, amounts in patches.items():
-            total += np.float32(_at(amounts, age)) * _patch(*place)
-    return melanin.astype(np.float32), blood.astype(np.float32)
+    child, grown = (np.float32(_at(amounts, age)) for amounts in ((1.0, 0.0), (0.0, 1.0)))
+    melanin, blood = (child * one + grown * other for one, other in zip(*_pigments(), strict=True))
+    return melanin, blood
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=1)
+def _pigments() -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+    """Densities of melanin and blood of a child and of a grown-up."""
+    table, (lips, lids) = averages(), load_head().texel_masks[:2]
+    child, grown = (
+        (
+            _density(table.plain["melanin"][k], table.plain["lids"][k] * lids, table.melanin, k),
+            _density(table.plain["blood"][k], table.plain["lips"][k] * lips, table.blood, k),
+        )
+        for k in (0, 1)
+    )
+    return child, grown
+
+
+def _density(
+    whole: float, part: FloatArray, patches: dict[tuple[float, float], tuple[float, float]], k: int
+) -> FloatArray:
+    total = np.float32(whole) + part.astype(np.float32)
+    for place, amounts in patches.items():
+        total += np.float32(amounts[k]) * _patch(*place)
+    return total
+
+
 def _patch(x: float, y: float) -> FloatArray:
     place = load_head().texel_position.astype(np.float64)
     square = (np.abs(place[..., 0]) - x) ** 2 + (place[..., 1] - y) ** 2

@@ -142,6 +142,7 @@ class SkinPainter:
         return albedo
 
 
+@lru_cache(maxsize=4)
 def _averaged(age: float) -> FloatArray:
     """Factor on everybody's albedo at ``age`` years, float32 (s, s, 3)."""
     melanin, blood = average_pigment(float(age))

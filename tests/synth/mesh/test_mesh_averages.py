@@ -11,6 +11,7 @@ from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import sample_identity
 from frbias.synth.mesh.proportions import neutral_control
 from frbias.synth.mesh.scans import scan_modes
+from frbias.synth.mesh.skin import _averaged
 from frbias.synth.mesh.view import Ranges, sample_view
 
 SKIN = {"melanin", "blood", "lips", "lids", "rough", "bump"}
@@ -22,7 +23,7 @@ VIEW = {"key", "fill", "distance"}
 def table(monkeypatch):
     """Use another table; ``table(name=(child, grown))`` replaces plain rows."""
     known = averages()
-    made = (module._forms, module.average_form, module.average_pigment)
+    made = (module._forms, module._pigments, module.average_form, module.average_pigment, _averaged)
 
     def use(base=known, **rows):
         monkeypatch.setattr(module, "averages", lambda: replace(base, plain=base.plain | rows))
