@@ -13,6 +13,7 @@ import numpy.typing as npt
 from frbias.synth.mesh.glasses import rim
 from frbias.synth.mesh.head_data import SKIN, HeadData, load_head
 from frbias.synth.mesh.identity import Identity
+from frbias.synth.mesh.smooth import smooth_step
 from frbias.synth.mesh.strands import Strands
 from frbias.synth.mesh.streams import stream
 from frbias.synth.mesh.texture_space import azimuth
@@ -40,8 +41,7 @@ class Cap:
     def cover(self, place: npt.NDArray[np.floating]) -> Array:
         """Share of the head that the cap hides, 0..1, at template positions (..., 3)."""
         over = place[..., 1] - (7.60 + self.edge + 0.17 * place[..., 2])
-        t = np.clip(over / _EDGE, 0, 1)
-        return np.asarray(t * t * (3 - 2 * t), np.float64)
+        return np.asarray(smooth_step(over, 0.0, _EDGE), np.float64)
 
 
 @dataclass(frozen=True)

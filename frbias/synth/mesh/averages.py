@@ -13,18 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.synth.mesh.head_data import load_head
-from frbias.synth.mesh.proportions import neutral_control
+from frbias.synth.mesh.proportions import neutral_control, off_shoulders
 from frbias.synth.mesh.scans import scan_modes
+from frbias.synth.mesh.variation import THROAT
 
 FloatArray = npt.NDArray[np.float32]
-Array = npt.NDArray[np.float64]
 
 # Reach of a push and of a patch of pigment, decimetres.
 _PUSH, _PATCH = 0.17, 0.09
 # Share of the grown-up's amounts, and of the child's, by age.
 _AGES = (3.0, 5.0, 10.0, 18.0, 35.0, 60.0)
 _GROWN, _CHILD = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0), (0.6, 1.0, 1.0, 0.0, 0.0, 0.0)
-_SHOULDERS, _THROAT = 5.5, 6.3
 # Facial actions that the table has a row for, and their sides.
 _BOTH = ("Left", "Right")
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -80,21 +79,21 @@ def averages() -> Averages:
     return found
 
 
-def _at(amounts: tuple[float, float], age: float) -> float:
-    child, grown = (float(np.interp(age, _AGES, share)) for share in (_CHILD, _GROWN))
-    return amounts[0] * child + amounts[1] * grown
+def _shares(age: float) -> tuple[float, float]:
+    """How much of the child's and of the grown-up's amounts applies at ``age`` years."""
+    return float(np.interp(age, _AGES, _CHILD)), float(np.interp(age, _AGES, _GROWN))
 
 
 def average(name: str, age: float) -> float:
     """Amount of a row of :attr:`Averages.plain` at ``age`` years."""
-    return _at(averages().plain[name], age)
+    (child, grown), amounts = _shares(age), averages().plain[name]
+    return child * amounts[0] + grown * amounts[1]
 
 
 @lru_cache(maxsize=96)
 def average_form(age: float) -> FloatArray:
     """Displacement of every control vertex at ``age`` years, decimetres, float32 (n, 3)."""
-    child, grown = _forms()
-    return np.float32(_at((1.0, 0.0), age)) * child + np.float32(_at((0.0, 1.0), age)) * grown
+    return _mixed(age, *_forms())
 
 
 @lru_cache(maxsize=1)
@@ -106,8 +105,7 @@ def _forms() -> tuple[FloatArray, FloatArray]:
         step = modes.steps[number].astype(np.float64) * float(modes.scale[number])
         for form, amount in zip(found, amounts, strict=True):
             form[modes.vertices] += amount * step
-    t = np.clip((rest[:, 1] - _SHOULDERS) / (_THROAT - _SHOULDERS), 0, 1)
-    fade = t * t * (3 - 2 * t)
+    fade = off_shoulders(rest, THROAT)
     for (x, y, z, axis), amounts in table.push.items():
         here, there = (
             np.exp(-((rest - np.array([side * x, y, z])) ** 2).sum(axis=1) / (2 * _PUSH**2)) for side in (1, -1)
@@ -118,12 +116,15 @@ def _forms() -> tuple[FloatArray, FloatArray]:
     return found[0].astype(np.float32), found[1].astype(np.float32)
 
 
-@lru_cache(maxsize=8)
 def average_pigment(age: float) -> tuple[FloatArray, FloatArray]:
     """Optical densities of melanin and blood to add to everybody's skin at ``age`` years, float32 (s, s) each."""
-    child, grown = (np.float32(_at(amounts, age)) for amounts in ((1.0, 0.0), (0.0, 1.0)))
-    melanin, blood = (child * one + grown * other for one, other in zip(*_pigments(), strict=True))
-    return melanin, blood
+    child, grown = _pigments()
+    return _mixed(age, child[0], grown[0]), _mixed(age, child[1], grown[1])
+
+
+def _mixed(age: float, child: FloatArray, grown: FloatArray) -> FloatArray:
+    part, other = _shares(age)
+    return np.float32(part) * child + np.float32(other) * grown
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,7 @@
 """The control mesh of a person: blend shapes, proportions and averages, forms of scanned heads and a free one, eyes kept whole."""
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Literal
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ FloatArray = npt.NDArray[np.float32]
 
 # Distances from an eyeball's centre, in radii, within which and beyond which the skin lies on it and is free.
 _ON_BALL, _FREE = 1.15, 1.7
-_FORMS: tuple[Literal["scan"], Literal["growth"]] = ("scan", "growth")
 
 
 def control_mesh(head: HeadData, person: Identity, age: float, expression: Mapping[str, float]) -> FloatArray:
@@ -34,7 +32,7 @@ def control_mesh(head: HeadData, person: Identity, age: float, expression: Mappi
     plain = head.control(shape_weights(person, age, expression))
     free, grown, child = _own_fields(person.seed, person.draws)
     as_grown, as_child = grown_part(age)
-    scanned = np.float32(as_grown) * grown + np.float32(as_child) * child if as_child else grown
+    scanned = grown * np.float32(as_grown) + child * np.float32(as_child)
     own = free * np.float32(kept_share(age)) + scanned * np.float32(scanned_share(age))
     return _settle_eyes(head, plain, plain + growth_field(float(age)) + average_form(float(age)) + own)
 
@@ -42,12 +40,11 @@ def control_mesh(head: HeadData, person: Identity, age: float, expression: Mappi
 @lru_cache(maxsize=4)
 def _own_fields(seed: int, draws: tuple[tuple[int, float], ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The free form, the scanned one, and what the scanned one of a child has beside it."""
-    free = np.sum([np.float32(factor) * variation_field(seed, number) for number, factor in draws], axis=0)
-    scanned = [
-        np.sum([np.float32(factor) * scan_field(seed, number, what) for number, factor in draws], axis=0)
-        for what in _FORMS
-    ]
-    return free, scanned[0], scanned[1]
+    kinds = (variation_field, scan_field, partial(scan_field, what="growth"))
+    free, grown, child = (
+        np.sum([np.float32(factor) * kind(seed, number) for number, factor in draws], axis=0) for kind in kinds
+    )
+    return free, grown, child
 
 
 def _settle_eyes(head: HeadData, before: FloatArray, after: FloatArray) -> FloatArray:

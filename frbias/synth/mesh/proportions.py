@@ -17,6 +17,7 @@ from frbias.synth.mesh.head_data import HeadData, load_head
 from frbias.synth.mesh.identity import average_identity
 from frbias.synth.mesh.landmarks import face_points
 from frbias.synth.mesh.shape import shape_weights
+from frbias.synth.mesh.smooth import smooth_step
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -141,8 +142,7 @@ def _interpolator() -> tuple[Array, Array]:
     rest = neutral_control(head)
     centre = face_points(head, rest, head.refine(rest)).astype(np.float64)[used]
     inverse = symmetric_inverse(_covariance(centre, centre) + _NUGGET * np.eye(len(centre)))
-    t = np.clip((rest[:, 1] - _SHOULDERS) / (_THROAT - _SHOULDERS), 0, 1)
-    return inverse, _covariance(rest.astype(np.float64), centre) * (t * t * (3 - 2 * t))[:, None]
+    return inverse, _covariance(rest.astype(np.float64), centre) * off_shoulders(rest, _THROAT)[:, None]
 
 
 def symmetric_inverse(matrix: Array) -> Array:
@@ -163,6 +163,11 @@ def symmetric_inverse(matrix: Array) -> Array:
 def _covariance(a: Array, b: Array) -> Array:
     square = ((a[:, None] - b[None]) ** 2).sum(axis=2)
     return np.sum([weight * np.exp(-square / (2 * reach**2)) for reach, weight in _REACHES], axis=0)
+
+
+def off_shoulders(rest: npt.NDArray[np.floating], throat: float) -> Array:
+    """Share of a displacement of the head at rest positions (n, 3): 0 on the shoulders, 1 from height ``throat`` on, (n,)."""
+    return smooth_step(rest[:, 1], _SHOULDERS, throat).astype(np.float64)
 
 
 def neutral_control(head: HeadData) -> FloatArray:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frbias.synth.mesh.identity import Identity
+from frbias.synth.mesh.smooth import smooth_step
 from frbias.synth.mesh.texture_space import azimuth
 
 Array = npt.NDArray[np.floating]
@@ -46,8 +47,8 @@ class Scalp:
         if self._person.female or gone <= 0:
             return None
         crown = np.exp(-((place[..., 0] / 0.5) ** 2) - ((place[..., 2] + 0.05) / 0.5) ** 2)
-        crown = crown * _step(place[..., 1], 7.8, 8.2)
-        top = _step(place[..., 1], 7.95, 8.25) * float(np.clip(1.4 * gone - 0.4, 0, 1))
+        crown = crown * smooth_step(place[..., 1], 7.8, 8.2)
+        top = smooth_step(place[..., 1], 7.95, 8.25) * float(np.clip(1.4 * gone - 0.4, 0, 1))
         return float(np.clip(1.3 * gone - 0.25, 0, 1)) * np.maximum(crown, top)
 
     def brow_middle(self, along: Array) -> Array:
@@ -73,7 +74,9 @@ class Scalp:
         wide = np.abs(place[..., 0])
         along = np.clip((wide - start) / length, 0, 1)
         away = (place[..., 1] - self.brow_middle(along)) / (0.62 * self.brow_width(along))
-        ends = _step(wide, start - 0.03, start + 0.04) * (1 - _step(wide, start + length - 0.06, start + length + 0.02))
+        ends = smooth_step(wide, start - 0.03, start + 0.04) * (
+            1 - smooth_step(wide, start + length - 0.06, start + length + 0.02)
+        )
         return 0.62 * self._person.hair.brow_density * np.exp(-(away**2)) * ends * (place[..., 2] > 0.6)
 
 
@@ -94,7 +97,7 @@ class Places:
         if gone != 0:
             temples, middle = np.exp(-(((around - 0.55) / 0.28) ** 2)), np.exp(-((around / 0.7) ** 2))
             line = line + gone * (0.45 * temples + 0.25 * middle)
-        inside = _step(self._place[..., 1] - line, -0.02, 0.08)
+        inside = smooth_step(self._place[..., 1] - line, -0.02, 0.08)
         lost = self._scalp.bald(self._place, gone)
         return inside if lost is None else inside * (1 - lost)
 
@@ -114,8 +117,3 @@ class Places:
     @cached_property
     def _line(self) -> Array:
         return self._scalp.line(self._around)
-
-
-def _step(values: Array, low: float, high: float) -> Array:
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

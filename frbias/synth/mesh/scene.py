@@ -10,6 +10,7 @@ from frbias.synth.mesh.geometry import project, transform, turn
 from frbias.synth.mesh.hair import HeadFrame
 from frbias.synth.mesh.head_data import EYE, HeadData
 from frbias.synth.mesh.landmarks import face_points
+from frbias.synth.mesh.smooth import smooth_step
 from frbias.synth.mesh.strands import Strands
 from frbias.synth.mesh.view import View
 
@@ -67,8 +68,7 @@ class Pose:
         return out
 
     def _share(self, points: FloatArray) -> FloatArray:
-        t = np.clip(((points[:, 1] - self.eyes) / self.scale + 1.85) / 0.75, 0, 1)
-        return (t * t * (3 - 2 * t)).astype(np.float32)
+        return smooth_step((points[:, 1] - self.eyes) / self.scale + 1.85, 0.0, 0.75).astype(np.float32)
 
 
 def pose_of(view: View, frame: HeadFrame) -> Pose:

@@ -16,6 +16,7 @@ from frbias.synth.mesh.photographed_skin import PhotographedSkin
 from frbias.synth.mesh.pigments import BARE, BLOOD, MELANIN
 from frbias.synth.mesh.scalp import Scalp, grey_share
 from frbias.synth.mesh.skin_photographs import FACE, SkinPhotographs
+from frbias.synth.mesh.smooth import smooth_step
 from frbias.synth.mesh.streams import stream
 from frbias.synth.mesh.surface import texels
 from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST, TEXTURE_SIZE
@@ -177,8 +178,7 @@ def _zones() -> _Zones:
 
 
 def _step(values: npt.NDArray[np.floating], low: Any, high: Any) -> FloatArray:
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return smooth_step(values, low, high).astype(np.float32)
 
 
 def _noise(person: Identity, name: str, cells: int, octaves: int) -> FloatArray:

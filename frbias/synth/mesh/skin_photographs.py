@@ -19,6 +19,7 @@ from frbias.synth.mesh.head_data import HeadData, load_head
 from frbias.synth.mesh.makehuman import ANCESTRIES, LICENCE
 from frbias.synth.mesh.pigments import BARE, pigments_of
 from frbias.synth.mesh.skin_map import load_skin_map
+from frbias.synth.mesh.smooth import smooth_step
 from frbias.synth.mesh.texture_space import HALF_SPAN, HIGHEST, LOWEST, TEXTURE_SIZE
 
 FloatArray = npt.NDArray[np.float32]
@@ -156,8 +157,7 @@ def _fade(
     values: npt.NDArray[np.floating], near: npt.NDArray[np.floating] | float, far: npt.NDArray[np.floating] | float
 ) -> npt.NDArray[np.floating]:
     """1 below ``near``, 0 beyond ``far``, smooth between."""
-    t = np.clip((values - near) / (far - near), 0, 1)
-    return 1 - t * t * (3 - 2 * t)
+    return 1 - smooth_step(values, near, far)
 
 
 def _structure(picture: npt.NDArray[np.uint8], places: FloatArray, shown: FloatArray, lips: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from frbias.synth.mesh.fourier import features
 from frbias.synth.mesh.head_data import load_head
-from frbias.synth.mesh.proportions import neutral_control
+from frbias.synth.mesh.proportions import neutral_control, off_shoulders
 from frbias.synth.mesh.streams import stream
 
 FloatArray = npt.NDArray[np.float32]
@@ -39,7 +39,8 @@ SCALES = (
 _ASYMMETRY = 0.22
 # Share of the finer parts that is left out at the lips, whose two sides must meet.
 _LIPS_KEPT = 0.55
-_SHOULDERS, _THROAT = 5.5, 6.3
+# Height from which on the whole field applies, decimetres.
+THROAT = 6.3
 
 
 def variation_field(seed: int, subject: int) -> FloatArray:
@@ -73,6 +74,5 @@ def _waves(place: Array, wave: Array, phase: Array, gain: Array) -> Array:
 def _places() -> tuple[Array, Array, Array]:
     """Rest positions (n, 3), the share of the field that applies (n,), and how near the lips a vertex is (n,)."""
     rest = neutral_control(load_head()).astype(np.float64)
-    t = np.clip((rest[:, 1] - _SHOULDERS) / (_THROAT - _SHOULDERS), 0, 1)
     mouth = np.exp(-((rest[:, 0] / 0.30) ** 4) - ((rest[:, 1] - 6.51) / 0.13) ** 4)
-    return rest, t * t * (3 - 2 * t), _LIPS_KEPT * mouth
+    return rest, off_shoulders(rest, THROAT), _LIPS_KEPT * mouth

@@ -23,7 +23,7 @@ VIEW = {"key", "fill", "distance"}
 def table(monkeypatch):
     """Use another table; ``table(name=(child, grown))`` replaces plain rows."""
     known = averages()
-    made = (module._forms, module._pigments, module.average_form, module.average_pigment, _averaged)
+    made = (module._forms, module._pigments, module.average_form, _averaged)
 
     def use(base=known, **rows):
         monkeypatch.setattr(module, "averages", lambda: replace(base, plain=base.plain | rows))

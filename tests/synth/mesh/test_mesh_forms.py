@@ -174,7 +174,7 @@ def test_a_face_has_its_scanned_form(monkeypatch, age, share):
     head, person = load_head(), sample_identity(3, 5)
     build._own_fields.cache_clear()
     whole = control_mesh(head, person, age, {})
-    monkeypatch.setattr(build, "scan_field", lambda seed, number, what: np.zeros_like(head.base))
+    monkeypatch.setattr(build, "scan_field", lambda seed, number, what="scan": np.zeros_like(head.base))
     build._own_fields.cache_clear()
     without = control_mesh(head, person, age, {})
     build._own_fields.cache_clear()
