@@ -32,7 +32,7 @@ def control_mesh(head: HeadData, person: Identity, age: float, expression: Mappi
     plain = head.control(shape_weights(person, age, expression))
     free, grown, child = _own_fields(person.seed, person.draws)
     as_grown, as_child = grown_part(age)
-    scanned = grown * np.float32(as_grown) + child * np.float32(as_child)
+    scanned: FloatArray = grown * np.float32(as_grown) + child * np.float32(as_child)
     own = free * np.float32(kept_share(age)) + scanned * np.float32(scanned_share(age))
     return _settle_eyes(head, plain, plain + growth_field(float(age)) + average_form(float(age)) + own)
 
