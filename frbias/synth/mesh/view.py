@@ -101,7 +101,7 @@ def _balanced(light: Light, age: float) -> Light:
 def _usual(drawn: dict[str, float], age: float) -> dict[str, float]:
     """The actions of an expression with what faces of ``age`` years do on average."""
     usual = {f"{action}{side}": average(action, age) for action, sides in ACTIONS.items() for side in sides}
-    return drawn | {name: max(drawn.get(name, 0.0) + amount, 0.0) for name, amount in usual.items()}
+    return drawn | {name: min(max(drawn.get(name, 0.0) + amount, 0.0), 1.0) for name, amount in usual.items()}
 
 
 def _expression(rng: np.random.Generator, age: float) -> dict[str, float]:

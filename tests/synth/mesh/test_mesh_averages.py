@@ -6,12 +6,13 @@ import pytest
 from frbias.synth.mesh import averages as module
 from frbias.synth.mesh.averages import ACTIONS, average, average_form, average_pigment, averages
 from frbias.synth.mesh.build import control_mesh
-from frbias.synth.mesh.faces import Sitter
+from frbias.synth.mesh.drawing import _creases, _softness
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import sample_identity
+from frbias.synth.mesh.pigments import BLOOD, MELANIN
 from frbias.synth.mesh.proportions import neutral_control
 from frbias.synth.mesh.scans import scan_modes
-from frbias.synth.mesh.skin import _averaged
+from frbias.synth.mesh.skin import SkinPainter, _averaged
 from frbias.synth.mesh.view import Ranges, sample_view
 
 SKIN = {"melanin", "blood", "lips", "lids", "rough", "bump"}
@@ -110,11 +111,51 @@ def test_patches_lie_on_both_sides(table):
     assert not average_pigment(70.0)[0].any()
 
 
-@pytest.mark.parametrize("name", sorted(SKIN | SHADE))
-def test_a_row_of_the_skin_changes_the_picture(table, name):
-    before = Sitter(4, 2).portray(25.0, 0, size=64).image
+@pytest.mark.parametrize("name", ["melanin", "blood", "lips", "lids"])
+def test_a_row_of_pigment_darkens_the_skin_where_it_is_said(table, name):
+    painter, (lips, lids, _) = SkinPainter(load_head(), sample_identity(4, 2)), load_head().texel_masks
+    before = painter.paint(25.0)[..., :3]
     table(**{name: (0.0, averages().plain[name][1] + 0.3)})
-    assert (Sitter(4, 2).portray(25.0, 0, size=64).image != before).any()
+    where = {"lips": lips, "lids": lids}.get(name, np.ones_like(lips))[..., None]
+    pigment = MELANIN if name in ("melanin", "lids") else BLOOD
+    np.testing.assert_allclose(painter.paint(25.0)[..., :3], before * np.exp(-0.3 * where * pigment), rtol=1e-4)
+
+
+def test_a_child_has_the_childs_pigment_and_a_grown_up_the_other(table):
+    painter = SkinPainter(load_head(), sample_identity(4, 2))
+    before = [painter.paint(age)[..., :3] for age in (7.0, 25.0)]
+    child, grown = averages().plain["melanin"]
+    table(melanin=(child + 0.2, grown - 0.1))
+    for amount, age, was in zip((0.2, -0.1), (7.0, 25.0), before, strict=True):
+        np.testing.assert_allclose(painter.paint(age)[..., :3], was * np.exp(-amount * MELANIN), rtol=1e-4)
+
+
+def test_rough_skin_is_rougher_and_bumps_are_steeper(table):
+    painter = SkinPainter(load_head(), sample_identity(4, 2))
+    before = painter.paint(25.0)
+    plain = averages().plain
+    table(rough=(0.0, plain["rough"][1] + 0.1), bump=(0.0, plain["bump"][1] + np.log(2)))
+    after = painter.paint(25.0)
+    free = (before[..., 3] > 0.31) & (before[..., 3] < 0.8)
+    np.testing.assert_allclose((after - before)[..., 3][free], 0.1, atol=1e-5)
+    np.testing.assert_allclose(after[..., 4:], 2 * before[..., 4:], rtol=1e-4, atol=1e-6)
+
+
+def test_soft_reaches_further_and_creases_are_darker(table):
+    deep = np.full((64, 64), 10.0, np.float32)
+    deep[28:36, 28:36] = 10.05
+    reach, hollow = _softness(25.0), _creases(deep, 60.0, 1.0, 25.0)[32, 32]
+    plain = averages().plain
+    table(soft=(0.0, plain["soft"][1] + np.log(2)), crease=(0.0, plain["crease"][1] + np.log(2)))
+    assert _softness(25.0) == pytest.approx(2 * reach)
+    assert hollow < 0.99
+    assert np.log(_creases(deep, 60.0, 1.0, 25.0)[32, 32]) == pytest.approx(2 * np.log(hollow), rel=1e-3)
+
+
+def test_no_action_is_stronger_than_whole(table):
+    table(browInnerUp=(0.9, 0.9), mouthSmile=(0.9, 0.9))
+    every = [sample_view(3, subject, 25.0, 0, Ranges()).expression for subject in range(40)]
+    assert max(view["browInnerUp"] for view in every) == max(view["mouthSmileLeft"] for view in every) == 1.0
 
 
 def test_light_distance_and_expression_follow_the_table(table):
