@@ -77,6 +77,14 @@ def test_the_form_is_the_sum_of_its_rows_and_mirrored(table):
     assert not grown[:, 1:].any()
 
 
+def test_pushes_leave_the_shoulders_alone(table):
+    rest = neutral_control(load_head()).astype(np.float64)
+    table(module.Averages({}, {(0.1, 5.6, 0.6, 2): (0.0, 0.02)}, {}, {}, averages().plain))
+    moved = np.abs(average_form(25.0)).max(axis=1)
+    assert not moved[rest[:, 1] <= 5.5].any()
+    assert moved[(rest[:, 1] > 5.7) & (rest[:, 1] < 6.0)].max() > 0.001
+
+
 def test_no_part_of_the_average_form_is_lopsided():
     rest = neutral_control(load_head()).astype(np.float64)
     right = np.flatnonzero((rest[:, 0] > 0.1) & (rest[:, 1] > 6.2) & (rest[:, 2] > 0.5))[::7]
