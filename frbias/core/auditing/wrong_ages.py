@@ -11,7 +11,7 @@ from frbias.core.auditing.vectors import Codes, Faces, Float
 from frbias.core.foundation.words import counted
 
 # Share of right ages that the limit is set to accuse, and what an age must be off by in any case.
-FALSE_ALARMS = 0.0025
+FALSE_ALARMS = 0.0015
 LEAST_Z = 3.0
 LEAST_YEARS = 8.0
 _LEARN = 3000
@@ -103,8 +103,8 @@ def judge(stated: Float, guess: Float, person: Codes, false_alarms: float = FALS
     whose square is half theirs and half the set's. A person who looks young in one picture does so in others, the more
     the nearer in age they are, so what the person's other pictures are off by is predicted and taken out; how much
     pictures of a person share is learnt from the set. The limit is where a normal tail through the 80 % and 92 %
-    quantiles of the distances leaves ``false_alarms``: a few per cent of wrong ages hardly move it, and heavier tails
-    do.
+    quantiles of the distances leaves ``false_alarms``, those of what is left without the excess beyond a first such
+    limit: a few per cent of wrong ages hardly move it, and heavier tails do.
 
     Args:
         stated: Stated ages, on a scale on which guesses are off by about as much everywhere, (n,).
@@ -120,7 +120,7 @@ def judge(stated: Float, guess: Float, person: Codes, false_alarms: float = FALS
     off = (stated - expected) / np.sqrt(width / width.min())
     typical, spread = _by_age(stated, off, 0.5)
     z = np.abs(off - typical) / spread
-    return Judged(expected, z, max(LEAST_Z, _limit(z, false_alarms)))
+    return Judged(expected, z, _limit(z, false_alarms))
 
 
 def _too_little(ages: Float) -> str:
@@ -253,10 +253,18 @@ def _kinship(blocks: list[Codes], stated: Float, z: Float) -> _Kinship:
 
 
 def _limit(z: Float, beyond: float) -> float:
-    """Where a normal tail through two quantiles of ``z`` >= 0 leaves the share ``beyond``."""
+    """Where a normal tail through two quantiles of ``z`` >= 0 leaves the share ``beyond``; at least ``LEAST_Z``.
+
+    What lies beyond a first limit in excess of twice that share is wrong, and the quantiles are those of the rest.
+    """
+    wrong = max(float((z > _tail(z, beyond, 1.0)).mean()) - 2 * beyond, 0.0)
+    return _tail(z, beyond, 1 - wrong)
+
+
+def _tail(z: Float, beyond: float, right: float) -> float:
     place = [NormalDist().inv_cdf((1 + share) / 2) for share in (*_QUANTILES, 1 - beyond)]
-    low, high = np.quantile(z, _QUANTILES)
-    return float(low + (high - low) * (place[2] - place[0]) / (place[1] - place[0]))
+    low, high = np.quantile(z, [share * right for share in _QUANTILES])
+    return max(LEAST_Z, float(low + (high - low) * (place[2] - place[0]) / (place[1] - place[0])))
 
 
 def _robust(values: Float) -> tuple[float, float]:

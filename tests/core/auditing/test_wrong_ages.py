@@ -65,6 +65,18 @@ def test_gross_errors_lie_beyond_it_and_do_not_move_it(seed: int) -> None:
     assert found.limit < 1.2 * judge(stated, guess, person).limit
 
 
+def test_one_wrong_age_in_twenty_does_not_hide_the_others() -> None:
+    moved = []
+    for seed in range(5):
+        stated, guess, person = guesses(seed, people=100)
+        old_or_young = np.flatnonzero((stated < np.sqrt(10)) | (stated > np.sqrt(50)))
+        wrong = np.random.default_rng(seed).choice(old_or_young, len(stated) // 20, replace=False)
+        said = stated.copy()
+        said[wrong] = np.sqrt(np.where(stated[wrong] < np.sqrt(10), 76.0, 4.0))
+        moved.append(judge(said, guess, person).limit / judge(stated, guess, person).limit)
+    assert 0.85 < np.mean(moved) < 1.1
+
+
 def test_other_pictures_of_a_person_say_how_young_it_looks() -> None:
     stated, guess, person = guesses(0)
     found = judge(stated, guess, person)
