@@ -13,7 +13,7 @@ from frbias.synth.mesh.truth import truth_files
 from frbias.synth.mesh.view import Ranges
 
 # Raised whenever the same options would give other pictures.
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 
 
 class MeshBackend:

@@ -25,7 +25,9 @@ _BUMP = 0.010
 # Numbers of the outline of the lips among the 68 points
 _LIPS = list(range(48, 60))
 # Strength of hollows by age; see _creases
-_CREASES = (0.0, 0.1, 0.6, 1.1, 1.25, 1.3)
+_CREASES = ((0.0, 6.0, 13.0, 30.0, 45.0, 60.0), (0.0, 0.1, 0.5, 0.5, 1.0, 1.3))
+# Reach of light under the skin by age; see _softness.
+_SOFTNESS = ((0.0, 6.0, 12.0, 30.0, 45.0, 60.0), (2.4, 2.2, 1.7, 1.6, 0.8, 0.45))
 
 
 def draw(
@@ -114,7 +116,7 @@ def _look_into_mouth(
 
 def _softness(age: float) -> float:
     """Reach of light under the skin at ``age`` years relative to an adult's: thin and clear in children."""
-    return float(np.interp(age, [0, 6, 12, 18], [2.4, 2.2, 1.6, 1.0]) * np.exp(average("soft", age)))
+    return float(np.interp(age, *_SOFTNESS) * np.exp(average("soft", age)))
 
 
 def _creases(depth: FloatArray, pixels: float, scale: float, age: float) -> FloatArray:
@@ -123,7 +125,7 @@ def _creases(depth: FloatArray, pixels: float, scale: float, age: float) -> Floa
     Depth unsharp masking (Luft, Colditz and Deussen 2006) at three sizes: a point that lies deeper than its
     surroundings sees less of them. Flesh fills the hollows of a child's face and leaves those of an old one.
     """
-    strength = np.float32(np.interp(age, [0, 6, 14, 25, 60, 80], _CREASES) * np.exp(average("crease", age)))
+    strength = np.float32(np.interp(age, *_CREASES) * np.exp(average("crease", age)))
     half = cv2.resize(np.minimum(depth, np.float32(1e3)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
     on = (half < 1e3).astype(np.float32)
     level = half * on

@@ -24,6 +24,10 @@ from frbias.synth.mesh.wrinkles import Wrinkles
 
 FloatArray = npt.NDArray[np.float32]
 
+# Age of the skin by age: it matures until thirty, with the beard's shadow, make-up and the tint of the brows.
+_MATURED = ((0.0, 8.0, 30.0, 40.0, 80.0), (0.0, 8.0, 21.0, 40.0, 80.0))
+# Factor on the relief of the skin by age.
+_RELIEF = ((30.0, 45.0, 60.0, 75.0), (1.0, 1.5, 1.7, 2.7))
 _GREY = np.array([0.42, 0.41, 0.40], np.float32)
 
 
@@ -71,13 +75,14 @@ class SkinPainter:
 
     def paint(self, age: float) -> FloatArray:
         """Texture of the skin at ``age`` years: albedo, roughness, slopes; float32 (s, s, 6), row 0 lowest."""
-        years = age + self._person.ageing.offset * min(age / 20, 1.0)
+        skin_age = float(np.interp(age, *_MATURED))
+        years = skin_age + self._person.ageing.offset * min(age / 20, 1.0)
         more = self._photographed.at(years) if self._photographed is not None else None
         albedo = self._albedo(years, more)
         groove, dark = self._wrinkles.at(years)
         albedo *= 1 - (0.48 * np.clip(dark, 0, 1.3))[..., None] * np.array([0.75, 1.0, 1.05], np.float32)
         cover = self._scalp.cover(age)
-        albedo = self._hair_under_skin(albedo, cover, age, years) * _averaged(age)
+        albedo = self._hair_under_skin(albedo, cover, age, years) * _averaged(skin_age)
         zones, fields = self._zones, self._fields
         loose = 0.55 * float(np.clip((years - 42) / 40, 0, 1.2))
         height = groove + np.float32(0.05 + 0.06 * np.interp(years, [8, 25], [0, 1])) * fields["fine"]
@@ -86,8 +91,9 @@ class SkinPainter:
             height[FACE] += more[2]
         rough = np.interp(years, [2, 20, 80], [0.56, 0.49, 0.55]) + 0.05 * fields["gloss"]
         rough = rough - 0.10 * zones.lips - 0.05 * zones.nose + 0.5 * cover
-        rough = np.clip(rough, 0.3, 0.95) + average("rough", age)
-        return _pack(albedo, np.clip(rough, 0.3, 0.95), height * np.float32(np.exp(average("bump", age))))
+        rough = np.clip(rough, 0.3, 0.95) + average("rough", skin_age)
+        relief = float(np.interp(age, *_RELIEF)) * np.exp(average("bump", skin_age))
+        return _pack(albedo, np.clip(rough, 0.3, 0.95), height * np.float32(relief))
 
     def _albedo(self, years: float, more: FloatArray | None) -> FloatArray:
         skin, zones, fields = self._person.skin, self._zones, self._fields
@@ -134,7 +140,7 @@ class SkinPainter:
             dark = np.clip(zones.beard * shade * (0.25 + 0.5 * grain) * (1 - 0.6 * grey), 0, 0.75)[..., None]
             albedo = albedo * (1 - dark) + dark * (0.8 * hair + 0.025)
         root = hair * (1 - grey) + _GREY * grey
-        brow = self._scalp.brow_cover * float(np.interp(age, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0]))
+        brow = self._scalp.brow_cover * float(np.interp(years, [0, 2, 6, 11, 17], [0.08, 0.14, 0.28, 0.5, 1.0]))
         albedo = albedo.astype(np.float32)
         some = (brow > 0) | (cover > 0)
         under, over = brow[some][:, None], cover[some][:, None]

@@ -13,6 +13,8 @@ from frbias.synth.mesh.surface import texels
 from frbias.synth.mesh.texture_space import TEXTURE_SIZE
 
 FloatArray = npt.NDArray[np.float32]
+# Factor on the depth of all lines by age.
+_DEEPER = ((30.0, 45.0, 75.0), (1.0, 1.6, 1.9))
 FOREHEAD, FROWN, CROW, FOLD, MARIONETTE, EYE, CHEEK, LIP, NECK, CHIN = range(10)
 
 
@@ -47,11 +49,11 @@ class Wrinkles:
         """Height (decimetres x 100, negative in grooves) and darkness (0..1.3) of the skin, float32 (s, s) each."""
         size = TEXTURE_SIZE
         height, dark = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
-        ageing = self._person.ageing
+        ageing, deep = self._person.ageing, float(np.interp(years, *_DEEPER))
         for stamp in self._prints:
             line = stamp.line
             middle = line.onset + ageing.onsets[line.kind] + 6
-            strength = line.depth * ageing.wrinkles[line.kind] / (1 + np.exp(-(years - middle) / 6.5))
+            strength = line.depth * deep * ageing.wrinkles[line.kind] / (1 + np.exp(-(years - middle) / 6.5))
             if strength < 0.03 or (years < line.onset - 5 and line.kind != FOLD):
                 continue
             rows = slice(stamp.top, stamp.top + stamp.groove.shape[0])

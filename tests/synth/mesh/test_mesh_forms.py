@@ -166,7 +166,7 @@ def test_other_components_or_averages_are_another_version_of_the_generator():
     found = [
         hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest()[:16] for name in (MODES_FILE, "averages.csv")
     ]
-    assert (GENERATOR_VERSION, found) == (5, ["968e21eecaedb14b", "f46dce48ff8931c8"])
+    assert (GENERATOR_VERSION, found) == (6, ["968e21eecaedb14b", "f46dce48ff8931c8"])
 
 
 @pytest.mark.parametrize(("age", "share"), [(30.0, 1.0), (6.0, 0.75)])
