@@ -1,5 +1,6 @@
 """People look older with every decade: skin, light under it, hollows, and what an age estimator makes of all of it."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ def _relief(painter, age):
 def test_skin_grows_rougher_with_every_decade_from_thirty(subject):
     painter = SkinPainter(load_head(), sample_identity(3, subject))
     relief = [_relief(painter, age) for age in (30.0, 40.0, 50.0, 60.0, 70.0, 80.0)]
-    assert all(after > 1.1 * before for before, after in zip(relief, relief[1:], strict=False)), relief
+    assert all(after > 1.1 * before for before, after in itertools.pairwise(relief)), relief
 
 
 def test_lines_deepen_beyond_what_each_gains_by_its_own_course():
@@ -38,7 +39,7 @@ def test_lines_deepen_beyond_what_each_gains_by_its_own_course():
 
 def test_light_goes_further_under_young_skin():
     reach = [_softness(float(age)) / np.exp(average("soft", float(age))) for age in (0, 6, 12, 30, 45, 60)]
-    assert all(after < before for before, after in zip(reach, reach[1:], strict=False)), reach
+    assert all(after < before for before, after in itertools.pairwise(reach)), reach
     assert _softness(20.0) > 2.5 * _softness(60.0)
     assert _softness(60.0) == _softness(80.0)
 
@@ -47,7 +48,7 @@ def test_hollows_are_filled_until_thirty_and_deepen_until_sixty():
     depth = np.full((64, 64), 2.0, np.float32)
     depth[24:40, 24:40] = 2.1
     dark = [float(_creases(depth, 64.0, 1.0, age)[30, 30]) for age in (5.0, 13.0, 45.0, 60.0)]
-    assert all(after < before for before, after in zip(dark, dark[1:], strict=False)), dark
+    assert all(after < before for before, after in itertools.pairwise(dark)), dark
     assert abs(_creases(depth, 64.0, 1.0, 30.0)[30, 30] - dark[1]) < 0.25 * (dark[1] - dark[3])
 
 
@@ -56,7 +57,7 @@ def test_beards_shadow_comes_in_until_thirty():
     painter = SkinPainter(load_head(), replace(person, skin=replace(person.skin, stubble=1.0, make_up=0.0)))
     where = _zones().beard > 0.8
     light = [float(painter.paint(age)[..., :3][where].mean()) for age in (14.0, 22.0, 26.0, 30.0)]
-    assert all(after < 0.97 * before for before, after in zip(light, light[1:], strict=False)), light
+    assert all(after < 0.97 * before for before, after in itertools.pairwise(light)), light
 
 
 @pytest.mark.slow
