@@ -25,9 +25,9 @@ _BUMP = 0.010
 # Numbers of the outline of the lips among the 68 points
 _LIPS = list(range(48, 60))
 # Strength of hollows by age; see _creases
-_CREASES = ((0.0, 6.0, 13.0, 30.0, 45.0, 60.0), (0.0, 0.1, 0.5, 0.5, 1.0, 1.3))
+_CREASES = ((0.0, 6.0, 12.0, 30.0, 45.0, 60.0), (0.0, 0.1, 0.475, 0.5, 1.0, 1.3))
 # Reach of light under the skin by age; see _softness.
-_SOFTNESS = ((0.0, 6.0, 12.0, 30.0, 45.0, 60.0), (2.4, 2.2, 1.7, 1.6, 0.8, 0.45))
+_SOFTNESS = ((0.0, 6.0, 12.0, 30.0, 45.0, 60.0), (2.4, 2.2, 1.6, 1.6, 0.8, 0.45))
 
 
 def draw(

@@ -66,7 +66,7 @@ def _levels(value: float) -> dict[str, float]:
 
 def _ageing_weights(person: Identity, age: float) -> dict[str, float]:
     old = float(np.clip((age - 36) / 42, 0.0, 1.1)) * person.ageing.sag
-    child = float(np.interp(age, [0, 4, 9, 13, 19], [0.8, 1.0, 0.85, 0.5, 0.0]))
+    child = float(np.interp(age, [0, 4, 9, 12, 19], [0.8, 1.0, 0.85, 0.485, 0.0]))
     late = float(np.clip((age - 58) / 25, 0.0, 1.0))
     sided = {
         "cheek-trans-down": 0.5 * old,
