@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 # Age of the skin by age: it matures until thirty, with the beard's shadow, make-up and the tint of the brows.
 _MATURED = ((0.0, 12.0, 30.0, 40.0, 80.0), (0.0, 12.0, 21.0, 40.0, 80.0))
 # Factor on the relief of the skin by age.
-_RELIEF = ((30.0, 45.0, 60.0, 75.0), (1.0, 1.5, 1.7, 2.7))
+_RELIEF = ((30.0, 45.0, 60.0), (1.0, 1.5, 1.7))
 _GREY = np.array([0.42, 0.41, 0.40], np.float32)
 
 

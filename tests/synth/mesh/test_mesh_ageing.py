@@ -25,7 +25,7 @@ def _relief(painter, age):
 def test_skin_grows_rougher_with_every_decade_from_thirty(subject):
     painter = SkinPainter(load_head(), sample_identity(3, subject))
     relief = [_relief(painter, age) for age in (30.0, 40.0, 50.0, 60.0, 70.0, 80.0)]
-    assert all(after > 1.1 * before for before, after in itertools.pairwise(relief)), relief
+    assert all(after > 1.05 * before for before, after in itertools.pairwise(relief)), relief
 
 
 def test_lines_deepen_beyond_what_each_gains_by_its_own_course():
