@@ -19,12 +19,12 @@ Array = npt.NDArray[np.float64]
 SUPERSAMPLING = 2
 _SHADOW_SIZE = 288
 _SHADOW_SPAN = 3.5
-# Reach of light under the skin per red, green, blue, decimetres on an adult head
+# Reach of light under the skin per red, green, blue, decimetres on a grown head of about forty
 _SCATTER = (0.026, 0.012, 0.007)
 _BUMP = 0.010
 # Numbers of the outline of the lips among the 68 points
 _LIPS = list(range(48, 60))
-# Strength of hollows by age; see _creases
+# Strength of hollows by age; see _creases.
 _CREASES = ((0.0, 6.0, 12.0, 30.0, 45.0, 60.0), (0.0, 0.1, 0.475, 0.5, 1.0, 1.3))
 # Reach of light under the skin by age; see _softness.
 _SOFTNESS = ((0.0, 6.0, 12.0, 30.0, 45.0, 60.0), (2.4, 2.2, 1.6, 1.6, 0.8, 0.45))
@@ -115,7 +115,7 @@ def _look_into_mouth(
 
 
 def _softness(age: float) -> float:
-    """Reach of light under the skin at ``age`` years relative to an adult's: thin and clear in children."""
+    """Factor on the reach of light under the skin (``_SCATTER``) at ``age`` years: further in thin and clear young skin."""
     return float(np.interp(age, *_SOFTNESS) * np.exp(average("soft", age)))
 
 

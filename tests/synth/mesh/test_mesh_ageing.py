@@ -8,11 +8,14 @@ import pytest
 
 from frbias.core.faces.align import align_arcface
 from frbias.core.faces.apparent_age import ApparentAge
+from frbias.synth.mesh import skin
 from frbias.synth.mesh.averages import average
 from frbias.synth.mesh.drawing import _creases, _softness
 from frbias.synth.mesh.faces import Sitter
 from frbias.synth.mesh.head_data import load_head
 from frbias.synth.mesh.identity import sample_identity
+from frbias.synth.mesh.scalp import Scalp
+from frbias.synth.mesh.shape import shape_weights
 from frbias.synth.mesh.skin import SkinPainter, _zones
 from frbias.synth.mesh.wrinkles import Wrinkles
 
@@ -58,6 +61,43 @@ def test_beards_shadow_comes_in_until_thirty():
     where = _zones().beard > 0.8
     light = [float(painter.paint(age)[..., :3][where].mean()) for age in (14.0, 22.0, 26.0, 30.0)]
     assert all(after < 0.97 * before for before, after in itertools.pairwise(light)), light
+
+
+def test_brows_are_tinted_in_full_after_twenty():
+    person = sample_identity(3, 1)
+    plain = replace(
+        person, ageing=replace(person.ageing, offset=0.0), skin=replace(person.skin, stubble=0.0, make_up=0)
+    )
+    plain = replace(plain, hair=replace(plain.hair, colour=(0.01, 0.01, 0.01), beard="none"))
+    painter = SkinPainter(load_head(), plain)
+    brow, bare = Scalp(plain).on(load_head().texel_position).brow_cover, (_zones().front > 0.9)
+    under, beside = brow > 0.9 * brow.max(), bare & (brow == 0)
+    contrast = []
+    for age in (12.0, 17.0, 22.0):
+        albedo = painter.paint(age)[..., :3].mean(axis=2)
+        contrast.append(float(albedo[under].mean() / albedo[beside].mean()))
+    assert contrast[1] - contrast[2] > 0.25 * (contrast[0] - contrast[2]), contrast  # not whole at seventeen
+    assert contrast[0] > contrast[1] > contrast[2]
+
+
+def test_averages_of_skin_are_those_of_the_skins_age(monkeypatch):
+    painter, asked = SkinPainter(load_head(), sample_identity(3, 1)), {}
+
+    def amount(name, age):
+        asked[name] = age
+        return 0.0
+
+    monkeypatch.setattr(skin, "average", amount)
+    monkeypatch.setattr(skin, "_averaged", lambda age: asked.update(pigment=age) or np.float32(1))
+    painter.paint(21.0)
+    assert asked == dict.fromkeys(("rough", "bump", "pigment"), pytest.approx(16.5))
+
+
+def test_cheeks_stay_full_until_nineteen():
+    person = replace(sample_identity(3, 1), shape={})
+    full = [shape_weights(person, age, {})["local/l-cheek-inner-incr"] for age in (9.0, 12.0, 15.0, 19.0)]
+    assert full[0] > full[1] > full[2] > full[3] == 0
+    assert full[2] == pytest.approx(0.45 * 0.485 * 4 / 7)
 
 
 @pytest.mark.slow
