@@ -77,6 +77,11 @@ def test_one_wrong_age_in_twenty_does_not_hide_the_others() -> None:
     assert 0.85 < np.mean(moved) < 1.1
 
 
+def test_nothing_within_three_spreads_is_wrong() -> None:
+    stated, guess, person = guesses(0)
+    assert judge(stated, guess, person, false_alarms=0.05).limit == LEAST_Z
+
+
 def test_other_pictures_of_a_person_say_how_young_it_looks() -> None:
     stated, guess, person = guesses(0)
     found = judge(stated, guess, person)
